@@ -1,0 +1,1 @@
+"""Each port's real implementation: Kubernetes, Postgres, Prometheus, HTTPRoute."""

@@ -1,0 +1,141 @@
+"""What the operator saw of one doer and everything that belongs to it: the planner's only input.
+
+One reconcile key is one doer (namespace, name): the Doer, its Policies and its CanaryDeployments
+are decided together, so that no two workers ever race for the same traffic. A part that could not
+be read is an `Unavailable` with a reason: staleness and failure are data, not exceptions.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeAlias
+
+from learnops.api.canary import CanaryDeployment
+from learnops.api.doer import Doer
+from learnops.api.policy import Policy, Stage
+from learnops.domain.outcome import Unavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One unit of reconciliation: a doer by name (it need not exist)."""
+
+    namespace: str
+    doer: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.doer}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class InvalidObject:
+    """An object whose spec this version cannot read; it is reported and otherwise ignored."""
+
+    kind: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promotion:
+    """One row of `policy_promotions`: a stage move of a policy."""
+
+    transition_id: str  # unique per move; a repeated write of the same id is a no-op
+    policy: str
+    digest: str
+    identity: str
+    from_stage: Stage | None
+    to_stage: Stage
+    by: str
+    why: str
+    rollout: str = ""  # rollout id (salt), empty where no canary was involved
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What the run log remembers of the doer's policies, oldest first; survives the objects."""
+
+    promotions: tuple[Promotion, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class EValue:
+    """One e-process at the end of its last block."""
+
+    log_e: float
+    threshold: float  # 1/level; crossed when e >= threshold
+    crossed_at: int | None = None  # run number (registration order) of the first crossing
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceReading:
+    """What either method (Anytime, Counters) says of one candidate against control.
+
+    `ramp` is the test that leaving the present share needs (None at the last step or with a timed
+    gate). `prefix_current` says that
+    every run registered more than maturation + maxStaleness ago is in it. `state` is what Counters
+    wants persisted with the status write, None for Anytime, whose state is the run log itself.
+    """
+
+    promote: EValue
+    rollback: EValue
+    ramp: EValue | None
+    runs: int  # runs of both arms that the evidence holds
+    candidate_runs: int
+    control_runs: int
+    candidate_loss: float | None  # mean loss in [0, 1]
+    control_loss: float | None
+    prefix_current: bool
+    control_timeout_fraction: float = 0.0  # control's runs that were resolved by timeout
+    state: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouteReading:
+    """The user's HTTPRoute as last seen (GatewayAPI only).
+
+    `slots` are (backend name, weight, ready) in the order of `Doer.spec.traffic.backends`;
+    `ready` means the Service exists and an endpoint of it is ready. `accepted` is true when each
+    parent accepted the route's current generation.
+    """
+
+    generation: int
+    resource_version: str
+    slots: tuple["Slot", "Slot"]
+    accepted: bool
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """One backend of the route."""
+
+    backend: str
+    weight: int
+    ready: bool
+    policy_digest: (
+        str | None
+    )  # the digest that the ready pods behind it report; None: none or mixed
+
+
+Evidence: TypeAlias = EvidenceReading | Unavailable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """Everything `decide` may look at. Maps are by object name; canaries oldest first."""
+
+    key: Key
+    now: datetime
+    fence: int
+    doer: Doer | None
+    policies: dict[str, Policy]
+    canaries: tuple[CanaryDeployment, ...]
+    invalid: tuple[InvalidObject, ...] = ()
+    history: History | Unavailable | None = None  # None: not needed for this pass
+    attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
+    evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
+    route_owner: str | None = None  # another doer that already holds the same route

@@ -1,0 +1,127 @@
+"""What `decide` may ask for: an ordered, idempotent actions. Plans, not effects, are tested."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from learnops.api.canary import CanaryStatus
+from learnops.api.doer import DoerStatus
+from learnops.api.policy import PolicyStatus
+from learnops.domain.observed import Promotion
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordPromotions:
+    """Write stage moves to `policy_promotions`; idempotent by transition id.
+
+    On the way up it stands before the status that says so: if it fails, the rest of the plan waits.
+    """
+
+    rows: tuple[Promotion, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenRollout:
+    """Write the row of a rollout's attempt, before its first traffic; idempotent by id."""
+
+    rollout: str  # the salt
+    canary: str
+    canary_uid: str
+    control: str
+    candidate: str
+    identity: str  # of the candidate
+    attempt: int
+    percent: int
+    maturation_seconds: int
+    crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseRollout:
+    """Mark a rollout's row as ended; best effort (on the way down nothing waits for it)."""
+
+    rollout: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchRoute:
+    """Set the weights of the two slots, testing the route's resourceVersion."""
+
+    weights: tuple[int, int]
+    resource_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CreateCanary:
+    """Create the CanaryDeployment of a rollout the operator starts; its name is deterministic."""
+
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteStatus:
+    """Replace an object's status, testing its resourceVersion."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: str
+    status: DoerStatus | PolicyStatus | CanaryStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteInvalidStatus:
+    """Report an object that cannot be read: its conditions alone."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: str
+    generation: int
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFinalizer:
+    """Add or remove the operator's finalizer."""
+
+    kind: str
+    name: str
+    uid: str
+    resource_version: str
+    present: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmitEvent:
+    """An `events.k8s.io/v1` Event, on transitions only."""
+
+    kind: str
+    name: str
+    uid: str
+    type: str  # Normal | Warning
+    reason: str
+    note: str
+
+
+Action: TypeAlias = (
+    RecordPromotions
+    | OpenRollout
+    | CloseRollout
+    | PatchRoute
+    | CreateCanary
+    | WriteStatus
+    | WriteInvalidStatus
+    | SetFinalizer
+    | EmitEvent
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Ordered actions, the rules that asked for them (for logs and golden files), the next look."""
+
+    actions: tuple[Action, ...] = ()
+    rules: tuple[str, ...] = field(default=())
+    requeue_after: timedelta | None = None

@@ -1,0 +1,56 @@
+"""The run log (Postgres), as the operator sees it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from learnops.domain.observed import History, Key, Promotion
+from learnops.domain.plan import CloseRollout, OpenRollout
+
+
+class RunLogUnavailableError(Exception):
+    """Postgres refused, timed out, or has a schema this version does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogRows:
+    """Columns of the resolved prefix after a watermark, in registration order (seq is gapless).
+
+    `total` counts every registration of the rollout, resolved or not; `overdue` counts those
+    registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
+    `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
+    """
+
+    seq: Sequence[int]
+    is_candidate: Sequence[bool]
+    propensity: Sequence[float]  # π of the candidate
+    loss: Sequence[float]
+    void: Sequence[bool]
+    timed_out: Sequence[bool]
+    total: int
+    overdue: int
+    next_timeout_seconds: float | None
+
+
+class RunLog(Protocol):
+    """Each call has a deadline and raises only RunLogUnavailableError."""
+
+    async def resolved_prefix(
+        self, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+    ) -> LogRows:
+        """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
+
+    async def history(self, *, key: Key) -> History:
+        """All stage moves of the doer's policies, oldest first."""
+
+    async def attempts(self, *, key: Key) -> dict[str, int]:
+        """Rollouts opened so far, per identity of the candidate."""
+
+    async def record_promotions(self, *, key: Key, rows: Sequence[Promotion]) -> None:
+        """Append stage moves; a transition id that is already there is skipped."""
+
+    async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
+        """Write the row of an attempt; idempotent by id."""
+
+    async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
+        """Mark an attempt as ended; idempotent."""
