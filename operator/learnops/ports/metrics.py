@@ -34,4 +34,4 @@ class Metrics(Protocol):
     """Evidence counters of all canaries in one query."""
 
     async def evidence_counters(self) -> list[CounterSample]:
-        """Every `learnops_evidence_*` series, raw and per instance; raises MetricsUnavailableError."""
+        """Every `learnops_evidence_*` series, raw; raises MetricsUnavailableError."""

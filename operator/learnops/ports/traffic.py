@@ -12,7 +12,7 @@ class RouteUnavailableError(Exception):
 
 
 class Route(Protocol):
-    """Reads and sets the two weights; raises RouteUnavailableError, and ConflictError on a lost race."""
+    """Reads and sets two weights; raises RouteUnavailableError, ConflictError on a lost race."""
 
     async def read(self, *, doer: Doer) -> RouteReading:
         """The route's weights, readiness of its backends, acceptance by its parents."""
