@@ -172,7 +172,7 @@ def _given(bounds: dict[str, Any]) -> Schema:
 
 
 def with_rules(where: str, schema: Schema, rules: Sequence[Rule]) -> Schema:
-    """The schema with these CEL rules beside its own; refuses a message that does not begin with "must"."""
+    """The schema with these CEL rules beside its own; each message must begin with "must"."""
     validations = schema.get("x-kubernetes-validations", [])
     validations = validations + [_validation(where, rule) for rule in rules]
     return schema | ({"x-kubernetes-validations": validations} if validations else {})
