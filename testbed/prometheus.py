@@ -45,6 +45,8 @@ class Prometheus:
             "config.file": self._config,
             "storage.tsdb.path": self._folder / "data",
             "web.listen-address": f"{LOOPBACK}:{port}",
+            # A hidden flag: how soon changed targets count. The default is 5 s.
+            "scrape.discovery-reload-interval": "100ms",
             "log.level": "warn",
         }
         self.process = ManagedProcess(
@@ -97,8 +99,9 @@ class Prometheus:
         self._reload()
 
     def stop_scraping(self, job: str) -> None:
-        """Forget a job; KeyError for an unknown one. Its series go stale."""
-        del self._jobs[job]
+        """Leave a job's targets; KeyError for an unknown one. Their series go stale."""
+        # The job stays, without targets: Prometheus marks no series of a removed job as stale.
+        self._jobs[job]["static_configs"] = []
         self._reload()
 
     def load_rules(self, name: str, rules: Mapping[str, Any]) -> None:

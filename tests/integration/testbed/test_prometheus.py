@@ -61,7 +61,7 @@ def test_series_survive_a_restart(
     assert server.wait_for('count_over_time(work_done_total{job="restart"}[1h]) > 0')
 
 
-def test_a_forgotten_job_goes_stale(
+def test_a_job_that_is_left_goes_stale(
     server: Prometheus, exporter: tuple[prometheus_client.Counter, str]
 ) -> None:
     _, address = exporter
