@@ -64,7 +64,7 @@ def _type(schema: Schema) -> str:
 
 def _meaning(schema: Schema) -> str:
     bounds = [text for low, high, unit in _RANGES if (text := _range(schema, low, high, unit))]
-    if "default" in schema and schema["default"] != {}:
+    if "default" in schema and schema["type"] != "object":
         bounds.append(f"default `{_shown(schema['default'])}`")
     sentence = str(schema["description"]).replace("|", "\\|")
     return sentence + (f" ({', '.join(bounds)})" if bounds else "")

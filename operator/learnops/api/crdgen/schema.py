@@ -152,14 +152,17 @@ def _nested(where: str, annotation: Any, *, in_status: bool) -> Schema:
 def _add_default(where: str, schema: Schema, default: Any) -> None:
     """Defaults that `kubectl get -o yaml` should show.
 
-    An absent value and an empty list have none. An object gets `{}`, from which the API server
-    goes on to its fields' defaults, so it must not differ from what its own model says.
+    An absent value and an empty list have none. An object gets its fields' defaults, which must be
+    what its own model says. `{}` would come to the same, but the API server tries a CRD's rules on
+    the default as it stands there.
     """
     if isinstance(default, Model):
         if default != type(default)():
             raise InexpressibleError(where, "a default other than the model's own defaults")
-        if any("default" in inner for inner in schema["properties"].values()):
-            schema["default"] = {}
+        properties = schema["properties"]
+        fields = {name: p["default"] for name, p in properties.items() if "default" in p}
+        if fields:
+            schema["default"] = fields
     elif isinstance(default, tuple | list):
         if default:
             schema["default"] = list(default)
