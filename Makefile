@@ -42,6 +42,7 @@ lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
 .PHONY: testbed
 testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
 	@$(BIN)/python -m testbed.binaries
