@@ -1,6 +1,7 @@
 """Fixtures of every test that needs something real: one stack per session, a namespace per test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,13 @@ def namespace(stack: Stack) -> Iterator[str]:
 def database(stack: Stack) -> str:
     """URL of an empty PostgreSQL database of this test alone."""
     return stack.postgres.create_database()
+
+
+@pytest.fixture(scope="session")
+def crds(stack: Stack) -> Stack:
+    """The stack with our CRDs served."""
+    folder = Path(__file__).parent.parent / "crds"
+    stack.plane.kubectl("apply", "--server-side", f"--filename={folder}")
+    names = [f"crd/{kind}.learnops.dev" for kind in ("doers", "policies", "canarydeployments")]
+    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    return stack

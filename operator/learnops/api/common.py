@@ -4,6 +4,7 @@ Python names are snake_case, the wire is camelCase: `to_wire()` and `model_valid
 The string under a field is its description: `kubectl explain` and docs/reference print it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -121,16 +122,43 @@ FENCED = Rule(
 Name = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
+
+
+def matching(pattern: str, message: str) -> Rule:
+    """A rule for text instead of a schema `pattern`, whose message is the pattern itself."""
+    compiled = re.compile(pattern)
+    return Rule(
+        rule=f"self.matches(r'^({pattern})$')",
+        message=message,
+        holds=lambda text: compiled.fullmatch(text) is not None,
+    )
+
+
 # Decimals as strings: no floats in spec, so that every client reads the same number.
 Fraction = Annotated[
-    str, Field(min_length=1, max_length=8, pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")
+    str,
+    Field(max_length=8),
+    matching(
+        r"0(\.[0-9]{1,6})?|1(\.0{1,6})?",
+        'must be a decimal from 0 to 1 as text with at most 6 decimal places, e.g. "0.02"',
+    ),
 ]
 # Neither 0 nor 1: at level 0 no test could ever decide, at level 1 it would without evidence.
 OpenFraction = Annotated[
-    str, Field(min_length=3, max_length=8, pattern=r"^0\.[0-9]{0,5}[1-9][0-9]{0,5}$")
+    str,
+    Field(max_length=8),
+    matching(
+        r"0\.[0-9]{0,5}[1-9][0-9]{0,5}",
+        'must be a decimal above 0 and below 1 as text with at most 6 decimal places, e.g. "0.05"',
+    ),
 ]
 Decimal = Annotated[
-    str, Field(min_length=1, max_length=16, pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$")
+    str,
+    Field(max_length=16),
+    matching(
+        r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?",
+        'must be a decimal of at least 0 as text with at most 6 decimal places, e.g. "1.5"',
+    ),
 ]
 # A decimal as text that the operator computed: floats are not portable in status either.
 Number = Annotated[str, Field(max_length=32)]

@@ -49,7 +49,7 @@ class CRLWeights(Model):
         Rule(
             rule="["
             + ", ".join(f"self.?{term}.orValue('0')" for term in TERMS)
-            + "].exists(weight, double(weight) > 0.0)",
+            + "].exists(weight, weight.matches('[1-9]'))",
             message='must give at least one term a weight above "0"',
             holds=_any_weight,
         ),

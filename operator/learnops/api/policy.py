@@ -21,14 +21,15 @@ from learnops.api.common import (
     Ref,
     Rule,
     StatusModel,
+    matching,
 )
 
 SemVer = Annotated[
     str,
-    Field(
-        min_length=5,
-        max_length=64,
-        pattern=r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?$",
+    Field(max_length=64),
+    matching(
+        r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?",
+        "must be a semantic version, e.g. 2.0.0 or 2.1.0-rc.1",
     ),
 ]
 
