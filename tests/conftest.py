@@ -7,6 +7,7 @@ import pytest
 
 from testbed.binaries import ensure
 from testbed.stack import Stack
+from testbed.waiting import wait_until
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -48,7 +49,15 @@ def database(stack: Stack) -> str:
 def crds(stack: Stack) -> Stack:
     """The stack with our CRDs served."""
     folder = Path(__file__).parent.parent / "crds"
+    listing = ("api-resources", "--categories=learnops", "--output=name")
     stack.plane.kubectl("apply", "--server-side", f"--filename={folder}")
-    names = [f"crd/{kind}.learnops.dev" for kind in ("doers", "policies", "canarydeployments")]
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    names = {f"{kind}.learnops.dev" for kind in ("doers", "policies", "canarydeployments")}
+    crds = [f"crd/{name}" for name in names]
+    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    wait_until(
+        # Also renews kubectl's cache, which knows no category that came after it was filled.
+        lambda: names <= set(stack.plane.kubectl(*listing).stdout.split()),
+        what="our kinds in the API server's discovery",
+        deadline_seconds=30,
+    )
     return stack
