@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -118,6 +118,8 @@ FENCED = Rule(
     field_path=".fence",
 )
 
+# As the API server has it: "5" is no number. (pydantic would take it for one.)
+Integer = Annotated[int, Strict()]
 # A resource's name where another refers to it: an RFC 1123 label, so that it fits a metric label.
 Name = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -190,7 +192,7 @@ class Condition(StatusModel):
     """Why, in one CamelCase word that a program can act on."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """Why, in a sentence for a person."""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation of the object that the condition speaks of."""
     last_transition_time: datetime
     """When `status` last changed."""
