@@ -28,6 +28,10 @@ lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
 
+.PHONY: testbed
+testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
+	@$(BIN)/python -m testbed.binaries
+
 .PHONY: demo
 demo: $(STAMP) testbed  ## play the stories on a real control plane: two good candidates, two bad ones
 	@$(BIN)/python -m testbed.demo
