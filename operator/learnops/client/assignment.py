@@ -1,0 +1,26 @@
+"""What one run was given."""
+
+from dataclasses import dataclass
+
+from learnops.client.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A policy, and how the run came to it.
+
+    Attributes:
+        policy: name and content.
+        arm: `control` or `candidate`.
+        propensity: π, the probability of the candidate when the run was drawn; 0: no evidence.
+        revision: of the traffic that it was drawn from; 0 where none was known.
+        rollout: id of the rollout whose evidence the run is, None for none.
+        run_id: the run that was registered with it (a unit keeps its arm over several runs).
+    """
+
+    policy: Policy
+    arm: str
+    propensity: float
+    revision: int
+    rollout: str | None
+    run_id: str
