@@ -24,3 +24,19 @@ class Assignment:
     revision: int
     rollout: str | None
     run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """The api's answer to a registration: the arm and π that the run's unit has.
+
+    `registered` is False where nothing was written: no canary is live, or π is 0 or 1.
+    """
+
+    run_id: str
+    arm: str
+    policy: str
+    propensity: float
+    rollout: str | None
+    revision: int
+    registered: bool

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from learnops.client.content import Contents
 from learnops.client.outgoing import Reporter, Voider
 from learnops.client.policy import Policy
 from learnops.client.registrar import Registrar
@@ -11,7 +12,6 @@ from learnops.client.settings import Settings
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.telemetry import Telemetry
-from learnops.client.transport import Transport
 
 _JOIN_SECONDS = 1.0
 
@@ -29,7 +29,9 @@ class Engine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`view` is the snapshot to start from, `clock` counts the dead-man switch in seconds."""
-        self._settings = settings
+        # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
+        from learnops.client.transport import Transport
+
         self._started = False
         self.telemetry = Telemetry()
         self.transport = Transport(api=settings.api, token=settings.token)
@@ -40,28 +42,29 @@ class Engine:
             holder=self.holder,
             telemetry=self.telemetry,
         )
-        self.voider = Voider(
-            settings=settings, transport=self.transport, telemetry=self.telemetry
-        )
+        self.voider = Voider(settings=settings, transport=self.transport, telemetry=self.telemetry)
         self.reporter = Reporter(
             settings=settings, transport=self.transport, telemetry=self.telemetry
         )
-        self.router = Router(
-            settings=settings,
-            holder=self.holder,
-            source=self.source,
-            default_policy=default_policy,
-            telemetry=self.telemetry,
-            clock=clock,
+        contents = Contents(
+            settings=settings, holder=self.holder, source=self.source, telemetry=self.telemetry
         )
         self.registrar = Registrar(
             settings=settings,
             transport=self.transport,
-            prepare=self.router.prepare,
+            prepare=contents.prepare,
             void=self.voider.void,
             telemetry=self.telemetry,
         )
-        self.router.registrar = self.registrar
+        self.router = Router(
+            settings=settings,
+            holder=self.holder,
+            contents=contents,
+            registrar=self.registrar,
+            default_policy=default_policy,
+            telemetry=self.telemetry,
+            clock=clock,
+        )
 
     def start(self) -> None:
         """Begin to ask for snapshots; the other threads start when they are needed."""

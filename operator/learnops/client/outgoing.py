@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from learnops.client.answer import Answer, TransportError
 from learnops.client.outbox import Delivered, Limits, Outbox, Retry, Split, Verdict
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
-from learnops.client.transport import Answer, Transport, TransportError
+
+if TYPE_CHECKING:
+    from learnops.client.transport import Transport
 
 MAX_BUNDLE_BYTES = 2**20  # what the api takes as one run
 
@@ -21,7 +24,7 @@ _REFUSED = (400, 409, 413, 422)  # something in this request; anything else is w
 class Reporter:
     """Delivers encoded bundles. One bad bundle never holds up its neighbours."""
 
-    def __init__(self, *, settings: Settings, transport: Transport, telemetry: Telemetry) -> None:
+    def __init__(self, *, settings: Settings, transport: "Transport", telemetry: Telemetry) -> None:
         self._settings = settings
         self._transport = transport
         self._telemetry = telemetry
@@ -83,7 +86,7 @@ class Reporter:
 class Voider:
     """Tells the api which registrations came too late: their agents went on with control."""
 
-    def __init__(self, *, settings: Settings, transport: Transport, telemetry: Telemetry) -> None:
+    def __init__(self, *, settings: Settings, transport: "Transport", telemetry: Telemetry) -> None:
         self._settings = settings
         self._transport = transport
         self._telemetry = telemetry
@@ -92,9 +95,7 @@ class Voider:
             deliver=self._deliver,
             refused=lambda _: telemetry.count("voids_refused"),
             size=len,
-            limits=Limits(
-                batch=_VOID_BATCH, linger_seconds=0.02, items=_VOID_ITEMS, bytes=2**23
-            ),
+            limits=Limits(batch=_VOID_BATCH, linger_seconds=0.02, items=_VOID_ITEMS, bytes=2**23),
         )
 
     def void(self, run_id: str) -> None:
@@ -122,7 +123,7 @@ class Voider:
 
 
 def _post(
-    transport: Transport, path: str, *, body: bytes, settings: Settings, telemetry: Telemetry
+    transport: "Transport", path: str, *, body: bytes, settings: Settings, telemetry: Telemetry
 ) -> Answer | Verdict:
     """The api's answer if it did what it was asked, else what to do with the batch."""
     try:

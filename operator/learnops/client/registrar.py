@@ -4,15 +4,17 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import Enum, auto
 from threading import Condition, Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from learnops.client.assignment import Assignment
+from learnops.client.answer import TransportError
+from learnops.client.assignment import Assignment, Drawn
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
-from learnops.client.transport import Transport, TransportError
+
+if TYPE_CHECKING:
+    from learnops.client.transport import Transport
 
 _PATH = "/v1/assignments"
 _MAX_BATCH = 1000
@@ -20,19 +22,6 @@ _MAX_BATCH = 1000
 _REQUEST_SECONDS = 2.0
 _ARMS = ("control", "candidate")
 _WARNING = "registration"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """The api's answer for one run: the arm and π that its unit has."""
-
-    run_id: str
-    arm: str
-    policy: str
-    propensity: float
-    rollout: str | None
-    revision: int
-    registered: bool
 
 
 class _State(Enum):
@@ -62,7 +51,7 @@ class Registrar:
         self,
         *,
         settings: Settings,
-        transport: Transport,
+        transport: "Transport",
         prepare: Callable[[Drawn], Assignment | None],
         void: Callable[[str], object],
         telemetry: Telemetry,
@@ -131,9 +120,7 @@ class Registrar:
                 self._changed.wait_for(lambda: self._queue or self._stopped)
                 if self._stopped:
                     return []
-                taken = [
-                    self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))
-                ]
+                taken = [self._queue.popleft() for _ in range(min(len(self._queue), _MAX_BATCH))]
                 tickets = [ticket for ticket in taken if ticket.state is _State.WAITING]
                 for ticket in tickets:
                     ticket.state = _State.SENT
@@ -176,9 +163,7 @@ class Registrar:
             self._failed(str(error))
             return {}, error.sent
         self._telemetry.count("registration_requests")
-        self._telemetry.count(
-            "registration_milliseconds", round((time.monotonic() - began) * 1000)
-        )
+        self._telemetry.count("registration_milliseconds", round((time.monotonic() - began) * 1000))
         if answer.status != 200:
             self._failed(answer.detail)
             return {}, answer.status in (500, 502, 504)

@@ -94,7 +94,8 @@ class Run:
             return
         elapsed = (time.monotonic() - self._began) * 1000
         sections = {
-            "durationMilliseconds": elapsed if duration_milliseconds is None
+            "durationMilliseconds": elapsed
+            if duration_milliseconds is None
             else duration_milliseconds,
             "metrics": metrics or {},
             "gates": gates or [],

@@ -2,7 +2,9 @@
 
 import time
 from threading import Event, Thread
+from typing import TYPE_CHECKING
 
+from learnops.client.answer import Answer, TransportError
 from learnops.client.backoff import Backoff
 from learnops.client.settings import Settings
 from learnops.client.snapshot import (
@@ -12,7 +14,9 @@ from learnops.client.snapshot import (
     parse_ttl,
 )
 from learnops.client.telemetry import Telemetry
-from learnops.client.transport import Answer, Transport, TransportError
+
+if TYPE_CHECKING:
+    from learnops.client.transport import Transport
 
 _PATH = "/v1/snapshot"
 _TTL_HEADER = "X-Learnops-TTL-Seconds"
@@ -28,7 +32,7 @@ class SnapshotSource:
         self,
         *,
         settings: Settings,
-        transport: Transport,
+        transport: "Transport",
         holder: SnapshotHolder,
         telemetry: Telemetry,
     ) -> None:
@@ -117,6 +121,8 @@ class SnapshotSource:
         self._holder.extend(etag=etag, ttl_seconds=ttl_seconds)
 
     def _failed(self, what: str, *, retry_after: float | None = None) -> float:
+        if self._stop.is_set():
+            return 0.0  # broken off by `close`, which is no news
         self._telemetry.count("snapshot_errors")
         self._telemetry.warn(_WARNING, "no snapshot from %s: %s", self._settings.api, what)
         return self._backoff.seconds(retry_after=retry_after)

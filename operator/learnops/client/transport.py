@@ -5,7 +5,6 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 from weakref import WeakSet
@@ -21,40 +20,11 @@ from urllib3.exceptions import (
 )
 from urllib3.response import BaseHTTPResponse
 
+from learnops.client.answer import Answer, TransportError
+
 MAX_ANSWER_BYTES = 32 * 2**20
 _CHUNK_BYTES = 2**16
 _CONNECTIONS = 4  # one per background thread
-
-
-class TransportError(Exception):
-    """No whole answer came. `sent` is False where the api surely never saw the request."""
-
-    def __init__(self, message: str, *, sent: bool) -> None:
-        super().__init__(message)
-        self.sent = sent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Status, headers and JSON body (None where the body is empty or is not JSON)."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: Any
-
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds that the server asks to wait (the form with a date is not understood)."""
-        text = self.headers.get("Retry-After", "")
-        return float(text) if text.isdecimal() else None
-
-    @property
-    def detail(self) -> str:
-        """What the server says is wrong, cut to a line."""
-        if isinstance(self.body, dict):
-            told = self.body.get("detail") or self.body.get("title") or ""
-            return f"{self.status} {told!s:.200}".rstrip()
-        return f"{self.status}"
 
 
 class Transport:
@@ -143,7 +113,7 @@ class Transport:
 
     def _make_pool(self, api: str) -> HTTPConnectionPool:
         pool = urllib3.connection_from_url(api, maxsize=_CONNECTIONS, block=False)
-        pool.ConnectionCls = _tracked(pool.ConnectionCls, self._open)  # type: ignore[assignment]
+        pool.ConnectionCls = _tracked(pool.ConnectionCls, self._open)
         return pool
 
 
