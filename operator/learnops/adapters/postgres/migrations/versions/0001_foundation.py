@@ -14,8 +14,10 @@ _SQL = Path(__file__).parent.parent / "sql"
 
 
 def upgrade() -> None:
-    for part in ("policies", "rollouts", "runs", "views"):
-        op.get_bind().exec_driver_sql((_SQL / f"0001_{part}.sql").read_text("utf-8"))
+    # The driver's own cursor: SQLAlchemy would read a % as a placeholder.
+    with op.get_bind().connection.cursor() as cursor:
+        for part in ("policies", "rollouts", "runs", "views"):
+            cursor.execute((_SQL / f"0001_{part}.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
