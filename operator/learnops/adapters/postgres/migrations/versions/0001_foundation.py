@@ -3,6 +3,7 @@
 The statements stand in `sql/0001_*.sql`, so that they read as SQL.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 from alembic import op
@@ -15,7 +16,7 @@ _SQL = Path(__file__).parent.parent / "sql"
 
 def upgrade() -> None:
     # The driver's own cursor: SQLAlchemy would read a % as a placeholder.
-    with op.get_bind().connection.cursor() as cursor:
+    with closing(op.get_bind().connection.cursor()) as cursor:
         for part in ("policies", "rollouts", "runs", "views"):
             cursor.execute((_SQL / f"0001_{part}.sql").read_text("utf-8"))
 
