@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +14,7 @@ from learnops.adapters.postgres.connection import make_pool
 from learnops.api.common import GROUP, VERSION
 from learnops.server.app import create_app
 from learnops.server.auth import Authenticator
-from learnops.server.clock import SystemClock
+from learnops.adapters.clock import SystemClock
 from learnops.server.services import Services, assemble
 
 
@@ -22,12 +22,12 @@ from learnops.server.services import Services, assemble
 class ApiSettings:
     """How the api runs. `ttl_seconds` None turns the dead-man switch off."""
 
-    database_url: str
+    database_url: str = field(repr=False)
     host: str = "127.0.0.1"
     port: int = 8080
     kubeconfig: Path | None = None
-    namespace: str | None = None  # None: all namespaces
-    lease_namespace: str = "learnops-system"
+    namespaces: tuple[str, ...] = ()  # empty: all
+    lease_namespace: str = "default"
     lease_name: str = "learnops-operator"
     ttl_seconds: float | None = 300.0
     drain_seconds: int = 20
@@ -85,23 +85,24 @@ async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
 
 def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> list[Reflector]:
     """The reflectors that feed the services' state."""
-    within = f"/namespaces/{settings.namespace}" if settings.namespace else ""
-    sinks: dict[str, tuple[Source, Sink]] = {
-        kind: (Source(path=f"/apis/{GROUP}/{VERSION}{within}/{kind}"), sink)
-        for kind, sink in (
-            ("doers", services.state.doers),
-            ("policies", services.state.policies),
-            ("canarydeployments", services.state.canaries),
-        )
-    }
-    lease = Source(
-        path=f"/apis/coordination.k8s.io/v1/namespaces/{settings.lease_namespace}/leases",
-        field_selector=f"metadata.name={settings.lease_name}",
-    )
+    state = services.state
+    sinks: list[tuple[str, Source, Sink]] = []
+    for kind, objects in (
+        ("doers", state.doers),
+        ("policies", state.policies),
+        ("canarydeployments", state.canaries),
+    ):
+        for namespace in settings.namespaces or ("",):
+            within = f"/namespaces/{namespace}" if namespace else ""
+            source = Source(path=f"/apis/{GROUP}/{VERSION}{within}/{kind}")
+            sinks.append((f"{kind}{within}", source, objects.within(namespace)))
     if settings.ttl_seconds is not None:
-        sinks["lease"] = (lease, services.heartbeat)
-    reflectors = {
-        kind: Reflector(api=api, source=source, sink=sink) for kind, (source, sink) in sinks.items()
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{settings.lease_namespace}/leases"
+        lease = Source(path=path, field_selector=f"metadata.name={settings.lease_name}")
+        sinks.append(("lease", lease, services.heartbeat))
+    reflectors = [Reflector(api=api, source=source, sink=sink) for _kind, source, sink in sinks]
+    services.synced = {
+        kind: reflector.synced.is_set
+        for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
     }
-    services.synced = {kind: each.synced.is_set for kind, each in reflectors.items()}
-    return list(reflectors.values())
+    return reflectors

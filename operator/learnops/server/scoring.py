@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from learnops.adapters.postgres.runs import Registration, RunRow, StoredRun
-from learnops.api.doer import CRL
+from learnops.api.crl import CRL
 from learnops.domain.assignment import Arm
 from learnops.domain.crl.score import Budget, BundleMetrics, CRLResult, Gate, Weights, score
 from learnops.domain.crl.terms import InvalidMetric

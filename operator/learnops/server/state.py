@@ -44,11 +44,16 @@ class Objects(Generic[Item]):
         """All of them, in no order."""
         return list(self._items.values())
 
-    def replace(self, objects: list[Raw]) -> None:
-        """All that exist now."""
+    def within(self, namespace: str) -> "Within[Item]":
+        """The sink for one namespace, "" for all of them."""
+        return Within(objects=self, namespace=namespace)
+
+    def replace(self, objects: list[Raw], *, namespace: str = "") -> None:
+        """All that exist now in the namespace ("" for all of them)."""
         fresh = {_name(raw): raw for raw in objects}
         for name in [name for name in self._items if name not in fresh]:
-            self._forget(name)
+            if namespace in ("", name[0]):
+                self._forget(name)
         for raw in objects:
             self.put(raw)
 
@@ -72,6 +77,26 @@ class Objects(Generic[Item]):
         previous = self._items.pop(name, None)
         if previous is not None:
             self._changed(name, previous)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Within(Generic[Item]):
+    """A reflector's sink: the objects of one namespace, or of all."""
+
+    objects: Objects[Item]
+    namespace: str
+
+    def replace(self, objects: list[Raw]) -> None:
+        """All that exist there now."""
+        self.objects.replace(objects, namespace=self.namespace)
+
+    def put(self, item: Raw) -> None:
+        """One that was made or changed."""
+        self.objects.put(item)
+
+    def drop(self, item: Raw) -> None:
+        """One that was deleted."""
+        self.objects.drop(item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,16 @@
-"""The system's clock, for the processes that are put together in `cli`."""
+"""The computer's clocks."""
 
 import time
 from datetime import UTC, datetime
 
 
 class SystemClock:
-    """`ports.clock.Clock` on the machine's clocks."""
+    """The `Clock` port."""
 
     def now(self) -> datetime:
         """The present instant, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary origin; never goes back."""
+        """Seconds that never go back."""
         return time.monotonic()
