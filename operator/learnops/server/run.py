@@ -8,13 +8,13 @@ from types import FrameType
 
 import uvicorn
 
+from learnops.adapters.clock import SystemClock
 from learnops.adapters.kube.connection import connect
 from learnops.adapters.kube.reflector import ApiClient, Reflector, Sink, Source
 from learnops.adapters.postgres.connection import make_pool
 from learnops.api.common import GROUP, VERSION
 from learnops.server.app import create_app
 from learnops.server.auth import Authenticator
-from learnops.adapters.clock import SystemClock
 from learnops.server.services import Services, assemble
 
 
