@@ -111,6 +111,8 @@ class TrafficStatus(StatusModel):
     shares: Annotated[
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
+    active_backend: Name | None = None
+    """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
 
 
 class PendingAudit(StatusModel):
@@ -124,6 +126,12 @@ class PendingAudit(StatusModel):
     to_stage: Annotated[str, Field(max_length=16)]
     by: Annotated[str, Field(max_length=253)]
     why: Annotated[str, Field(max_length=512)]
+    rollout: Annotated[str, Field(max_length=64)] = ""
+    """The rollout that ended with this move."""
+    outcome: Annotated[str, Field(max_length=16)] = ""
+    """How it ended: the stage that its CanaryDeployment comes to."""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why, in one CamelCase word."""
 
 
 class DoerStatus(StatusModel):
