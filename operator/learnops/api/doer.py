@@ -156,6 +156,8 @@ class TrafficStatus(StatusModel):
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
     """Which part of the runs each policy gets; together 100."""
+    active_backend: Name | None = None
+    """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -196,6 +198,12 @@ class PendingAudit(StatusModel):
     """Who moved it."""
     why: Annotated[str, Field(max_length=512)]
     """Why."""
+    rollout: Annotated[str, Field(max_length=64)] = ""
+    """The rollout that ended with this move."""
+    outcome: Annotated[str, Field(max_length=16)] = ""
+    """How it ended: the stage that its CanaryDeployment comes to."""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why, in one CamelCase word."""
 
 
 class DoerStatus(StatusModel):
