@@ -21,7 +21,7 @@ from learnops.api.common import (
     Rule,
     StatusModel,
 )
-from learnops.api.crl import CRL
+from learnops.api.crl import CRL as CRL
 from learnops.api.rollout import Analysis, Source, Strategy
 
 
