@@ -44,8 +44,5 @@ def reading(
 
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
-BETTER = reading(
-    promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31)
-)
+BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))
-

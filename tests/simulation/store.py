@@ -69,9 +69,7 @@ class Store:
     def set_finalizer(self, *, kind: str, name: str, uid: str, version: str, present: bool) -> None:
         """The operator's finalizer; the last one off an object being deleted removes it."""
         obj = self._tested(kind, name, uid, version)
-        self._put(
-            _with_metadata(obj, finalizers=(FINALIZER,) if present else ()), by_operator=True
-        )
+        self._put(_with_metadata(obj, finalizers=(FINALIZER,) if present else ()), by_operator=True)
         if not present and obj.metadata.deletion_timestamp is not None:
             del self.items[(kind, name)]
 

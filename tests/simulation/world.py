@@ -236,5 +236,3 @@ class World:
         ]
         assert len(names) == 1, names
         return names[0]
-
-
