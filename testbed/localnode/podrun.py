@@ -9,8 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import urllib3
+
 from testbed.errors import TestbedError
-from testbed.kubeapi import Json, KubeApi
+from testbed.kubeapi import ApiError, Json, KubeApi
 from testbed.localnode import status
 from testbed.localnode.check import refusals, unenforced
 from testbed.localnode.claims import Claims
@@ -135,10 +137,12 @@ class PodRun:
         while not self._stopping.due:
             try:
                 return self._command(pod)
-            except NotYetError as missing:
+            except (NotYetError, ApiError) as missing:
                 if str(missing) != told:
                     told = str(missing)
                     pod = self._object.report(status.waiting(pod, message=told))
+            except urllib3.exceptions.HTTPError:
+                pass  # the API server is away: nothing can be told either
             self._stopping.wait(_RETRY_SECONDS)
         self._check_vanished()
         return None

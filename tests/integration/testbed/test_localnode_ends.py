@@ -97,6 +97,8 @@ def test_a_signal_shows_in_the_exit_code(jobs: Jobs) -> None:
 def test_a_pod_survives_a_restart_of_the_api_server(
     stack: Stack, jobs: Jobs, node: LocalNode
 ) -> None:
+    late = {"name": "v", "configMap": {"name": "late"}}
+    jobs.create("waits", "true", pod={"volumes": [late]})
     jobs.create("j", NOTES_TERM)
     _, processes = started(jobs, node)
     stack.plane.apiserver.kill()
@@ -106,6 +108,8 @@ def test_a_pod_survives_a_restart_of_the_api_server(
     stack.plane.apiserver.start()
     stack.plane.wait_api_ready()
     jobs.wait_condition("j", "Complete")
+    stack.plane.api.create(f"{jobs.core}/configmaps", {"metadata": {"name": "late"}})
+    jobs.wait_condition("waits", "Complete")
     # And the watch goes on.
     jobs.create("after", "true")
     jobs.wait_condition("after", "Complete")
