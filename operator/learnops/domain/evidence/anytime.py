@@ -10,9 +10,9 @@ of the log:
 
 with the sums over earlier blocks. P(e ever >= 1/level) <= level under the null hypothesis (Ville).
 
-Bit for bit: all running sums and products are sequential accumulations along the log, and a block
-is never split, so going on from a saved state gives exactly what reading the log from its start
-gives.
+Bit for bit: within a block the ten runs are added and multiplied one after the other (reductions
+over the leading axis go row by row), then blocks are accumulated in order, and a block is never
+split. So going on from a saved state gives exactly what reading the log from its start gives.
 """
 
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class EngineState:
         return to_evidence(
             self.plan,
             self.tests,
-            log_e=log_mix(self.logs, STAKE_WEIGHTS),
+            log_e=log_mix(self.logs[..., None], STAKE_WEIGHTS)[:, 0],
             crossed=self.crossed,
             arm_sums=self.arm_sums,
             blocks=self.blocks,
@@ -151,7 +151,7 @@ def advance(state: EngineState, observations: Observations) -> EngineState:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Blocks:
-    """B whole blocks as (B, 10) columns; a void run has live = 0."""
+    """B whole blocks as (10, B) columns, row i the i-th run of each; a void run has live = 0."""
 
     candidate: Floats
     propensity: Floats
@@ -167,23 +167,27 @@ class _Blocks:
             void = observations.void[rows]
             # A void run may carry anything; neutral values keep NaN out of the arithmetic.
             propensity, loss = np.where(void, 0.5, propensity), np.where(void, 0.0, loss)
-            live = (~void).astype(np.float64).reshape(-1, BLOCK_RUNS)
+            live = _by_position(~void)
         return cls(
-            candidate=observations.is_candidate[rows].astype(np.float64).reshape(-1, BLOCK_RUNS),
-            propensity=propensity.reshape(-1, BLOCK_RUNS),
-            loss=loss.reshape(-1, BLOCK_RUNS),
+            candidate=_by_position(observations.is_candidate[rows]),
+            propensity=_by_position(propensity),
+            loss=_by_position(loss),
             live=live,
         )
 
 
+def _by_position(column: NDArray[Any]) -> Floats:
+    return np.ascontiguousarray(column.reshape(-1, BLOCK_RUNS).T, dtype=np.float64)
+
+
 def _advance_blocks(state: EngineState, blocks: _Blocks) -> EngineState:
-    arm_sums = _running(state.arm_sums, _arm_steps(blocks))
-    m = control_variate(arm_sums=arm_sums[:, :-1, None], propensity=blocks.propensity)
+    arm_sums = _running(state.arm_sums, np.add.reduce(_arm_steps(blocks)))
+    m = control_variate(arm_sums=arm_sums[:, :-1], propensity=blocks.propensity)
     g, b = _bets(state.tests, blocks, m=m)
-    payoff_sums = _running(state.payoff_sums, np.stack((g, g * g)))
-    stake = adaptive_bet(payoff_sums[..., :-1, None], propensity=blocks.propensity, bound=b)
-    logs = _log_products(state.logs, g=g, b=b, stake=stake)
-    count = len(blocks.loss)
+    payoff_sums = _running(state.payoff_sums, np.add.reduce(np.stack((g, g * g), axis=1)))
+    stake = adaptive_bet(payoff_sums[..., :-1], propensity=blocks.propensity, bound=b)
+    logs = _running(state.logs, _log_products(g=g, b=b, stake=stake))
+    count = blocks.loss.shape[1]
     ends = range(state.watermark + BLOCK_RUNS, state.watermark + count * BLOCK_RUNS + 1, BLOCK_RUNS)
     log_e = log_mix(logs[..., 1:], STAKE_WEIGHTS)
     return EngineState(
@@ -191,7 +195,7 @@ def _advance_blocks(state: EngineState, blocks: _Blocks) -> EngineState:
         tests=state.tests,
         watermark=ends[-1],
         blocks=state.blocks + count,
-        arm_sums=arm_sums[:, -1].copy(),
+        arm_sums=arm_sums[..., -1].copy(),
         payoff_sums=payoff_sums[..., -1].copy(),
         logs=logs[..., -1].copy(),
         crossed=latch(state.crossed, log_e=log_e, tests=state.tests, positions=ends),
@@ -199,46 +203,54 @@ def _advance_blocks(state: EngineState, blocks: _Blocks) -> EngineState:
 
 
 def _arm_steps(blocks: _Blocks) -> Floats:
-    """What each run adds to the arm sums, shape (4, B, 10)."""
-    live = 1.0 if blocks.live is None else blocks.live
-    candidate, control = blocks.candidate * live, (1.0 - blocks.candidate) * live
-    return np.stack((candidate, candidate * blocks.loss, control, control * blocks.loss))
+    """What each run adds to the arm sums, shape (10, 4, B)."""
+    steps = np.empty((BLOCK_RUNS, 4, blocks.loss.shape[1]))
+    steps[:, 0] = blocks.candidate
+    steps[:, 2] = 1.0 - blocks.candidate
+    if blocks.live is not None:
+        steps[:, 0::2] *= blocks.live[:, None]
+    np.multiply(steps[:, 0::2], blocks.loss[:, None], out=steps[:, 1::2])
+    return steps
 
 
 def _bets(tests: Tests, blocks: _Blocks, *, m: Floats) -> tuple[Floats, Floats]:
-    """g and b of each test and run, shape (H, B, 10); g of a void run is 0, so its factor is 1."""
+    """g and b of each test and run, shape (10, H, B); g of a void run is 0, so its factor is 1."""
     other = 1.0 - blocks.propensity
     b = bounds(tests, m=m, propensity=blocks.propensity, other=other)
     centred = blocks.loss - m
     xi = np.where(blocks.candidate > 0.0, centred / blocks.propensity, -centred / other)
     g = payoffs(tests, xi)
-    return (g if blocks.live is None else g * blocks.live), b
+    return (g if blocks.live is None else g * blocks.live[:, None]), b
 
 
 def adaptive_bet(payoff_sums: Floats, *, propensity: Floats, bound: Floats) -> Floats:
-    """lambda from the sums of g and g^2 over earlier blocks, shape (2, ...), capped at 0.8/b."""
+    """lambda, capped at 0.8/b, shape (..., H, B).
+
+    Args:
+        payoff_sums: sums of g and of g^2 over earlier blocks, shape (2, H, B).
+        propensity: shape (..., B).
+        bound: b, shape (..., H, B).
+    """
     total, squares = payoff_sums
     prior = 4.0 / (propensity * (1.0 - propensity))
-    return np.minimum(np.maximum(2.0 + total, 0.0) / (prior + squares), 0.8 / bound)
+    wish = np.maximum(2.0 + total, 0.0) / (prior[..., None, :] + squares)
+    return np.asarray(np.minimum(wish, 0.8 / bound))
 
 
-def _log_products(logs: Floats, *, g: Floats, b: Floats, stake: Floats) -> Floats:
-    """Running log products at block ends, shape (7, H, B + 1), the first being ``logs``.
+def _log_products(*, g: Floats, b: Floats, stake: Floats) -> Floats:
+    """Log of each block's product of factors per stake, shape (7, H, B).
 
     One logarithm a block: a factor lies between 0.05 and about 1/MIN_PROPENSITY, so the product of
     ten neither underflows nor overflows.
     """
-    factors = np.empty((STAKES, *g.shape))
-    np.multiply(FRACTIONS[:, None, None, None], g / b, out=factors[:-1])
-    np.multiply(stake, g, out=factors[-1])
+    factors = np.empty((len(g), STAKES, *g.shape[1:]))
+    np.multiply(FRACTIONS[:, None, None], (g / b)[:, None], out=factors[:, :-1])
+    np.multiply(stake, g, out=factors[:, -1])
     factors += 1.0
-    steps = np.log(np.multiply.accumulate(factors, axis=-1)[..., -1])
-    whole = np.add.accumulate(np.concatenate((logs[..., None], steps), axis=-1), axis=-1)
-    return np.asarray(whole)
+    return np.asarray(np.log(np.multiply.reduce(factors)))
 
 
 def _running(start_at: Floats, steps: Floats) -> Floats:
-    """Sums before each block and after the last, shape (..., B + 1), from steps (..., B, 10)."""
-    flat = steps.reshape(*steps.shape[:-2], -1)
-    whole = np.add.accumulate(np.concatenate((start_at[..., None], flat), axis=-1), axis=-1)
-    return np.asarray(whole[..., ::BLOCK_RUNS])
+    """Sums before each block and after the last, shape (..., B + 1), from steps (..., B)."""
+    whole = np.concatenate((start_at[..., None], steps), axis=-1)
+    return np.asarray(np.add.accumulate(whole, axis=-1))

@@ -47,7 +47,7 @@ class Tests:
     Attributes (shape (H, 1) unless told):
         sign: +1 where the test bets on the candidate being worse, -1 on its not being worse.
         shift: sign times the margin: g = sign * xi - shift, b = bound + shift.
-        worse: bool (H,), sign > 0.
+        worse: bool, sign > 0.
         log_threshold: (H,), log(1/level).
         margin: (H,), the margin.
     """
@@ -69,7 +69,7 @@ class Tests:
         return cls(
             sign=sign[:, None],
             shift=(sign * margin)[:, None],
-            worse=sign > 0,
+            worse=(sign > 0)[:, None],
             log_threshold=np.array([-log(value) for value in level]),
             margin=margin,
         )
@@ -85,8 +85,8 @@ def control_variate(*, arm_sums: Floats, propensity: Floats) -> Floats:
     pooled one while its runs are few.
 
     Args:
-        arm_sums: shape (4, ...): candidate runs and loss sum, control runs and loss sum.
-        propensity: shape broadcastable to the rest.
+        arm_sums: shape (4, B): candidate runs and loss sum, control runs and loss sum.
+        propensity: shape (..., B).
     """
     runs_c, sum_c, runs_0, sum_0 = arm_sums
     pooled = (1.0 + (sum_c + sum_0)) / (2.0 + (runs_c + runs_0))
@@ -97,33 +97,26 @@ def control_variate(*, arm_sums: Floats, propensity: Floats) -> Floats:
 
 
 def bounds(tests: Tests, *, m: Floats, propensity: Floats, other: Floats) -> Floats:
-    """b > 0 with g >= -b for each test, shape (H, ...).
+    """b > 0 with g >= -b for each test; shape (..., B) gives (..., H, B).
 
     ``other`` is the probability of control, 1 - pi with two arms.
     """
-    below, above = m / propensity, m / other
     rest = 1.0 - m
-    up = np.maximum(below, rest / other)
-    down = np.maximum(rest / propensity, above)
-    widen = (slice(None),) + (None,) * m.ndim
-    return np.where(tests.worse[widen], up, down) + tests.shift.reshape(-1, *([1] * m.ndim))
+    up = np.maximum(m / propensity, rest / other)
+    down = np.maximum(rest / propensity, m / other)
+    return np.where(tests.worse, up[..., None, :], down[..., None, :]) + tests.shift
 
 
 def payoffs(tests: Tests, scores: Floats) -> Floats:
-    """g of each test for scores xi, shape (H, *scores.shape)."""
-    shape = (-1, *([1] * scores.ndim))
-    return tests.sign.reshape(shape) * scores - tests.shift.reshape(shape)
+    """g of each test for scores xi; shape (..., B) gives (..., H, B)."""
+    return tests.sign * scores[..., None, :] - tests.shift
 
 
 def log_mix(logs: Floats, weights: Floats) -> Floats:
-    """log(sum_j w_j exp(logs_j)) over the first axis, without overflow.
-
-    Adds in the order of the axis (accumulate), so the result does not depend on how many columns
-    are worked on at once.
-    """
-    peak = logs.max(axis=0)
-    terms = np.exp(logs - peak) * weights.reshape(-1, *([1] * (logs.ndim - 1)))
-    return np.asarray(peak + np.log(np.add.accumulate(terms, axis=0)[-1]))
+    """log(sum_j w_j exp(logs_j)) of logs (J, H, B) over the first axis, without overflow."""
+    peak = np.maximum.reduce(logs)
+    terms = np.exp(logs - peak) * weights[:, None, None]
+    return np.asarray(peak + np.log(np.add.reduce(terms)))
 
 
 def latch(

@@ -52,11 +52,11 @@ def _check_columns(observations: Observations) -> None:
 
 
 def _check_sequence(seq: NDArray[np.int64], *, after: int) -> None:
-    steps = np.diff(seq, prepend=after)
-    if (steps == 1).all():
+    wrong = seq != np.arange(after + 1, after + 1 + len(seq))
+    if not wrong.any():
         return
-    at = int(np.argmax(steps != 1))
-    expected = after + 1 if at == 0 else int(seq[at - 1]) + 1
+    at = int(wrong.argmax())
+    expected = after + 1 + at
     backwards = seq[at] < expected
     reason = EvidenceReason.SEQUENCE_BACKWARDS if backwards else EvidenceReason.SEQUENCE_GAP
     raise EvidenceError(

@@ -76,7 +76,7 @@ class CounterState:
         return to_evidence(
             self.plan,
             self.tests,
-            log_e=log_mix(self.logs, FRACTION_WEIGHTS),
+            log_e=log_mix(self.logs[..., None], FRACTION_WEIGHTS)[:, 0],
             crossed=self.crossed,
             arm_sums=self.arm_sums,
             blocks=self.increments,
@@ -169,7 +169,7 @@ def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
     total, squares = _payoff_sums(state.tests, increment, m=float(m[0]))
     gain = FRACTIONS[:, None] * (total / b) + CURVATURE[:, None] * (squares / (b * b))
     logs, arm_sums = state.logs + gain, state.arm_sums + steps
-    log_e = log_mix(logs, FRACTION_WEIGHTS)[:, None]
+    log_e = log_mix(logs[..., None], FRACTION_WEIGHTS)
     return replace(
         state,
         increments=state.increments + 1,
