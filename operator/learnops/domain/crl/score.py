@@ -1,0 +1,230 @@
+"""From what a run reports to its loss: a pure function, the same for ingest and replay."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Self
+
+from learnops.domain.crl.terms import (
+    API_BREAKAGES_SCALE,
+    CONTRADICTIONS_SCALE,
+    SECURITY_CRITICALS_SCALE,
+    InvalidMetric,
+    Term,
+    flag,
+    from_count,
+    number,
+    over_budget,
+    positive,
+    rate,
+)
+
+MAX_GATES = 1000
+MAX_WEIGHT = 1e9
+DEFAULT_WEIGHTS: Mapping[str, float] = {term.value: 1.0 for term in Term}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """A check that the run's result passed or failed."""
+
+    name: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleMetrics:
+    """The part of a bundle that the CRL reads; unknown names are other people's and are ignored.
+
+    Attributes:
+        metrics: names of ``terms``, and ``maxDurationMilliseconds``, the run's own latency budget.
+        costs: ``costUSD``, and ``maxCostUSD``, the run's own cost budget.
+        gates: the gates that ran.
+    """
+
+    metrics: Mapping[str, object]
+    costs: Mapping[str, object]
+    gates: Sequence[Gate] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The doer's budgets, in force where a run states none; None: none either."""
+
+    cost_usd: float | None = None
+    latency_milliseconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cost_usd", "latency_milliseconds"):
+            value = getattr(self, name)
+            if value is not None:
+                positive(value, f"budget.{name}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """Weight per term, 0 or more, at least one above 0; a term that is not named has weight 0."""
+
+    by_term: Mapping[Term, float]
+
+    def __post_init__(self) -> None:
+        for term, weight in self.by_term.items():
+            if not 0.0 <= weight <= MAX_WEIGHT:
+                raise InvalidMetric(
+                    field=f"weights.{term.value}", detail=f"is {weight}; use 0 to {MAX_WEIGHT:g}"
+                )
+        if not any(self.by_term.values()):
+            raise InvalidMetric(field="weights", detail="sum to 0; give one term a weight above 0")
+
+    @classmethod
+    def of(cls, named: Mapping[str, float]) -> Self:
+        """From camelCase names, as a Doer writes them.
+
+        Raises:
+            InvalidMetric: an unknown term, a weight that is negative or not finite, or all 0.
+        """
+        terms = {term.value: term for term in Term}
+        for name in named:
+            if name not in terms:
+                known = ", ".join(terms)
+                raise InvalidMetric(
+                    field=f"weights.{name:.60}", detail=f"is no term; the terms are {known}"
+                )
+        return cls(by_term={terms[name]: float(weight) for name, weight in named.items()})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """One line of the breakdown: ``share`` = weight * value / sum of weights; they sum to the loss.
+
+    ``reported`` is False where the run was silent and the value is the imputed worst, 1.
+    """
+
+    term: Term
+    weight: float
+    value: float
+    share: float
+    reported: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CRLResult:
+    """A run's score.
+
+    Attributes:
+        loss: CRL divided by the sum of weights, in [0, 1]; what evidence reads.
+        crl: the weighted sum L itself.
+        terms: normalised value of every term that was reported, in use or not.
+        contributions: the breakdown over the terms in use, in the order of ``Term``.
+        partial: whether a term in use was not reported.
+        missing: these terms.
+    """
+
+    loss: float
+    crl: float
+    terms: Mapping[Term, float]
+    contributions: tuple[Contribution, ...]
+    partial: bool
+    missing: tuple[Term, ...]
+
+
+def score(bundle: BundleMetrics, weights: Weights, budget: Budget) -> CRLResult:
+    """The CRL of a run. A term in use that is not reported counts 1, the worst.
+
+    An arm must not win by falling silent. A cost or latency without any budget counts as not
+    reported: without a yardstick nothing is known.
+
+    Raises:
+        InvalidMetric: a value that is NaN, infinite, negative, no rate, or of the wrong type, also
+            in a term that is not in use.
+    """
+    reported = read_terms(bundle, budget)
+    in_use = [term for term in Term if weights.by_term.get(term, 0.0) > 0.0]
+    total = fsum(weights.by_term[term] for term in in_use)
+    contributions = tuple(
+        Contribution(
+            term=term,
+            weight=weights.by_term[term],
+            value=reported.get(term, 1.0),
+            share=weights.by_term[term] / total * reported.get(term, 1.0),
+            reported=term in reported,
+        )
+        for term in in_use
+    )
+    missing = tuple(term for term in in_use if term not in reported)
+    return CRLResult(
+        loss=min(fsum(line.share for line in contributions), 1.0),
+        crl=fsum(line.weight * line.value for line in contributions),
+        terms=reported,
+        contributions=contributions,
+        partial=bool(missing),
+        missing=missing,
+    )
+
+
+def read_terms(bundle: BundleMetrics, budget: Budget) -> dict[Term, float]:
+    """The normalised value of each term that the run reports."""
+    metrics, costs = bundle.metrics, bundle.costs
+    readers: dict[Term, Callable[[], float | None]] = {
+        Term.GATE_PASS_RATE: lambda: _gate_term(bundle),
+        Term.CONTRADICTIONS: lambda: _count(metrics, "contradictions", CONTRADICTIONS_SCALE),
+        Term.GROUNDING: lambda: _shortfall(metrics, "grounding"),
+        Term.COST_OVER_BUDGET: lambda: _over(
+            costs.get("costUSD"),
+            "costs.costUSD",
+            budget=_budget(costs.get("maxCostUSD"), "costs.maxCostUSD", budget.cost_usd),
+        ),
+        Term.LATENCY_P95: lambda: _over(
+            metrics.get("latencyP95Milliseconds"),
+            "metrics.latencyP95Milliseconds",
+            budget=_budget(
+                metrics.get("maxDurationMilliseconds"),
+                "metrics.maxDurationMilliseconds",
+                budget.latency_milliseconds,
+            ),
+        ),
+        Term.SECURITY_CRITICALS: lambda: _count(
+            metrics, "securityCriticals", SECURITY_CRITICALS_SCALE
+        ),
+        Term.API_BREAKAGES: lambda: _count(metrics, "apiBreakages", API_BREAKAGES_SCALE),
+        Term.DB_MIGRATION_FAIL: lambda: _failed(metrics, "dbMigrationFail"),
+        Term.RAG_COVERAGE: lambda: _shortfall(metrics, "ragCoverage"),
+    }
+    values = {term: read() for term, read in readers.items()}
+    return {term: value for term, value in values.items() if value is not None}
+
+
+def _gate_term(bundle: BundleMetrics) -> float | None:
+    stated = _shortfall(bundle.metrics, "gatePassRate")
+    if stated is not None or not bundle.gates:
+        return stated
+    if len(bundle.gates) > MAX_GATES:
+        raise InvalidMetric(field="gates", detail=f"has over {MAX_GATES} entries")
+    passed = [flag(gate.passed, f"gates[{gate.name:.60}].passed") for gate in bundle.gates]
+    return 1.0 - sum(passed) / len(passed)
+
+
+def _shortfall(metrics: Mapping[str, object], name: str) -> float | None:
+    value = metrics.get(name)
+    return None if value is None else 1.0 - rate(value, f"metrics.{name}")
+
+
+def _count(metrics: Mapping[str, object], name: str, scale: float) -> float | None:
+    value = metrics.get(name)
+    return None if value is None else from_count(number(value, f"metrics.{name}"), scale=scale)
+
+
+def _failed(metrics: Mapping[str, object], name: str) -> float | None:
+    value = metrics.get(name)
+    return None if value is None else float(flag(value, f"metrics.{name}"))
+
+
+def _over(value: object, field: str, *, budget: float | None) -> float | None:
+    if value is None:
+        return None
+    spent = number(value, field)
+    return None if budget is None else over_budget(spent, budget=budget)
+
+
+def _budget(stated: object, field: str, fallback: float | None) -> float | None:
+    return fallback if stated is None else positive(stated, field)

@@ -1,0 +1,66 @@
+"""Reading saved states: a state that is not exactly what was written is refused, never guessed."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.types import ENGINE_VERSION, TestPlan
+
+_WAY_OUT = "start again from the log"
+
+
+def head(*, method: str, plan: TestPlan) -> dict[str, Any]:
+    """The part of a saved state that tells whether it may be used."""
+    return {"engineVersion": ENGINE_VERSION, "method": method, "plan": plan.to_dict()}
+
+
+def check_head(data: dict[str, Any], *, method: str, plan: TestPlan) -> None:
+    """Refuse the state of another engine version, method or plan."""
+    if data.get("engineVersion") != ENGINE_VERSION or data.get("method") != method:
+        raise EvidenceError(
+            reason=EvidenceReason.STATE_VERSION,
+            detail=f"the state is of {data.get('method')!s:.40} engine version "
+            f"{data.get('engineVersion')!s:.40}, this is {method} {ENGINE_VERSION}; {_WAY_OUT}",
+        )
+    if data.get("plan") != plan.to_dict():
+        raise EvidenceError(
+            reason=EvidenceReason.PLAN_CHANGED,
+            detail="the state belongs to other levels, margins, steps or attempt; "
+            "open a new analysis generation",
+        )
+
+
+def whole(data: dict[str, Any], name: str) -> int:
+    """A non-negative integer."""
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise invalid(name, "is not a whole number of 0 or more")
+    return value
+
+
+def floats(data: dict[str, Any], name: str, *, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Finite floats of exactly this shape."""
+    try:
+        value = np.array(data.get(name), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise invalid(name, "is not an array of numbers") from error
+    if value.shape != shape or not np.isfinite(value).all():
+        raise invalid(name, f"is not {shape} finite numbers")
+    return value
+
+
+def positions(data: dict[str, Any], name: str, *, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Non-negative integers of exactly this shape."""
+    value = floats(data, name, shape=shape)
+    if (value < 0).any() or (value != np.floor(value)).any():
+        raise invalid(name, "holds something else than whole numbers of 0 or more")
+    return value.astype(np.int64)
+
+
+def invalid(name: str, what: str) -> EvidenceError:
+    """The error of a field of a saved state."""
+    return EvidenceError(
+        reason=EvidenceReason.STATE_INVALID, detail=f"{name} of the state {what}; {_WAY_OUT}"
+    )

@@ -1,0 +1,227 @@
+"""From raw counters, per instance and series, to what happened since the last look.
+
+Never ``rate()`` or ``increase()``: they extrapolate. A counter that restarts at zero shows in a
+value that drops (or in a changed process start): what it holds then is all new. A series seen for
+the first time began at zero, so all of it is new. A series that is gone adds nothing; its last
+value is kept, in case it returns.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from learnops.domain.assignment import Arm
+from learnops.domain.evidence.betting import MIN_PROPENSITY
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+
+MAX_SERIES = 512
+MAX_INSTANCE_LENGTH = 256
+_SLACK = 1e-9
+"""Rounding of float sums that is forgiven, per run counted so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmSums:
+    """Runs ``n``, sum ``s`` and sum of squares ``q`` of their losses, each loss in [0, 1]."""
+
+    n: int
+    s: float
+    q: float
+
+
+NOTHING = ArmSums(n=0, s=0.0, q=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterIncrement:
+    """Runs that came into the evidence since the last look, all drawn in one assignment epoch.
+
+    ``propensity`` is the probability (0..1) of the candidate in that epoch.
+    """
+
+    epoch: int
+    propensity: float
+    candidate: ArmSums
+    control: ArmSums
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Series:
+    """What tells one counter series of a doer from another."""
+
+    epoch: int
+    arm: Arm
+    instance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CounterSample:
+    """One scrape of the three counters of a series, as they stand (not differenced).
+
+    ``started`` is the start of the process in seconds where the source tells it: a change of it is
+    a restart even when the new counters have already overtaken the old ones.
+    """
+
+    series: Series
+    count: float
+    loss_sum: float
+    loss_sumsq: float
+    started: float | None = None
+
+
+def difference_counters(
+    previous: Mapping[Series, CounterSample],
+    current: Iterable[CounterSample],
+    *,
+    propensities: Mapping[int, float],
+    first_epoch: int,
+) -> tuple[list[CounterIncrement], dict[Series, CounterSample]]:
+    """The increments per epoch, oldest epoch first, and the samples to difference next time.
+
+    Args:
+        previous: last sample of each series.
+        current: this scrape; series of epochs before ``first_epoch`` belong to earlier canaries, or
+            to epochs that were closed, and are left out.
+        propensities: probability of the candidate by epoch.
+
+    Raises:
+        EvidenceError: naming the series; nothing was counted, ``previous`` stays the watermark.
+    """
+    scrape = collect(current, first_epoch=first_epoch)
+    latest = {**previous, **scrape}
+    _check_size(latest)
+    gained: dict[tuple[int, Arm], ArmSums] = {}
+    for series, sample in scrape.items():
+        key = (series.epoch, series.arm)
+        gained[key] = _add(gained.get(key, NOTHING), _gain(previous.get(series), sample))
+    return _per_epoch(gained, propensities), latest
+
+
+def collect(samples: Iterable[CounterSample], *, first_epoch: int) -> dict[Series, CounterSample]:
+    """The samples by series, in a fixed order, each one checked to be what a counter can hold."""
+    collected: dict[Series, CounterSample] = {}
+    for sample in sorted(samples, key=lambda one: one.series):
+        if sample.series.epoch < first_epoch:
+            continue
+        if sample.series in collected:
+            raise _refuse(EvidenceReason.SERIES_DUPLICATE, sample.series, "is there twice")
+        _check_sample(sample)
+        collected[sample.series] = sample
+    _check_size(collected)
+    return collected
+
+
+def _gain(before: CounterSample | None, now: CounterSample) -> ArmSums:
+    """What one series gained, checked to be sums that losses in [0, 1] can have."""
+    if before is None or _restarted(before, now):
+        return _as_sums(now, n=now.count, s=now.loss_sum, q=now.loss_sumsq)
+    return _as_sums(
+        now,
+        n=now.count - before.count,
+        s=now.loss_sum - before.loss_sum,
+        q=now.loss_sumsq - before.loss_sumsq,
+    )
+
+
+def _restarted(before: CounterSample, now: CounterSample) -> bool:
+    if before.started is not None and now.started is not None and before.started != now.started:
+        return True
+    return (
+        now.count < before.count
+        or now.loss_sum < before.loss_sum
+        or now.loss_sumsq < before.loss_sumsq
+    )
+
+
+def _check_sample(sample: CounterSample) -> None:
+    values = {"count": sample.count, "sum": sample.loss_sum, "sum of squares": sample.loss_sumsq}
+    for name, value in values.items():
+        if not isfinite(value):
+            raise _refuse(EvidenceReason.COUNTER_NOT_FINITE, sample.series, f"{name} is {value}")
+        if value < 0.0:
+            raise _refuse(EvidenceReason.COUNTER_NEGATIVE, sample.series, f"{name} is {value}")
+    if len(sample.series.instance) > MAX_INSTANCE_LENGTH:
+        raise _refuse(EvidenceReason.SERIES_TOO_MANY, sample.series, "instance name is too long")
+
+
+def _as_sums(sample: CounterSample, *, n: float, s: float, q: float) -> ArmSums:
+    if not possible_sums(n=n, s=s, q=q, slack=_SLACK * (1.0 + sample.count)):
+        raise _refuse(EvidenceReason.COUNTERS_INCONSISTENT, sample.series, impossible(n, s, q))
+    return ArmSums(n=int(n), s=min(s, n), q=min(q, s)) if n else NOTHING
+
+
+def possible_sums(*, n: float, s: float, q: float, slack: float = _SLACK) -> bool:
+    """Whether n losses in [0, 1] can have the sum s and the sum of squares q (NaN: no)."""
+    whole = 0.0 <= n < float("inf") and n == int(n)
+    ordered = -slack <= q <= s + slack and s <= n + slack
+    return whole and ordered and s * s <= n * q + slack * (1.0 + n)
+
+
+def impossible(n: float, s: float, q: float) -> str:
+    """The words for sums that no losses have."""
+    return f"count {n:g}, sum {s:g}, sum of squares {q:g} gained: no losses in [0, 1] have these"
+
+
+def _add(left: ArmSums, right: ArmSums) -> ArmSums:
+    return ArmSums(n=left.n + right.n, s=left.s + right.s, q=left.q + right.q)
+
+
+def _per_epoch(
+    gained: Mapping[tuple[int, Arm], ArmSums], propensities: Mapping[int, float]
+) -> list[CounterIncrement]:
+    increments = []
+    for epoch in sorted({epoch for (epoch, _), sums in gained.items() if sums.n}):
+        if epoch not in propensities:
+            raise EvidenceError(
+                reason=EvidenceReason.EPOCH_UNKNOWN,
+                detail=f"runs of epoch {epoch}, whose propensity is not known; "
+                "an epoch is recorded before its share is served",
+            )
+        increments.append(
+            CounterIncrement(
+                epoch=epoch,
+                propensity=propensities[epoch],
+                candidate=gained.get((epoch, Arm.CANDIDATE), NOTHING),
+                control=gained.get((epoch, Arm.CONTROL), NOTHING),
+            )
+        )
+        check_increment(increments[-1])
+    return increments
+
+
+def check_increment(increment: CounterIncrement) -> None:
+    """Refuse sums that no losses have, and a propensity that is missing, 0 or 1."""
+    for arm, sums in (("candidate", increment.candidate), ("control", increment.control)):
+        if not possible_sums(n=sums.n, s=sums.s, q=sums.q, slack=_SLACK * (1.0 + sums.n)):
+            raise EvidenceError(
+                reason=EvidenceReason.COUNTERS_INCONSISTENT,
+                detail=f"{arm} of epoch {increment.epoch}: {impossible(sums.n, sums.s, sums.q)}",
+            )
+    value = increment.propensity
+    if MIN_PROPENSITY <= value <= 1.0 - MIN_PROPENSITY:
+        return
+    missing = value != value  # NaN
+    raise EvidenceError(
+        reason=EvidenceReason.PROPENSITY_MISSING
+        if missing
+        else EvidenceReason.PROPENSITY_OUT_OF_RANGE,
+        detail=f"propensity {value} of epoch {increment.epoch} is not strictly between 0 and 1; "
+        "runs drawn at 0 or 1 are no evidence and must not be counted",
+    )
+
+
+def _check_size(latest: Mapping[Series, CounterSample]) -> None:
+    if len(latest) > MAX_SERIES:
+        raise EvidenceError(
+            reason=EvidenceReason.SERIES_TOO_MANY,
+            detail=f"{len(latest)} counter series, at most {MAX_SERIES} are kept; "
+            "close old epochs, or aggregate the instances behind a recording process",
+        )
+
+
+def _refuse(reason: EvidenceReason, series: Series, what: str) -> EvidenceError:
+    return EvidenceError(
+        reason=reason,
+        detail=f"series instance={series.instance[:80]!r} arm={series.arm.value} "
+        f"epoch={series.epoch}: {what}; nothing of this scrape was counted",
+    )

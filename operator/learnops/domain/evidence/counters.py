@@ -1,0 +1,256 @@
+"""``Counters``: the e-process from counts, sums and sums of squares alone (Prometheus).
+
+Where single runs are not known, each factor 1 + c*y (y = g/b >= -1, 0 <= c < 1) is replaced by its
+empirical Bernstein lower bound, whose log is linear in y and y^2:
+
+    log(1 + c*y) >= c*y + y^2 (c + log(1 - c))
+
+so the log product over an increment follows from its sums. It is a lower bound of a product with
+mean <= 1, so it keeps every promise of the exact test and needs about twice the runs. m comes from
+earlier increments only. Source: Fan, Grama and Liu (arXiv 1311.6273); Waudby-Smith and Ramdas
+(2010.09686), sec. 3.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnops.domain.assignment import Arm
+from learnops.domain.evidence import codec
+from learnops.domain.evidence.betting import (
+    FRACTION_COUNT,
+    FRACTION_WEIGHTS,
+    FRACTIONS,
+    Floats,
+    Tests,
+    bounds,
+    control_variate,
+    latch,
+    log_mix,
+    to_evidence,
+)
+from learnops.domain.evidence.counter_series import (
+    ArmSums,
+    CounterIncrement,
+    CounterSample,
+    Series,
+    check_increment,
+    collect,
+    difference_counters,
+)
+from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.types import Evidence, TestPlan
+
+CURVATURE: Floats = FRACTIONS + np.log1p(-FRACTIONS)
+"""c + log(1 - c) <= 0 per fraction: what a squared payoff costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CounterState:
+    """Sums so far, the e-values, and the last sample per series, which is the watermark.
+
+    One status write stores all of it, so no increment can be counted twice or lost.
+
+    Attributes:
+        increments: how many increments were absorbed.
+        arm_sums: (4,), candidate runs and loss sum, control runs and loss sum.
+        logs: (6, H), log of the lower bound of the product per fraction.
+        crossed: (H,), runs absorbed at the first crossing, 0 = none.
+        first_epoch: epochs before it are closed: their series are dropped and never read again.
+        samples: last sample of each series.
+    """
+
+    plan: TestPlan
+    tests: Tests
+    increments: int
+    arm_sums: Floats
+    logs: Floats
+    crossed: NDArray[np.int64]
+    first_epoch: int
+    samples: Mapping[Series, CounterSample]
+
+    def evidence(self) -> Evidence:
+        return to_evidence(
+            self.plan,
+            self.tests,
+            log_e=log_mix(self.logs[..., None], FRACTION_WEIGHTS)[:, 0],
+            crossed=self.crossed,
+            arm_sums=self.arm_sums,
+            blocks=self.increments,
+            watermark=_runs(self.arm_sums),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **codec.head(method="Counters", plan=self.plan),
+            "increments": self.increments,
+            "armSums": self.arm_sums.tolist(),
+            "logs": self.logs.tolist(),
+            "crossed": self.crossed.tolist(),
+            "firstEpoch": self.first_epoch,
+            "samples": [_sample_row(self.samples[series]) for series in sorted(self.samples)],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], *, plan: TestPlan) -> Self:
+        """Read a saved state.
+
+        Raises:
+            EvidenceError: StateVersion, PlanChanged or StateInvalid; a new generation must begin.
+        """
+        codec.check_head(data, method="Counters", plan=plan)
+        tests = Tests.of(plan)
+        return cls(
+            plan=plan,
+            tests=tests,
+            increments=codec.whole(data, "increments"),
+            arm_sums=codec.floats(data, "armSums", shape=(4,)),
+            logs=codec.floats(data, "logs", shape=(FRACTION_COUNT, len(tests))),
+            crossed=codec.positions(data, "crossed", shape=(len(tests),)),
+            first_epoch=codec.whole(data, "firstEpoch"),
+            samples=_read_samples(data),
+        )
+
+
+def start(
+    plan: TestPlan, *, first_epoch: int, baseline: Iterable[CounterSample] = ()
+) -> CounterState:
+    """The state before the first run of an analysis generation: every e-value is 1.
+
+    Args:
+        first_epoch: the first assignment epoch of the generation.
+        baseline: the counters as they stand now, where the generation begins inside an epoch; what
+            they already hold is not evidence.
+    """
+    tests = Tests.of(plan)
+    return CounterState(
+        plan=plan,
+        tests=tests,
+        increments=0,
+        arm_sums=np.zeros(4),
+        logs=np.zeros((FRACTION_COUNT, len(tests))),
+        crossed=np.zeros(len(tests), dtype=np.int64),
+        first_epoch=first_epoch,
+        samples=collect(baseline, first_epoch=first_epoch),
+    )
+
+
+def observe(
+    state: CounterState, scrape: Iterable[CounterSample], *, propensities: Mapping[int, float]
+) -> CounterState:
+    """Absorb one scrape of all instances: difference it against the watermark and move that.
+
+    Args:
+        propensities: probability of the candidate by assignment epoch.
+
+    Raises:
+        EvidenceError: a series that cannot be evidence; ``state`` stays as it was.
+    """
+    increments, samples = difference_counters(
+        state.samples, scrape, propensities=propensities, first_epoch=state.first_epoch
+    )
+    for increment in increments:
+        state = absorb(state, increment)
+    return replace(state, samples=samples)
+
+
+def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
+    """Judge one increment; m comes from the increments before it."""
+    check_increment(increment)
+    steps = _arm_steps(increment)
+    if not _runs(steps):
+        return state
+    pi = np.array([increment.propensity])
+    m = control_variate(arm_sums=state.arm_sums[:, None], propensity=pi)
+    b = bounds(state.tests, m=m, propensity=pi, other=1.0 - pi)[:, 0]
+    total, squares = _payoff_sums(state.tests, increment, m=float(m[0]))
+    gain = FRACTIONS[:, None] * (total / b) + CURVATURE[:, None] * (squares / (b * b))
+    logs, arm_sums = state.logs + gain, state.arm_sums + steps
+    log_e = log_mix(logs[..., None], FRACTION_WEIGHTS)
+    return replace(
+        state,
+        increments=state.increments + 1,
+        arm_sums=arm_sums,
+        logs=logs,
+        crossed=latch(state.crossed, log_e=log_e, tests=state.tests, positions=[_runs(arm_sums)]),
+    )
+
+
+def close_epochs(state: CounterState, *, before: int) -> CounterState:
+    """Drop the series of epochs before ``before`` and never read them again.
+
+    Safe only once every run of these epochs is resolved (its registration is more than the
+    maturation time ago, and a scrape since then was absorbed): forgetting a series while it may
+    still move would either lose runs chosen by how slow they were, or count all of it again when it
+    is next seen. Because ``first_epoch`` rises with it, a dropped series that is still exported is
+    left out instead of counted again.
+    """
+    first_epoch = max(before, state.first_epoch)
+    kept = {series: one for series, one in state.samples.items() if series.epoch >= first_epoch}
+    return replace(state, first_epoch=first_epoch, samples=kept)
+
+
+def _payoff_sums(tests: Tests, increment: CounterIncrement, *, m: float) -> tuple[Floats, Floats]:
+    """Sums of g and g^2 of each test over the runs of an increment, shape (H,)."""
+    pi, runs = increment.propensity, increment.candidate.n + increment.control.n
+    total_c, squares_c = _centred(increment.candidate, m=m)
+    total_0, squares_0 = _centred(increment.control, m=m)
+    xi = total_c / pi - total_0 / (1.0 - pi)
+    xi_squares = squares_c / pi**2 + squares_0 / (1.0 - pi) ** 2
+    sign, shift = tests.sign[:, 0], tests.shift[:, 0]
+    total = sign * xi - shift * runs
+    squares = xi_squares - 2.0 * sign * shift * xi + shift * shift * runs
+    # Rounding may push the squares below what Cauchy-Schwarz allows; too few would favour the test.
+    return total, np.maximum(squares, total * total / runs)
+
+
+def _centred(sums: ArmSums, *, m: float) -> tuple[float, float]:
+    """Sums of L - m and (L - m)^2."""
+    return sums.s - m * sums.n, max(sums.q - 2.0 * m * sums.s + m * m * sums.n, 0.0)
+
+
+def _arm_steps(increment: CounterIncrement) -> Floats:
+    candidate, control = increment.candidate, increment.control
+    return np.array([candidate.n, candidate.s, control.n, control.s], dtype=np.float64)
+
+
+def _runs(arm_sums: Floats) -> int:
+    return int(arm_sums[0] + arm_sums[2])
+
+
+def _sample_row(sample: CounterSample) -> list[Any]:
+    series = sample.series
+    values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.started]
+    return [series.epoch, series.arm.value, series.instance, *values]
+
+
+def _read_samples(data: dict[str, Any]) -> dict[Series, CounterSample]:
+    try:
+        rows = [_read_sample(*row) for row in data["samples"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise codec.invalid("samples", "is not a list of counter samples") from error
+    try:
+        return collect(rows, first_epoch=0)
+    except EvidenceError as error:
+        raise codec.invalid("samples", f"is not possible ({error.detail})") from error
+
+
+def _read_sample(
+    epoch: int,
+    arm: str,
+    instance: str,
+    count: float,
+    loss_sum: float,
+    loss_sumsq: float,
+    started: float | None,
+) -> CounterSample:
+    return CounterSample(
+        series=Series(int(epoch), Arm(arm), str(instance)),
+        count=float(count),
+        loss_sum=float(loss_sum),
+        loss_sumsq=float(loss_sumsq),
+        started=None if started is None else float(started),
+    )

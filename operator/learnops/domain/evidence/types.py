@@ -1,0 +1,200 @@
+"""What the evidence methods read and what they answer.
+
+The planner sees ``TestPlan`` and ``Evidence`` only, so it never knows which method (the run log or
+Prometheus counters) produced the numbers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import exp
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.levels import RAMP_LEVEL, ramp_margin
+
+ENGINE_VERSION = 1
+"""Rises when the same log would give another e-value; states of another version are recomputed."""
+
+MAX_RAMP_TESTS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Observations:
+    """A stretch of the resolved prefix of one canary, in registration order, as columns of n runs.
+
+    Attributes:
+        seq: int64, the canary's registration number; gapless and rising by one.
+        is_candidate: bool, True where the candidate was drawn.
+        propensity: float64, the probability (0..1) with which the *candidate* was drawn.
+        loss: float64 in [0, 1].
+        void: bool, a registration that was withdrawn; factor 1, in no sum. None: none was.
+    """
+
+    seq: NDArray[np.int64]
+    is_candidate: NDArray[np.bool_]
+    propensity: NDArray[np.float64]
+    loss: NDArray[np.float64]
+    void: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RampTest:
+    """The test that allows leaving ``share_percent``: reject "worse by ``margin`` or more"."""
+
+    share_percent: float
+    margin: float
+    level: float = RAMP_LEVEL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestPlan:
+    """The tests of one analysis generation; a changed plan starts again at e = 1.
+
+    Attributes:
+        promote_level: error level of promotion over all attempts; attempt k gets its share.
+        margin: promote when "worse by ``margin`` or more" is rejected (0: shown better).
+        rollback_level: error level of roll-back.
+        tolerance: roll back when "not worse by more than ``tolerance``" is rejected.
+        attempt: which try of this candidate identity, from 1.
+        ramp: the tests of evidence-gated steps; empty with a timed ramp.
+    """
+
+    promote_level: float = 0.05
+    margin: float = 0.0
+    rollback_level: float = 0.05
+    tolerance: float = 0.0
+    attempt: int = 1
+    ramp: tuple[RampTest, ...] = ()
+
+    def __post_init__(self) -> None:
+        levels = {"promote_level": self.promote_level, "rollback_level": self.rollback_level}
+        margins = {"margin": self.margin, "tolerance": self.tolerance}
+        for test in self.ramp:
+            levels[f"ramp[{test.share_percent}].level"] = test.level
+            margins[f"ramp[{test.share_percent}].margin"] = test.margin
+        for name, level in levels.items():
+            _require(0.0 < level < 1.0, f"{name} is {level}; use a level above 0 and below 1")
+        for name, margin in margins.items():
+            _require(0.0 <= margin < 1.0, f"{name} is {margin}; use 0 or more and less than 1")
+        _require(self.attempt >= 1, f"attempt is {self.attempt}; the first attempt is 1")
+        _require(len(self.ramp) <= MAX_RAMP_TESTS, f"ramp has over {MAX_RAMP_TESTS} steps")
+        shares = [test.share_percent for test in self.ramp]
+        _require(len(set(shares)) == len(shares), "ramp names a share twice; name each once")
+
+    @classmethod
+    def for_canary(
+        cls,
+        *,
+        promote_level: float,
+        margin: float,
+        rollback_level: float,
+        tolerance: float | None,
+        attempt: int,
+        gated_shares: tuple[float, ...] = (),
+    ) -> Self:
+        """The plan of a canary: an absent tolerance equals the margin; margins follow the shares.
+
+        ``gated_shares`` are the shares (percent) that are left on evidence; empty: timed ramp.
+        """
+        ramp = tuple(RampTest(share_percent=s, margin=ramp_margin(s)) for s in gated_shares)
+        return cls(
+            promote_level=promote_level,
+            margin=margin,
+            rollback_level=rollback_level,
+            tolerance=margin if tolerance is None else tolerance,
+            attempt=attempt,
+            ramp=ramp,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form; equal plans give equal dicts."""
+        return {**asdict(self), "ramp": [asdict(test) for test in self.ramp]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Where one test stands at the last judged position.
+
+    Attributes:
+        log_e: natural logarithm of the e-value.
+        log_threshold: log(1/level); the test decides where ``log_e`` first reaches it.
+        crossed_at: position of that first crossing, latched; None: not crossed.
+            A position is the ``seq`` of the end of the block (run log) or the number of runs
+            absorbed (counters).
+        margin: the difference of losses that the test sets itself against.
+    """
+
+    log_e: float
+    log_threshold: float
+    crossed_at: int | None
+    margin: float
+
+    @property
+    def crossed(self) -> bool:
+        return self.crossed_at is not None
+
+    @property
+    def e_value(self) -> float:
+        """The e-value itself, infinite only where a float cannot hold it."""
+        return exp(self.log_e) if self.log_e < 709.0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the log says so far. Whoever reads it cannot tell the method.
+
+    Attributes:
+        promote, rollback: the two decisions.
+        ramp: for each share in percent that is left on evidence, its test.
+        runs, candidate_runs, control_runs: runs that are in the evidence (void ones are not).
+        candidate_loss, control_loss: mean loss per arm over these; None without a run.
+            For display only: shares change during a ramp, so their difference is no estimate.
+        blocks: how many blocks (run log) or increments (counters) were judged.
+        watermark: the last position that was judged.
+    """
+
+    promote: Decision
+    rollback: Decision
+    ramp: Mapping[float, Decision]
+    runs: int
+    candidate_runs: int
+    control_runs: int
+    candidate_loss: float | None
+    control_loss: float | None
+    blocks: int
+    watermark: int
+
+    def may_leave(self, share_percent: float) -> bool:
+        """Whether the evidence allows a step up from ``share_percent`` (latched)."""
+        if share_percent not in self.ramp:
+            raise EvidenceError(
+                reason=EvidenceReason.INVALID_PLAN,
+                detail=f"no ramp test for a share of {share_percent} %; add it to the plan",
+            )
+        return self.ramp[share_percent].crossed
+
+
+class EvidenceState(Protocol):
+    """What every evidence method keeps between two ticks."""
+
+    @property
+    def plan(self) -> TestPlan: ...
+
+    def evidence(self) -> Evidence:
+        """The result, a pure function of the state."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Versioned, JSON-able, exact: floats survive ``json`` bit for bit."""
+        ...
+
+
+def _require(condition: bool, detail: str) -> None:
+    if not condition:
+        raise EvidenceError(reason=EvidenceReason.INVALID_PLAN, detail=detail)
