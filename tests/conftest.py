@@ -1,0 +1,43 @@
+"""Fixtures of every test that needs something real: one stack per session, a namespace per test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.binaries import ensure
+from testbed.stack import Stack
+
+# May log in, may do nothing until a test's RBAC lets them.
+USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the binaries before the first test, whose time limit a cold build would exceed."""
+    collect_only = session.config.option.collectonly
+    if not collect_only and any(_needs_stack(item) for item in session.items):
+        ensure()
+
+
+def _needs_stack(item: pytest.Item) -> bool:
+    return "stack" in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The real API server, Prometheus and PostgreSQL, started when the first test asks."""
+    with Stack(users=USERS, scrape_interval_seconds=0.5) as running:
+        yield running
+
+
+@pytest.fixture
+def namespace(stack: Stack) -> Iterator[str]:
+    """A namespace of this test alone; its deletion is not waited for."""
+    name = stack.namespace()
+    yield name
+    stack.plane.delete_namespace(name)
+
+
+@pytest.fixture
+def database(stack: Stack) -> str:
+    """URL of an empty PostgreSQL database of this test alone."""
+    return stack.postgres.create_database()

@@ -1,0 +1,53 @@
+"""PostgreSQL of the testbed: pgvector, one database per test, crash and recovery."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from testbed.postgres import Postgres
+from testbed.stack import Stack
+from testbed.workdir import WorkDir
+
+
+@pytest.fixture
+def own_server() -> Iterator[Postgres]:
+    """A server that the test may kill."""
+    with WorkDir() as work:
+        server = Postgres(work).start()
+        yield server
+        server.stop()
+
+
+def test_pgvector_is_there(database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        row = connection.execute("SELECT '[0,3]'::vector <-> '[4,0]'::vector").fetchone()
+    assert row == (5.0,)
+
+
+def test_each_database_is_empty(stack: Stack, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE mine (a int)")
+    with psycopg.connect(stack.postgres.create_database()) as other:
+        row = other.execute("SELECT to_regclass('mine')").fetchone()
+    assert row == (None,)
+
+
+def test_what_was_committed_survives_a_kill(own_server: Postgres) -> None:
+    url = own_server.create_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 7 AS a")
+    own_server.kill()
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(url)
+    own_server.start()
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT a FROM kept").fetchone() == (7,)
+
+
+def test_it_stops_while_a_client_is_connected(own_server: Postgres) -> None:
+    with psycopg.connect(own_server.url()) as connection:
+        own_server.stop()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
