@@ -98,6 +98,10 @@ class ObjectCache:
         """One object, None where there is none."""
         return self._objects.get((kind, namespace, name))
 
+    def knows(self, key: Key) -> bool:
+        """Whether anything belongs to this doer."""
+        return key in self._members
+
     def keys(self) -> list[Key]:
         """Every doer that exists or is referred to."""
         return list(self._members)

@@ -8,6 +8,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
 from learnops.domain.observed import InvalidObject
+from learnops.domain.outcome import Outcome
 
 M = TypeVar("M", Doer, Policy, CanaryDeployment)
 _MESSAGE_CHARACTERS = 512
@@ -26,15 +27,29 @@ def parse(model: type[M], raw: dict[str, Any]) -> M | InvalidObject:
             }
         )
     except ValidationError as error:
-        metadata = raw["metadata"]
+        metadata, message = raw["metadata"], _message(error)
         return InvalidObject(
             kind=raw["kind"],
             name=metadata["name"],
             uid=metadata["uid"],
             generation=metadata.get("generation", 1),
             resource_version=metadata["resourceVersion"],
-            message=_message(error),
+            message=message,
+            reported=_is_reported(raw, message),
         )
+
+
+def _is_reported(raw: dict[str, Any], message: str) -> bool:
+    generation = raw["metadata"].get("generation", 1)
+    wanted = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": Outcome.INVALID_SPEC.value,
+        "message": message,
+        "observedGeneration": generation,
+    }
+    conditions = (raw.get("status") or {}).get("conditions", [])
+    return any(wanted.items() <= one.items() for one in conditions)
 
 
 def _message(error: ValidationError) -> str:

@@ -1,9 +1,9 @@
 """The keyed work queue: one entry per key, one worker per key, back-off per key.
 
 The queue itself is synchronous and reads time from an injected clock; `workers.Workers` waits.
-Laws (tests/unit/app/test_queue.py): a key waits at most once; a key that is being worked on is never
-handed out again before `done`, and is handed out once more afterwards if it was added meanwhile; no
-added key is lost; a failing key waits longer and longer while the others go on.
+Its laws: a key waits at most once; a key that is being worked on is never handed out again before
+`done`, and is handed out once more afterwards if it was added meanwhile; no added key is lost; a
+failing key waits longer and longer while the others go on.
 """
 
 import heapq
@@ -45,7 +45,9 @@ class WorkQueue(Generic[K]):
     backoff: Backoff = field(default_factory=Backoff)
     changed: Callable[[], None] = lambda: None
     _ready: dict[K, float] = field(default_factory=dict)  # key -> ready since; insertion order
-    _active: dict[K, float] = field(default_factory=dict)  # key -> ready since, kept while worked on
+    _active: dict[K, float] = field(
+        default_factory=dict
+    )  # key -> ready since, kept while worked on
     _again: set[K] = field(default_factory=set)  # added while active
     _due: dict[K, float] = field(default_factory=dict)
     _heap: list[tuple[float, int, K]] = field(default_factory=list)

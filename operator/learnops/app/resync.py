@@ -1,4 +1,4 @@
-"""The periodic relist: finds deletions and changes that the watch missed, and looks at every key."""
+"""The periodic relist: finds what the watch missed, and looks at every key."""
 
 import asyncio
 import logging

@@ -76,7 +76,9 @@ class Workers(Generic[K]):
     async def _once(self, key: K) -> None:
         try:
             following = await self._work(key)
-        except Exception:  # the one place where a bug in the work on one key is kept from the others
+        except (
+            Exception
+        ):  # the one place where a bug in the work on one key is kept from the others
             seconds = self._queue.retry(key)
             log.exception("bug", extra={"key": str(key), "outcome": "Bug", "retry": seconds})
             self._on_bug(key)

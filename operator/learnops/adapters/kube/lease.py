@@ -19,6 +19,7 @@ from learnops.ports.kube import ConflictError, GoneError, KubeUnavailableError, 
 log = logging.getLogger(__name__)
 FENCE_ANNOTATION = f"{GROUP}/fence"
 Sleep = Callable[[float], Awaitable[None]]
+SeenFence = Callable[[], Awaitable[int]]
 _REFUSALS = (ConflictError, GoneError, KubeUnavailableError, RefusedError)
 
 
@@ -57,17 +58,17 @@ class Lease:
         self._held: Json | None = None
         self._renewed_at = 0.0
 
-    async def try_acquire(self, *, seen_fence: int) -> int | None:
+    async def try_acquire(self, *, seen_fence: SeenFence) -> int | None:
         """The fence if the Lease is ours now, None while another holds it.
 
-        `seen_fence` is the highest fence on any object: it survives a deleted Lease. Raises the
-        errors of `ports.kube` other than a lost race.
+        `seen_fence` finds the highest fence on any object, which survives a deleted Lease; it is
+        asked only when the Lease is free. Raises the errors of `ports.kube` but for a lost race.
         """
         started = self._clock.monotonic()
         found = await self._read()
         if found is not None and not self._is_free(found):
             return None
-        fence = max(_fence(found), seen_fence) + 1
+        fence = max(_fence(found), await seen_fence()) + 1
         try:
             self._held = await self._write(found, self._record(found, fence=fence))
         except (ConflictError, GoneError):
@@ -81,11 +82,11 @@ class Lease:
         silent = self._clock.monotonic() - self._renewed_at
         return self._held is not None and silent <= self._config.deadline_seconds
 
-    async def wait_for(self, *, seen_fence: Callable[[], int], sleep: Sleep) -> int:
+    async def wait_for(self, *, seen_fence: SeenFence, sleep: Sleep) -> int:
         """Try until the Lease is ours; its fence. A standby waits here."""
         while True:
             try:
-                fence = await self.try_acquire(seen_fence=seen_fence())
+                fence = await self.try_acquire(seen_fence=seen_fence)
             except (KubeUnavailableError, RefusedError) as error:
                 log.warning("lease not acquired", extra={"error": str(error)})
                 fence = None
@@ -108,7 +109,7 @@ class Lease:
     async def renew(self) -> None:
         """Renew, or raise LeaseLostError once another holds it or the deadline has passed."""
         started = self._clock.monotonic()
-        if not self.held():
+        if self._held is None or not self.held():
             raise LeaseLostError("the Lease was not renewed in time")
         try:
             self._held = await self._write(self._held, self._record(self._held, fence=None))
@@ -150,7 +151,8 @@ class Lease:
             self._seen = (version, now)
         if not spec.get("holderIdentity"):
             return True
-        return now - self._seen[1] > spec.get("leaseDurationSeconds", 0)
+        duration: int = spec.get("leaseDurationSeconds", 0)
+        return now - self._seen[1] > duration
 
     def _record(self, found: Json | None, *, fence: int | None) -> Json:
         """The Lease as it shall be; `fence` None: a renewal, which changes only the time."""

@@ -1,6 +1,6 @@
 """The `Kube` port on a real API server."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from learnops.adapters.kube.events import EventRecorder
 from learnops.adapters.kube.rest import MERGE_PATCH, Json, RestClient
@@ -8,14 +8,14 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.common import API_VERSION, GROUP, VERSION
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
-from learnops.domain.plan import EmitEvent, SetFinalizer
+from learnops.domain.plan import FINALIZER, EmitEvent, SetFinalizer
 from learnops.ports.kube import ConflictError, GoneError, KubeUnavailableError
 
 PLURALS = {model.__name__: model.plural for model in (Doer, Policy, CanaryDeployment)}
-FINALIZER = f"{GROUP}/operator"
 FIELD_MANAGER = "learnops-operator"
 _ROOT = f"/apis/{GROUP}/{VERSION}"
 _PAGE = 500
+_Objects: TypeAlias = list[Json]  # the method `list` hides the type in its class
 
 
 class KubeWriter:
@@ -94,23 +94,12 @@ class KubeWriter:
         except GoneError as error:  # deleted between the two calls
             raise ConflictError(f"{kind} {name} was taken and is gone") from error
 
-    async def list(self, *, kind: str) -> list[Json]:
-        """Every object of a kind in the watched namespaces, read in pages of 500.
-
-        A list that outlived its continue token is begun again by the caller's next try.
-        """
-        paths = [_collection_path(kind, one) for one in self._namespaces]
-        found: list[Json] = []
-        for path in paths or [f"{_ROOT}/{PLURALS[kind]}"]:
-            found += await self._list_path(kind, path)
-        return found
-
     async def emit(self, *, namespace: str, event: EmitEvent) -> None:
         """Write an Event; never raises."""
         await self._events.emit(namespace=namespace, event=event)
 
-    async def _list_path(self, kind: str, path: str) -> list[Json]:
-        found: list[Json] = []
+    async def _list_path(self, kind: str, path: str) -> _Objects:
+        found: _Objects = []
         token = ""
         while True:
             query = {"limit": str(_PAGE), **({"continue": token} if token else {})}
@@ -123,6 +112,17 @@ class KubeWriter:
             token = page["metadata"].get("continue", "")
             if not token:
                 return found
+
+    async def list(self, *, kind: str) -> _Objects:
+        """Every object of a kind in the watched namespaces, read in pages of 500.
+
+        A list that outlived its continue token is begun again by the caller's next try.
+        """
+        paths = [_collection_path(kind, one) for one in self._namespaces]
+        found: _Objects = []
+        for path in paths or [f"{_ROOT}/{PLURALS[kind]}"]:
+            found += await self._list_path(kind, path)
+        return found
 
 
 def _collection_path(kind: str, namespace: str) -> str:

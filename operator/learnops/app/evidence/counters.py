@@ -2,8 +2,8 @@
 
 The state lives in the canary's status and nowhere else: it is written in the same status write as
 the verdict that follows from it, so that no increment is counted twice or lost. Beside the engine's
-state it holds the candidate's probability per assignment epoch (traffic revision), because a counter
-tells only the epoch under which a run was drawn.
+state it holds the candidate's probability per assignment epoch (traffic revision), because a
+counter tells only the epoch under which a run was drawn.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.app.evidence.reading import (
     candidate_percent,
+    plan_of,
     refused,
     rollout_id,
-    plan_of,
     to_reading,
 )
 from learnops.domain.assignment import Arm

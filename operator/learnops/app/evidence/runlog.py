@@ -12,9 +12,9 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.app.evidence.reading import (
     candidate_percent,
+    plan_of,
     refused,
     rollout_id,
-    plan_of,
     to_reading,
 )
 from learnops.domain.evidence import anytime
