@@ -42,6 +42,31 @@ lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
 .PHONY: testbed
 testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
 	@$(BIN)/python -m testbed.binaries
+
+.PHONY: demo
+demo: $(STAMP) testbed  ## play the stories on a real control plane: two good candidates, two bad ones
+	@$(BIN)/python -m testbed.demo
+
+.PHONY: demo-keep
+demo-keep: $(STAMP) testbed  ## the same, and leave everything running to try
+	@$(BIN)/python -m testbed.demo --keep
+
+.PHONY: test
+test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
+	@$(BIN)/python -m pytest
+
+.PHONY: test-fast
+test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
+	@$(BIN)/python -m pytest tests/unit tests/golden tests/property
+
+.PHONY: bench
+bench: $(STAMP) testbed  ## print the design's numbers as measured on this machine
+	@$(BIN)/python -m bench
+
+.PHONY: clean
+clean:  ## remove the virtual environment and caches of this checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

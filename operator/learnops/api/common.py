@@ -4,13 +4,14 @@ Python names are snake_case, the wire is camelCase: `to_wire()` and `model_valid
 The string under a field is its description: `kubectl explain` and docs/reference print it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -117,20 +118,49 @@ FENCED = Rule(
     field_path=".fence",
 )
 
+# As the API server has it: "5" is no number. (pydantic would take it for one.)
+Integer = Annotated[int, Strict()]
 # A resource's name where another refers to it: an RFC 1123 label, so that it fits a metric label.
 Name = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 ]
+
+
+def matching(pattern: str, message: str) -> Rule:
+    """A rule for text instead of a schema `pattern`, whose message is the pattern itself."""
+    compiled = re.compile(pattern)
+    return Rule(
+        rule=f"self.matches(r'^({pattern})$')",
+        message=message,
+        holds=lambda text: compiled.fullmatch(text) is not None,
+    )
+
+
 # Decimals as strings: no floats in spec, so that every client reads the same number.
 Fraction = Annotated[
-    str, Field(min_length=1, max_length=8, pattern=r"^(0(\.[0-9]{1,6})?|1(\.0{1,6})?)$")
+    str,
+    Field(max_length=8),
+    matching(
+        r"0(\.[0-9]{1,6})?|1(\.0{1,6})?",
+        'must be a decimal from 0 to 1 as text with at most 6 decimal places, e.g. "0.02"',
+    ),
 ]
 # Neither 0 nor 1: at level 0 no test could ever decide, at level 1 it would without evidence.
 OpenFraction = Annotated[
-    str, Field(min_length=3, max_length=8, pattern=r"^0\.[0-9]{0,5}[1-9][0-9]{0,5}$")
+    str,
+    Field(max_length=8),
+    matching(
+        r"0\.[0-9]{0,5}[1-9][0-9]{0,5}",
+        'must be a decimal above 0 and below 1 as text with at most 6 decimal places, e.g. "0.05"',
+    ),
 ]
 Decimal = Annotated[
-    str, Field(min_length=1, max_length=16, pattern=r"^(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?$")
+    str,
+    Field(max_length=16),
+    matching(
+        r"(0|[1-9][0-9]{0,8})(\.[0-9]{1,6})?",
+        'must be a decimal of at least 0 as text with at most 6 decimal places, e.g. "1.5"',
+    ),
 ]
 # A decimal as text that the operator computed: floats are not portable in status either.
 Number = Annotated[str, Field(max_length=32)]
@@ -162,7 +192,7 @@ class Condition(StatusModel):
     """Why, in one CamelCase word that a program can act on."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """Why, in a sentence for a person."""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation of the object that the condition speaks of."""
     last_transition_time: datetime
     """When `status` last changed."""

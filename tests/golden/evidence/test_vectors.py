@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from learnops.domain.evidence import anytime, counters
 from learnops.domain.evidence import types as evidence_types
-
 from tests.golden.evidence import reference
 
 FILES = sorted(Path(__file__).parent.glob("*.json"))

@@ -1,6 +1,7 @@
 """Simulated logs for the tests of the evidence engine: fixed seeds, vectorised over runs."""
 
 import numpy as np
+
 from learnops.domain.evidence import anytime, counters
 from learnops.domain.evidence import types as evidence_types
 

@@ -5,10 +5,10 @@ import json
 
 import numpy as np
 import pytest
+
 from learnops.domain.evidence import anytime, betting
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.errors import EvidenceError
-
 from tests.unit.domain.simulate import PLAN, TWO_TESTS, crossings, observations, rows
 
 PROPENSITIES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.9, 0.99)

@@ -26,9 +26,7 @@ def upgrade(url: str) -> str:
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=pool.NullPool
     )
     with engine.begin() as connection:
-        connection.execute(
-            text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK}
-        )
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         refuse_newer(_revision(connection))
         config = Config()
         config.set_main_option("script_location", _LOCATION)

@@ -1,4 +1,4 @@
-"""The resolved prefix of live rollouts: resolved by time where due, extended in order, counted once.
+"""The resolved prefix of live rollouts: resolved by time, extended in order, counted once.
 
 Several replicas may run this: the one that moves `prefix_seq` is the one that counts.
 """
@@ -29,18 +29,32 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LiveRollout:
-    """A rollout that has not ended, or ended less than `recent_seconds` ago."""
+class OpenPrefix:
+    """A rollout that has not ended, or ended a short while ago.
+
+    `growing`: runs are resolved that its prefix does not hold yet. `due`: the time of an unresolved
+    run is up.
+    """
 
     rollout: str
     namespace: str
     doer: str
-    ended: bool
+    growing: bool
+    due: bool
 
 
 _ROLLOUTS = """
-SELECT id, namespace, doer, ended_at IS NOT NULL FROM shadow_deployments
-WHERE ended_at IS NULL OR ended_at > clock_timestamp() - make_interval(secs => %s)
+SELECT d.id, d.namespace, d.doer,
+       coalesce(o.seq, d.next_seq) > p.prefix_seq + 1,
+       coalesce(o.registered_at
+                <= clock_timestamp() - make_interval(secs => d.maturation_seconds), false)
+FROM shadow_deployments d
+JOIN rollout_prefixes p ON p.rollout = d.id
+LEFT JOIN LATERAL (
+    SELECT seq, registered_at FROM deployment_routings
+    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
+) o ON true
+WHERE d.ended_at IS NULL OR d.ended_at > clock_timestamp() - make_interval(secs => %s)
 """
 
 _LOCK = "SELECT prefix_seq FROM rollout_prefixes WHERE rollout = %s FOR UPDATE SKIP LOCKED"
@@ -61,13 +75,14 @@ GROUP BY policy, arm, revision
 _MOVE = "UPDATE rollout_prefixes SET prefix_seq = %s WHERE rollout = %s"
 
 
-async def rollouts(pool: Pool, *, recent_seconds: float) -> list[LiveRollout]:
-    """Rollouts that are live or ended recently. Raises DatabaseUnavailableError."""
+async def open_prefixes(pool: Pool, *, recent_seconds: float) -> list[OpenPrefix]:
+    """Rollouts that are live or ended that recently. Raises DatabaseUnavailableError."""
     async with transaction(pool) as connection:
         cursor = await connection.execute(_ROLLOUTS, (recent_seconds,))
         rows = await cursor.fetchall()
     return [
-        LiveRollout(rollout=row[0], namespace=row[1], doer=row[2], ended=row[3]) for row in rows
+        OpenPrefix(rollout=row[0], namespace=row[1], doer=row[2], growing=row[3], due=row[4])
+        for row in rows
     ]
 
 
@@ -77,7 +92,7 @@ async def time_out(pool: Pool, *, rollouts: Sequence[str]) -> int:
         return await resolve_timeouts(connection, rollouts=list(rollouts))
 
 
-async def extend(pool: Pool, *, rollout: LiveRollout) -> list[Counted]:
+async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:
     """Move the prefix as far as the log is resolved; returns what entered it, empty if none did.
 
     Empty as well when another replica is at it. Raises DatabaseUnavailableError.

@@ -140,9 +140,7 @@ async def _write(pool: Pool, *, rollout: RolloutRef, draws: Sequence[Draw]) -> l
     async with transaction(pool) as connection:
         # The answer to a registration is worth nothing without it being durable: the default
         # synchronous commit stays.
-        cursor = await connection.execute(
-            _LOCK, (rollout.rollout, rollout.namespace, rollout.doer)
-        )
+        cursor = await connection.execute(_LOCK, (rollout.rollout, rollout.namespace, rollout.doer))
         if await cursor.fetchone() is None:
             return []
         return await _insert(connection, rollout=rollout, draws=draws)
@@ -164,7 +162,7 @@ async def _insert(
             "revision": [draw.revision for draw in draws],
         },
     )
-    rows: list[_Row] = list(await cursor.fetchall())  # type: ignore[arg-type]
+    rows: list[_Row] = list(await cursor.fetchall())
     return rows
 
 
@@ -181,9 +179,7 @@ def _first_of_each(draws: Sequence[Draw]) -> list[Draw]:
     return first
 
 
-def _answer(
-    draw: Draw, *, by_run: dict[str, _Row], by_unit: dict[str, _Row]
-) -> Registered | None:
+def _answer(draw: Draw, *, by_run: dict[str, _Row], by_unit: dict[str, _Row]) -> Registered | None:
     own = by_run.get(draw.run_id)
     row = own or by_unit.get(draw.unit_id)
     if row is None:

@@ -25,7 +25,7 @@ RunKey = tuple[str, str]  # namespace, run id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """What was registered for a run, with the CRL configuration frozen for its rollout."""
+    """What was registered for a run."""
 
     rollout: str
     doer: str
@@ -33,7 +33,6 @@ class Registration:
     policy: str
     propensity: float
     revision: int
-    crl: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +80,9 @@ class StoredRun:
 
 
 _REGISTRATIONS = """
-SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision, d.crl
+SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision
 FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
 JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
-JOIN shadow_deployments d ON d.id = t.rollout
 """
 
 # Written in the order of the keys everywhere, so that two batches with the same runs queue up
@@ -158,10 +156,18 @@ async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, R
             policy=row[5],
             propensity=row[6],
             revision=row[7],
-            crl=row[8],
         )
         for row in rows
     }
+
+
+async def frozen_crl(pool: Pool, *, rollouts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`Doer.spec.crl` as frozen when each rollout was opened. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(
+            "SELECT id, crl FROM shadow_deployments WHERE id = ANY(%s)", (list(rollouts),)
+        )
+        return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
@@ -215,16 +221,29 @@ def _columns(keys: Sequence[RunKey]) -> tuple[list[str], list[str]]:
     return [key[0] for key in keys], [key[1] for key in keys]
 
 
-_FIELDS = (
-    "namespace run_id doer policy arm propensity revision rollout tenant duration_milliseconds"
-    " cost_usd bundle content_hash loss weights breakdown partial"
-).split()
+_FIELDS = [
+    "namespace",
+    "run_id",
+    "doer",
+    "policy",
+    "arm",
+    "propensity",
+    "revision",
+    "rollout",
+    "tenant",
+    "duration_milliseconds",
+    "cost_usd",
+    "bundle",
+    "content_hash",
+    "loss",
+    "weights",
+    "breakdown",
+    "partial",
+]
 
 
 def _values(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
-    values: dict[str, list[Any]] = {
-        name: [getattr(row, name) for row in rows] for name in _FIELDS
-    }
+    values: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _FIELDS}
     for term, column in _TERM_COLUMNS.items():
         values[column] = [row.terms.get(term) for row in rows]
     return values

@@ -1,7 +1,8 @@
 """From what a run reports to its loss: a pure function, the same for ingest and replay."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from math import fsum
 from typing import Self
 
@@ -37,13 +38,15 @@ class BundleMetrics:
     """The part of a bundle that the CRL reads; unknown names are other people's and are ignored.
 
     Attributes:
-        metrics: names of ``terms``, and ``maxDurationMilliseconds``, the run's own latency budget.
-        costs: ``costUSD``, and ``maxCostUSD``, the run's own cost budget.
+        metrics: by the names of ``terms``.
+        costs: ``costUSD``.
+        budget: ``maxCostUSD`` and ``maxDurationMilliseconds``, the run's own budgets.
         gates: the gates that ran.
     """
 
     metrics: Mapping[str, object]
-    costs: Mapping[str, object]
+    costs: Mapping[str, object] = field(default_factory=dict)
+    budget: Mapping[str, object] = field(default_factory=dict)
     gates: Sequence[Gate] = ()
 
 
@@ -59,6 +62,17 @@ class Budget:
             value = getattr(self, name)
             if value is not None:
                 positive(value, f"budget.{name}")
+
+    @classmethod
+    def of(cls, named: Mapping[str, Decimal | float | str | None]) -> Self:
+        """From the names and decimal texts of a Doer: ``costUSD``, ``latencyMilliseconds``."""
+        cost, latency = named.get("costUSD"), named.get("latencyMilliseconds")
+        return cls(
+            cost_usd=None if cost is None else _decimal(cost, "budget.costUSD"),
+            latency_milliseconds=None
+            if latency is None
+            else _decimal(latency, "budget.latencyMilliseconds"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +91,8 @@ class Weights:
             raise InvalidMetric(field="weights", detail="sum to 0; give one term a weight above 0")
 
     @classmethod
-    def of(cls, named: Mapping[str, float]) -> Self:
-        """From camelCase names, as a Doer writes them.
+    def of(cls, named: Mapping[str, Decimal | float | str | None]) -> Self:
+        """From camelCase names and decimal texts, as a Doer writes them (None: not in use).
 
         Raises:
             InvalidMetric: an unknown term, a weight that is negative or not finite, or all 0.
@@ -90,7 +104,13 @@ class Weights:
                 raise InvalidMetric(
                     field=f"weights.{name:.60}", detail=f"is no term; the terms are {known}"
                 )
-        return cls(by_term={terms[name]: float(weight) for name, weight in named.items()})
+        return cls(
+            by_term={
+                terms[name]: _decimal(weight, f"weights.{name}")
+                for name, weight in named.items()
+                if weight is not None
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,16 +192,12 @@ def read_terms(bundle: BundleMetrics, budget: Budget) -> dict[Term, float]:
         Term.COST_OVER_BUDGET: lambda: _over(
             costs.get("costUSD"),
             "costs.costUSD",
-            budget=_budget(costs.get("maxCostUSD"), "costs.maxCostUSD", budget.cost_usd),
+            budget=_budget(bundle, "maxCostUSD", budget.cost_usd),
         ),
         Term.LATENCY_P95: lambda: _over(
             metrics.get("latencyP95Milliseconds"),
             "metrics.latencyP95Milliseconds",
-            budget=_budget(
-                metrics.get("maxDurationMilliseconds"),
-                "metrics.maxDurationMilliseconds",
-                budget.latency_milliseconds,
-            ),
+            budget=_budget(bundle, "maxDurationMilliseconds", budget.latency_milliseconds),
         ),
         Term.SECURITY_CRITICALS: lambda: _count(
             metrics, "securityCriticals", SECURITY_CRITICALS_SCALE
@@ -219,12 +235,20 @@ def _failed(metrics: Mapping[str, object], name: str) -> float | None:
     return None if value is None else float(flag(value, f"metrics.{name}"))
 
 
-def _over(value: object, field: str, *, budget: float | None) -> float | None:
+def _over(value: object, path: str, *, budget: float | None) -> float | None:
     if value is None:
         return None
-    spent = number(value, field)
+    spent = number(value, path)
     return None if budget is None else over_budget(spent, budget=budget)
 
 
-def _budget(stated: object, field: str, fallback: float | None) -> float | None:
-    return fallback if stated is None else positive(stated, field)
+def _budget(bundle: BundleMetrics, name: str, fallback: float | None) -> float | None:
+    stated = bundle.budget.get(name)
+    return fallback if stated is None else positive(stated, f"budget.{name}")
+
+
+def _decimal(value: Decimal | float | str, path: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidMetric(field=path, detail=f"is {value!r:.40}; write a decimal") from None

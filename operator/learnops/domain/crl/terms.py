@@ -13,6 +13,9 @@ Every term is normalised to [0, 1], 0 the best:
 | apiBreakages | ``metrics.apiBreakages``, a count | 1 - exp(-count/2) |
 | dbMigrationFail | ``metrics.dbMigrationFail``, true or false | 1 or 0 |
 | ragCoverage | ``metrics.ragCoverage``, a rate | 1 - rate |
+
+The budgets are the run's own ``budget.maxCostUSD`` and ``budget.maxDurationMilliseconds`` where it
+states them, else the doer's.
 """
 
 from enum import StrEnum

@@ -184,7 +184,7 @@ def _advance_blocks(state: EngineState, blocks: _Blocks) -> EngineState:
     arm_sums = _running(state.arm_sums, np.add.reduce(_arm_steps(blocks)))
     m = control_variate(arm_sums=arm_sums[:, :-1], propensity=blocks.propensity)
     g, b = _bets(state.tests, blocks, m=m)
-    payoff_sums = _running(state.payoff_sums, np.add.reduce(np.stack((g, g * g), axis=1)))
+    payoff_sums = _running(state.payoff_sums, np.add.reduce(_payoff_steps(g)))
     stake = adaptive_bet(payoff_sums[..., :-1], propensity=blocks.propensity, bound=b)
     logs = _running(state.logs, _log_products(g=g, b=b, stake=stake))
     count = blocks.loss.shape[1]
@@ -221,6 +221,14 @@ def _bets(tests: Tests, blocks: _Blocks, *, m: Floats) -> tuple[Floats, Floats]:
     xi = np.where(blocks.candidate > 0.0, centred / blocks.propensity, -centred / other)
     g = payoffs(tests, xi)
     return (g if blocks.live is None else g * blocks.live[:, None]), b
+
+
+def _payoff_steps(g: Floats) -> Floats:
+    """g and g^2 of each run, shape (10, 2, H, B)."""
+    steps = np.empty((len(g), 2, *g.shape[1:]))
+    steps[:, 0] = g
+    np.multiply(g, g, out=steps[:, 1])
+    return steps
 
 
 def adaptive_bet(payoff_sums: Floats, *, propensity: Floats, bound: Floats) -> Floats:

@@ -14,8 +14,8 @@ from learnops.domain.assignment import Arm
 from learnops.domain.evidence.betting import MIN_PROPENSITY
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 
-MAX_SERIES = 512
-MAX_INSTANCE_LENGTH = 256
+MAX_SERIES = 256
+MAX_INSTANCE_LENGTH = 128
 _SLACK = 1e-9
 """Rounding of float sums that is forgiven, per run counted so far."""
 
@@ -140,8 +140,13 @@ def _check_sample(sample: CounterSample) -> None:
             raise _refuse(EvidenceReason.COUNTER_NOT_FINITE, sample.series, f"{name} is {value}")
         if value < 0.0:
             raise _refuse(EvidenceReason.COUNTER_NEGATIVE, sample.series, f"{name} is {value}")
-    if len(sample.series.instance) > MAX_INSTANCE_LENGTH:
-        raise _refuse(EvidenceReason.SERIES_TOO_MANY, sample.series, "instance name is too long")
+    name = sample.series.instance
+    if len(name) > MAX_INSTANCE_LENGTH or not (name.isascii() and name.isprintable()):
+        raise _refuse(
+            EvidenceReason.INSTANCE_INVALID,
+            sample.series,
+            f"instance is not at most {MAX_INSTANCE_LENGTH} printable ASCII characters",
+        )
 
 
 def _as_sums(sample: CounterSample, *, n: float, s: float, q: float) -> ArmSums:

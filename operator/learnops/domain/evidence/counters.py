@@ -44,6 +44,19 @@ from learnops.domain.evidence.counter_series import (
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.types import Evidence, TestPlan
 
+__all__ = [
+    "ArmSums",
+    "CounterIncrement",
+    "CounterSample",
+    "CounterState",
+    "Series",
+    "absorb",
+    "close_epochs",
+    "difference_counters",
+    "observe",
+    "start",
+]
+
 CURVATURE: Floats = FRACTIONS + np.log1p(-FRACTIONS)
 """c + log(1 - c) <= 0 per fraction: what a squared payoff costs."""
 

@@ -21,6 +21,7 @@ class EvidenceReason(StrEnum):
     COUNTER_NEGATIVE = "CounterNegative"
     COUNTERS_INCONSISTENT = "CountersInconsistent"
     SERIES_DUPLICATE = "SeriesDuplicate"
+    INSTANCE_INVALID = "InstanceInvalid"
     SERIES_TOO_MANY = "SeriesTooMany"
     EPOCH_UNKNOWN = "EpochUnknown"
 

@@ -4,7 +4,7 @@ The planner sees ``TestPlan`` and ``Evidence`` only, so it never knows which met
 Prometheus counters) produced the numbers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import exp
 from typing import Any, Protocol, Self
@@ -38,6 +38,25 @@ class Observations:
     propensity: NDArray[np.float64]
     loss: NDArray[np.float64]
     void: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        seq: Sequence[int],
+        is_candidate: Sequence[bool],
+        propensity: Sequence[float | None],
+        loss: Sequence[float | None],
+        void: Sequence[bool],
+    ) -> Self:
+        """From the rows of a query; None becomes NaN, which the engine refuses by name."""
+        return cls(
+            seq=np.asarray(seq, dtype=np.int64),
+            is_candidate=np.asarray(is_candidate, dtype=np.bool_),
+            propensity=np.asarray(propensity, dtype=np.float64),
+            loss=np.asarray(loss, dtype=np.float64),
+            void=np.asarray(void, dtype=np.bool_),
+        )
 
     def __len__(self) -> int:
         return len(self.seq)

@@ -3,6 +3,7 @@
 The statements stand in `sql/0001_*.sql`, so that they read as SQL.
 """
 
+from contextlib import closing
 from pathlib import Path
 
 from alembic import op
@@ -14,8 +15,10 @@ _SQL = Path(__file__).parent.parent / "sql"
 
 
 def upgrade() -> None:
-    for part in ("policies", "rollouts", "runs", "views"):
-        op.get_bind().exec_driver_sql((_SQL / f"0001_{part}.sql").read_text("utf-8"))
+    # The driver's own cursor: SQLAlchemy would read a % as a placeholder.
+    with closing(op.get_bind().connection.cursor()) as cursor:
+        for part in ("policies", "rollouts", "runs", "views"):
+            cursor.execute((_SQL / f"0001_{part}.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:

@@ -1,0 +1,1 @@
+"""The demo: the whole product on one machine, against agents whose truth is known."""

@@ -1,0 +1,225 @@
+"""Counters: differencing, the bound, the saved watermark, and canaries of known truth."""
+
+import json
+
+import numpy as np
+import pytest
+
+from learnops.domain.assignment import Arm
+from learnops.domain.evidence import anytime, betting, counters
+from learnops.domain.evidence import types as evidence_types
+from learnops.domain.evidence.counters import (
+    ArmSums,
+    CounterIncrement,
+    CounterSample,
+    Series,
+    difference_counters,
+)
+from tests.unit.domain.simulate import (
+    PLAN,
+    TWO_TESTS,
+    counter_crossings,
+    crossings,
+    increments,
+    observations,
+)
+
+HALF = {1: 0.5, 2: 0.5, 3: 0.5}
+
+
+def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a", started=None):
+    return CounterSample(
+        series=Series(epoch, arm, instance),
+        count=count,
+        loss_sum=loss_sum,
+        loss_sumsq=loss_sumsq,
+        started=started,
+    )
+
+
+def gained(previous, *current):
+    """Increments of one more scrape, and what to keep."""
+    return difference_counters(previous, current, propensities=HALF, first_epoch=1)
+
+
+def test_a_new_series_counts_whole_and_then_by_what_it_gained():
+    first, kept = gained({}, sample(10, 3.0, 1.0))
+    assert first == [
+        CounterIncrement(
+            epoch=1,
+            propensity=0.5,
+            candidate=ArmSums(n=10, s=3.0, q=1.0),
+            control=ArmSums(n=0, s=0.0, q=0.0),
+        )
+    ]
+    second, kept = gained(kept, sample(12, 3.5, 1.25))
+    assert second[0].candidate == ArmSums(n=2, s=0.5, q=0.25)
+    again, _ = gained(kept, sample(12, 3.5, 1.25))
+    assert again == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [sample(3, 1.0, 0.5), sample(12, 2.5, 2.0), sample(12, 3.5, 1.25)],
+    ids=["count", "sum", "squares"],
+)
+def test_a_value_that_drops_is_a_restart_and_all_of_it_is_new(now):
+    _, kept = gained({}, sample(10, 3.0, 1.5))
+    (increment,), _ = gained(kept, now)
+    assert increment.candidate == ArmSums(n=now.count, s=now.loss_sum, q=now.loss_sumsq)
+
+
+def test_a_restart_that_no_value_shows_is_seen_by_the_start_of_the_process():
+    _, kept = gained({}, sample(10, 3.0, 1.0, started=100.0))
+    (increment,), _ = gained(kept, sample(12, 3.5, 1.25, started=200.0))
+    assert increment.candidate == ArmSums(n=12, s=3.5, q=1.25)
+
+
+def test_instances_and_arms_of_an_epoch_add_up_and_epochs_stay_apart_in_order():
+    increments_, _ = gained(
+        {},
+        sample(4, 1.0, 0.5, epoch=2),
+        sample(2, 0.5, 0.25, instance="b"),
+        sample(3, 1.0, 0.5),
+        sample(5, 2.0, 1.0, arm=Arm.CONTROL, instance="b"),
+    )
+    assert [one.epoch for one in increments_] == [1, 2]
+    assert increments_[0].candidate == ArmSums(n=5, s=1.5, q=0.75)
+    assert increments_[0].control == ArmSums(n=5, s=2.0, q=1.0)
+    assert increments_[1].control.n == 0
+
+
+def test_a_series_that_vanishes_and_returns_is_not_counted_twice():
+    _, kept = gained({}, sample(10, 3.0, 1.0), sample(1, 0.0, 0.0, instance="b"))
+    nothing, kept = gained(kept, sample(1, 0.0, 0.0, instance="b"))
+    assert nothing == []
+    (back,), _ = gained(kept, sample(11, 3.25, 1.0625))
+    assert back.candidate == ArmSums(n=1, s=0.25, q=0.0625)
+
+
+def test_epochs_of_earlier_canaries_are_left_out():
+    increments_, kept = difference_counters(
+        {}, [sample(9, 2.0, 1.0, epoch=1)], propensities={2: 0.5}, first_epoch=2
+    )
+    assert (increments_, kept) == ([], {})
+
+
+def test_a_closed_epoch_is_dropped_and_never_counted_again():
+    state = counters.start(PLAN, first_epoch=1)
+    scrape = [sample(10, 3.0, 1.0), sample(4, 1.0, 0.5, epoch=2)]
+    state = counters.observe(state, scrape, propensities=HALF)
+    closed = counters.close_epochs(state, before=2)
+    assert [series.epoch for series in closed.samples] == [2]
+    assert closed.evidence() == state.evidence()
+    again = counters.observe(closed, scrape, propensities=HALF)
+    assert again.to_dict() == closed.to_dict()
+    assert counters.close_epochs(closed, before=1).first_epoch == 2
+
+
+def test_a_baseline_is_no_evidence():
+    state = counters.start(PLAN, first_epoch=1, baseline=[sample(10, 3.0, 1.0)])
+    state = counters.observe(state, [sample(11, 3.5, 1.25)], propensities=HALF)
+    assert state.evidence().candidate_runs == 1
+    assert state.evidence().candidate_loss == 0.5
+
+
+def test_the_bound_lies_below_the_factor_it_replaces():
+    y = np.linspace(-1.0, 200.0, 4001)[:, None]
+    bound = betting.FRACTIONS * y + counters.CURVATURE * y * y
+    assert (np.log1p(betting.FRACTIONS * y) - bound).min() >= -1e-12
+
+
+@pytest.mark.parametrize("difference", [-0.2, 0.0, 0.3])
+def test_an_increment_never_says_more_than_its_single_runs(difference):
+    """Against the exact products of the same runs with the same m, b and fixed fractions."""
+    observed = observations(
+        np.random.default_rng(1), runs=60, propensity=0.3, difference=difference
+    )
+    (increment,) = increments(observed, every=60)
+    fresh = counters.start(PLAN, first_epoch=1)
+    logs = counters.absorb(fresh, increment).logs
+    pi, m = np.array([0.3]), np.array([0.5])
+    tests = betting.Tests.of(PLAN)
+    b = betting.bounds(tests, m=m, propensity=pi, other=1 - pi)
+    centred = observed.loss - 0.5
+    g = betting.payoffs(tests, np.where(observed.is_candidate, centred / 0.3, -centred / 0.7))
+    exact = np.log1p(betting.FRACTIONS[:, None, None] * (g / b)).sum(axis=-1)
+    assert (logs <= exact + 1e-9).all()
+
+
+def test_saved_between_scrapes_it_goes_on_bit_for_bit():
+    rng = np.random.default_rng(2)
+    parts = list(increments(observations(rng, runs=600, propensity=0.5), every=40))
+    whole = saved = counters.start(PLAN, first_epoch=1)
+    totals = {Arm.CANDIDATE: np.zeros(3), Arm.CONTROL: np.zeros(3)}
+    for part in parts:
+        for arm, sums in ((Arm.CANDIDATE, part.candidate), (Arm.CONTROL, part.control)):
+            totals[arm] += [sums.n, sums.s, sums.q]
+        scrape = [sample(*values.tolist(), arm=arm) for arm, values in totals.items()]
+        whole = counters.observe(whole, scrape, propensities=HALF)
+        for _ in range(2):  # the second reading of the same scrape adds nothing
+            saved = counters.observe(saved, scrape, propensities=HALF)
+            text = json.dumps(saved.to_dict())
+            saved = counters.CounterState.from_dict(json.loads(text), plan=PLAN)
+    assert saved.to_dict() == whole.to_dict()
+    assert saved.evidence() == whole.evidence()
+    assert whole.evidence().runs == 600
+
+
+def test_the_state_fits_into_a_status_even_at_its_bound():
+    scrape = [
+        sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}", started=1.7e9 + index / 7)
+        for index in range(256)
+    ]
+    state = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities=HALF)
+    assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_536
+    few = counters.observe(counters.start(PLAN, first_epoch=1), scrape[:8], propensities=HALF)
+    assert len(json.dumps(few.to_dict(), separators=(",", ":"))) < 4_096
+
+
+def test_both_methods_answer_in_the_same_form():
+    observed = observations(np.random.default_rng(3), runs=50, propensity=0.5)
+    log = anytime.advance(anytime.start(PLAN), observed)
+    counted = counters.start(PLAN, first_epoch=1)
+    for part in increments(observed, every=10):
+        counted = counters.absorb(counted, part)
+    states: list[evidence_types.EvidenceState] = [log, counted]
+    one, other = (state.evidence() for state in states)
+    for name in ("runs", "candidate_runs", "control_runs", "blocks", "watermark"):
+        assert getattr(one, name) == getattr(other, name)
+    assert one.candidate_loss == pytest.approx(other.candidate_loss)
+    assert one.promote.log_threshold == other.promote.log_threshold
+    assert one.ramp.keys() == other.ramp.keys()
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_worthless_candidates_are_rarely_called(share):
+    promoted, rolled = counter_crossings(
+        np.random.default_rng(21), canaries=200, runs=1500, propensity=share
+    )
+    error = 2 * np.sqrt(0.05 * 0.95 / 200)
+    assert np.isfinite(promoted).mean() <= 0.05 + error
+    assert np.isfinite(rolled).mean() <= 0.05 + error
+
+
+def test_it_needs_about_twice_the_runs_of_the_run_log():
+    scenario = {"canaries": 60, "runs": 3000, "propensity": 0.5, "difference": -0.05}
+    exact, _, _ = crossings(np.random.default_rng(22), **scenario)
+    counted, _ = counter_crossings(np.random.default_rng(22), **scenario)
+    assert np.isfinite(counted).mean() >= 0.95
+    assert 1.2 <= np.median(counted) / np.median(exact) <= 3.5
+
+
+def test_a_bad_candidate_is_rolled_back_from_counters_alone():
+    _, rolled = counter_crossings(
+        np.random.default_rng(23), canaries=60, runs=1500, propensity=0.1, difference=0.2
+    )
+    assert np.isfinite(rolled).all()
+    assert np.median(rolled) <= 600
+
+
+def test_an_empty_increment_changes_nothing():
+    state = counters.start(TWO_TESTS, first_epoch=1)
+    nothing = ArmSums(n=0, s=0.0, q=0.0)
+    increment = CounterIncrement(epoch=1, propensity=0.5, candidate=nothing, control=nothing)
+    assert counters.absorb(state, increment).to_dict() == state.to_dict()
