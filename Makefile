@@ -28,6 +28,21 @@ lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
 
+.PHONY: crds
+crds: $(STAMP)  ## write what is generated from the models: crds/, docs/reference/resources.md
+	$(BIN)/python -m learnops.api.crdgen
+
+.PHONY: verify
+verify: $(STAMP)  ## fail when something generated differs from its source
+	$(BIN)/python -m learnops.api.crdgen --check
+
+.PHONY: lint
+lint: $(STAMP)  ## ruff, mypy, import-linter
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
 .PHONY: testbed
 testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
 	@$(BIN)/python -m testbed.binaries

@@ -1,11 +1,13 @@
 """Fixtures of every test that needs something real: one stack per session, a namespace per test."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from testbed.binaries import ensure
 from testbed.stack import Stack
+from testbed.waiting import wait_until
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -41,3 +43,21 @@ def namespace(stack: Stack) -> Iterator[str]:
 def database(stack: Stack) -> str:
     """URL of an empty PostgreSQL database of this test alone."""
     return stack.postgres.create_database()
+
+
+@pytest.fixture(scope="session")
+def crds(stack: Stack) -> Stack:
+    """The stack with our CRDs served."""
+    folder = Path(__file__).parent.parent / "crds"
+    listing = ("api-resources", "--categories=learnops", "--output=name")
+    stack.plane.kubectl("apply", "--server-side", f"--filename={folder}")
+    names = {f"{kind}.learnops.dev" for kind in ("doers", "policies", "canarydeployments")}
+    crds = [f"crd/{name}" for name in names]
+    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    wait_until(
+        # Also renews kubectl's cache, which knows no category that came after it was filled.
+        lambda: names <= set(stack.plane.kubectl(*listing).stdout.split()),
+        what="our kinds in the API server's discovery",
+        deadline_seconds=30,
+    )
+    return stack

@@ -78,7 +78,7 @@ def read(api: KubeApi) -> State:
 
 def _rollout(canary: dict[str, Any]) -> Rollout:
     spec, status = canary["spec"], canary.get("status", {})
-    candidate = next(iter(status.get("candidates", [])), {})
+    candidate: dict[str, Any] = next(iter(status.get("candidates", [])), {})
     evidence = candidate.get("evidence", {})
     return Rollout(
         name=canary["metadata"]["name"],

@@ -9,10 +9,13 @@ from pydantic import Field
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
+    FENCED,
     Conditions,
+    Integer,
     ListType,
     Model,
     Name,
+    Number,
     ObjectMeta,
     PrinterColumn,
     Ref,
@@ -38,21 +41,40 @@ class ActionType(StrEnum):
 
 
 class Action(Model):
-    """Done once per `id` (`status.handledActionID`)."""
+    """A one-off order: done once per `id`."""
 
     type: ActionType
+    """What to do. Abort: give control all traffic and end the canary; the candidate stays Draft.
+    Retry: start an ended canary again as a new attempt."""
     id: Annotated[str, Field(min_length=1, max_length=63)]
+    """Names the order: one whose id stands in status.handledActionID is not done again."""
+
+
+def _unchanging(what: str) -> Rule:
+    return Rule(
+        rule="self == oldSelf",
+        message=f"must not change: create a new CanaryDeployment for another {what}",
+    )
 
 
 class CanarySpec(Model):
     """Which candidate, how it is given traffic, how it is judged."""
 
-    doer_ref: Ref
-    candidate_refs: Annotated[tuple[Ref, ...], Field(min_length=1, max_length=1), ATOMIC]
-    strategy: Strategy = Strategy()
-    analysis: Analysis = Analysis()
+    doer_ref: Annotated[Ref, _unchanging("doer")]
+    """The doer whose traffic is shared."""
+    candidate_refs: Annotated[
+        tuple[Ref, ...], Field(min_length=1, max_length=1), ATOMIC, _unchanging("candidate")
+    ]
+    """The policy to prove against the doer's active one."""
+    strategy: Annotated[Strategy, _unchanging("strategy")] = Strategy()
+    """Which shares the candidate gets, and when."""
+    analysis: Annotated[Analysis, _unchanging("analysis")] = Analysis()
+    """How the candidate is judged."""
     run: Run = Run.RUNNING
+    """Running, or Paused: the share does not go up and nothing is promoted; a candidate that is
+    shown to be worse is still rolled back."""
     action: Action | None = None
+    """A one-off order to this canary."""
 
 
 class CanaryStage(StrEnum):
@@ -78,84 +100,116 @@ class Verdict(StrEnum):
     HOLD = "Hold"
 
 
-Number = Annotated[
-    str, Field(max_length=32)
-]  # a decimal as text: floats are not portable in status
-
-
 class EvidenceStatus(StatusModel):
     """E-values beside the thresholds at which they decide, as decimal text."""
 
     promote: Number
+    """E-value against "the candidate is not better than the margin allows"."""
     promote_threshold: Number
+    """The e-value of promote that promotes: 1/level, raised for each earlier attempt."""
     rollback: Number
+    """E-value against "the candidate is not worse than the tolerance"."""
     rollback_threshold: Number
+    """The e-value of rollback that rolls back: 1/level."""
 
 
 class CandidateStatus(StatusModel):
     """What is known of one candidate."""
 
     name: Name
-    attempt: Annotated[int, Field(ge=1)]
-    runs: Annotated[int, Field(ge=0)] = 0
-    control_runs: Annotated[int, Field(ge=0)] = 0
+    """The candidate policy."""
+    attempt: Annotated[Integer, Field(ge=1)]
+    """How often this content has been tried, this time included; a later attempt must show more."""
+    runs: Annotated[Integer, Field(ge=0)] = 0
+    """Runs of the candidate that the evidence holds."""
+    control_runs: Annotated[Integer, Field(ge=0)] = 0
+    """Runs of control that the evidence holds."""
     loss: Number | None = None
+    """Mean loss of the candidate, 0 to 1, lower is better."""
     control_loss: Number | None = None
+    """Mean loss of control over the same time."""
     evidence: EvidenceStatus | None = None
+    """How strong the evidence is, beside what it takes."""
     verdict: Verdict = Verdict.CONTINUE
+    """What the evidence says of this candidate."""
 
 
 class HistoryEntry(StatusModel):
     """One thing that happened to the canary."""
 
     time: datetime
+    """When."""
     stage: CanaryStage
-    percent: Annotated[int, Field(ge=0, le=100)]
+    """The stage that it led to."""
+    percent: Annotated[Integer, Field(ge=0, le=100)]
+    """The candidate's share from then on."""
     reason: Annotated[str, Field(max_length=64)]
+    """Why, in one CamelCase word."""
     message: Annotated[str, Field(max_length=512)] = ""
+    """Why, in a sentence."""
 
 
 class CanaryStatus(StatusModel):
-    """Where the canary is and why.
+    """Where the canary is and why."""
 
-    `evidence_state` is the serialised state of the Counters method with its watermark (compact
-    JSON): it is written in the same patch as the verdict that follows from it. `crl_digest` is the
-    digest of the doer's CRL configuration under which the evidence is scored.
-    """
-
-    observed_generation: Annotated[int, Field(ge=0)] = 0
-    fence: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
+    """metadata.generation that the operator last looked at."""
+    fence: Annotated[Integer, Field(ge=0)] = 0
+    """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
-    step: Annotated[int, Field(ge=0, le=10)] = 0
+    """Pending, Canary, or how it ended: Promoted, RolledBack (worse), Inconclusive (no verdict in
+    time), Aborted (by a person), Superseded (the doer turned to another policy), Error."""
+    step: Annotated[Integer, Field(ge=0, le=10)] = 0
+    """Index of the step in force, from 0."""
     step_time: datetime | None = None
+    """When the step in force began."""
     start_time: datetime | None = None
+    """When the candidate first got traffic in this attempt."""
     end_time: datetime | None = None
-    retries: Annotated[int, Field(ge=0)] = 0
+    """When the canary ended."""
+    retries: Annotated[Integer, Field(ge=0)] = 0
+    """How many Retry actions were done."""
     crl_digest: Annotated[str, Field(max_length=80)] | None = None
+    """Digest of the doer's CRL configuration under which the evidence is scored; another one
+    starts the evidence anew."""
     waiting_for: Annotated[str, Field(max_length=512)] = ""
+    """What the canary is waiting for, in a sentence."""
     recommendation: Verdict | None = None
+    """What the operator makes of the evidence."""
     handled_action_id: Annotated[str, Field(max_length=63)] | None = Field(
         default=None, alias="handledActionID"
     )
+    """The id of the last action that was done."""
     shares: Annotated[
         tuple[Share, ...], Field(max_length=2), ListType(kind="map", keys=("policy",))
     ] = ()
+    """The shares in force: a mirror of the doer's traffic."""
     candidates: Annotated[
         tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
     ] = ()
+    """What is known of each candidate."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
+    """The state of the Counters method with its watermark, compact JSON: written together with
+    the verdict that follows from it."""
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=20), ATOMIC] = ()
+    """What happened to the canary, oldest first; the last 20."""
     conditions: Conditions = ()
+    """Ready, Reconciling and Stalled, as kstatus reads them."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (FENCED,)
 
 
 class CanaryDeployment(Model):
-    """A `CanaryDeployment` object."""
+    """Proves a candidate policy against the active one: a growing share of runs goes to it until
+    the evidence promotes it or rolls it back."""
 
     api_version: Literal["learnops.dev/v1alpha1"] = API_VERSION
     kind: Literal["CanaryDeployment"] = "CanaryDeployment"
     metadata: ObjectMeta
     spec: CanarySpec
+    """Which candidate, how it is given traffic, how it is judged."""
     status: CanaryStatus = CanaryStatus()
+    """Where the canary is and why; written by the operator."""
 
     plural: ClassVar[str] = "canarydeployments"
     short_names: ClassVar[tuple[str, ...]] = ("lcanary",)
@@ -167,4 +221,3 @@ class CanaryDeployment(Model):
         PrinterColumn(name="Waiting For", json_path=".status.waitingFor"),
         PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
     )
-    cel_rules: ClassVar[tuple[Rule, ...]] = ()

@@ -8,46 +8,21 @@ from pydantic import Field
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
+    FENCED,
     Conditions,
-    Decimal,
+    Integer,
     ListType,
     Model,
     Name,
+    NoSchemaDefault,
     ObjectMeta,
     PrinterColumn,
     Ref,
     Rule,
     StatusModel,
 )
+from learnops.api.crl import CRL
 from learnops.api.rollout import Analysis, Strategy
-
-
-class CRLWeights(Model):
-    """Weight of each CRL term; a term left out has weight 0 and is not in use."""
-
-    gate_pass_rate: Decimal | None = None
-    contradictions: Decimal | None = None
-    grounding: Decimal | None = None
-    cost_over_budget: Decimal | None = None
-    latency_p95: Decimal | None = Field(default=None, alias="latencyP95")
-    security_criticals: Decimal | None = None
-    api_breakages: Decimal | None = None
-    db_migration_fail: Decimal | None = None
-    rag_coverage: Decimal | None = None
-
-
-class CRLBudget(Model):
-    """What a run may cost and take where the run itself states no budget."""
-
-    cost_usd: Decimal | None = Field(default=None, alias="costUSD")
-    latency_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
-
-
-class CRL(Model):
-    """How a run of this doer is scored."""
-
-    weights: CRLWeights
-    budget: CRLBudget = CRLBudget()
 
 
 class Router(StrEnum):
@@ -57,13 +32,55 @@ class Router(StrEnum):
     GATEWAY_API = "GatewayAPI"
 
 
+def _gateway_is_named(traffic: "Traffic") -> bool:
+    given = (traffic.route_ref is not None, traffic.backends is not None)
+    return traffic.router is not Router.GATEWAY_API or all(given)
+
+
+def _sdk_names_none(traffic: "Traffic") -> bool:
+    given = (traffic.route_ref is not None, traffic.backends is not None)
+    return traffic.router is not Router.SDK or not any(given)
+
+
+Backends = Annotated[
+    tuple[Name, ...],
+    Field(min_length=2, max_length=2),
+    ATOMIC,
+    Rule(
+        rule="self[0] != self[1]",
+        message="must name two different Services",
+        holds=lambda backends: backends[0] != backends[1],
+    ),
+]
+
+
 class Traffic(Model):
     """How runs reach a policy. With `GatewayAPI` two backends of the user's HTTPRoute are slots."""
 
     router: Router = Router.SDK
+    """Who sends a run to its policy. SDK: the agent's SDK draws. GatewayAPI: the weights of two
+    backends of an HTTPRoute."""
     route_ref: Ref | None = None
-    backends: Annotated[tuple[Name, ...], Field(min_length=2, max_length=2), ATOMIC] | None = None
-    settle_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    """The HTTPRoute whose weights the operator sets; only with GatewayAPI."""
+    backends: Backends | None = None
+    """The two Services of that route between which traffic is split; only with GatewayAPI. Control
+    and candidate take turns in them."""
+    settle_seconds: Annotated[Integer, Field(ge=0, le=3600), NoSchemaDefault()] = 30
+    """Seconds after a change of weights in which runs are evidence for neither arm, 30 where it is
+    absent; only with GatewayAPI."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.router != 'GatewayAPI' || (has(self.routeRef) && has(self.backends))",
+            message="must name routeRef and backends when router is GatewayAPI",
+            holds=_gateway_is_named,
+        ),
+        Rule(
+            rule="self.router != 'SDK' || !(has(self.routeRef) || has(self.backends))",
+            message="must not name routeRef or backends when router is SDK",
+            holds=_sdk_names_none,
+        ),
+    )
 
 
 class Revert(StrEnum):
@@ -77,81 +94,149 @@ class Rollout(Model):
     """Strategy and analysis of the rollouts that a changed `policyRef` starts."""
 
     strategy: Strategy = Strategy()
+    """Which shares a candidate gets, and when."""
     analysis: Analysis = Analysis()
+    """How a candidate is judged."""
     revert: Revert = Revert.IMMEDIATE
+    """What a policyRef set back to the previous policy does. Immediate: that policy gets all
+    traffic at once. Canary: it has to prove itself like any other."""
 
 
 class DoerSpec(Model):
     """What a role is and how its policies are rolled out."""
 
     policy_ref: Ref
+    """The policy to run. The first one becomes active at once; a change starts a rollout."""
     crl: CRL
+    """How a run is scored."""
     traffic: Traffic = Traffic()
+    """How runs reach a policy."""
     rollout: Rollout = Rollout()
+    """How a changed policyRef is rolled out."""
 
 
 class Share(StatusModel):
     """The percentage of runs that are assigned to a policy."""
 
     policy: Name
-    percent: Annotated[int, Field(ge=0, le=100)]
+    """The policy."""
+    percent: Annotated[Integer, Field(ge=0, le=100)]
+    """Its percentage of runs."""
 
 
 class TrafficStatus(StatusModel):
-    """All that the SDK's snapshot is made of; its revision only rises.
+    """All that the SDK's snapshot is made of; its revision only rises."""
 
-    `salt` keys the hash that draws arms and is the id of the rollout in the run log:
-    the canary's UID, a dot, and the number of its Retry actions.
-    """
-
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[Integer, Field(ge=1)]
+    """Rises with each change of traffic; a router refuses a lower one."""
     salt: Annotated[str, Field(max_length=64)] = ""
+    """Keys the hash that draws arms and is the id of the rollout in the run log: the canary's UID,
+    a dot, and the number of its Retry actions. Empty while no canary is live."""
     active: Name
+    """The policy that is control."""
     canary: Name | None = None
+    """The candidate policy, while a canary is live."""
     shares: Annotated[
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
+    """Which part of the runs each policy gets; together 100."""
+    active_backend: Name | None = None
+    """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.shares.map(share, share.percent).sum() == 100",
+            message="must have shares that are 100 percent together",
+            field_path=".shares",
+            holds=lambda traffic: sum(share.percent for share in traffic.shares) == 100,
+        ),
+        Rule(
+            rule="self.revision >= oldSelf.revision",
+            message="must not be lower than before: routers refuse an older revision",
+            field_path=".revision",
+        ),
+        Rule(
+            rule="self == oldSelf || self.revision != oldSelf.revision",
+            message="must be higher than before when anything in traffic changes",
+            field_path=".revision",
+        ),
+    )
 
 
 class PendingAudit(StatusModel):
     """A stage move down that is not yet in `policy_promotions`."""
 
     transition_id: Annotated[str, Field(max_length=200)]
+    """Unique per move: writing it twice makes one row."""
     policy: Name
+    """The policy that moved."""
     digest: Annotated[str, Field(max_length=80)]
+    """Its digest."""
     identity: Annotated[str, Field(max_length=80)]
+    """Its identity: the digest of its content alone."""
     from_stage: Annotated[str, Field(max_length=16)]
+    """The stage it left."""
     to_stage: Annotated[str, Field(max_length=16)]
+    """The stage it came to."""
     by: Annotated[str, Field(max_length=253)]
+    """Who moved it."""
     why: Annotated[str, Field(max_length=512)]
+    """Why."""
+    rollout: Annotated[str, Field(max_length=64)] = ""
+    """The rollout that ended with this move."""
+    outcome: Annotated[str, Field(max_length=16)] = ""
+    """How it ended: the stage that its CanaryDeployment comes to."""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why, in one CamelCase word."""
 
 
 class DoerStatus(StatusModel):
     """What the operator made of the Doer."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
-    fence: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
+    """metadata.generation that the operator last looked at."""
+    fence: Annotated[Integer, Field(ge=0)] = 0
+    """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     traffic: TrafficStatus | None = None
+    """What is served: routers follow this and nothing else."""
     active_policy: Name | None = None
+    """The policy that has been promoted last."""
     previous_policy: Name | None = None
+    """The policy that was active before."""
     handled_policy_ref: Name | None = None
+    """The policyRef that has been acted on; a rollout starts when spec differs from it."""
     current_rollout: Name | None = None
+    """The CanaryDeployment that is live."""
     pending_audit: Annotated[
         tuple[PendingAudit, ...],
         Field(max_length=20),
         ListType(kind="map", keys=("transitionId",)),
     ] = ()
+    """Stage moves down that wait to be written to policy_promotions."""
     conditions: Conditions = ()
+    """Ready, Reconciling and Stalled, as kstatus reads them, and SpecBehind."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        FENCED,
+        Rule(
+            rule="!has(oldSelf.traffic) || has(self.traffic)",
+            message="must not be removed: routers follow it",
+            field_path=".traffic",
+        ),
+    )
 
 
 class Doer(Model):
-    """A `Doer` object."""
+    """An agent role that learns: which policy it runs, how its runs are scored, and how another
+    policy is rolled out."""
 
     api_version: Literal["learnops.dev/v1alpha1"] = API_VERSION
     kind: Literal["Doer"] = "Doer"
     metadata: ObjectMeta
     spec: DoerSpec
+    """What the role is and how its policies are rolled out."""
     status: DoerStatus = DoerStatus()
+    """What the operator made of it."""
 
     plural: ClassVar[str] = "doers"
     short_names: ClassVar[tuple[str, ...]] = ("doer",)
@@ -163,4 +248,3 @@ class Doer(Model):
         PrinterColumn(name="Reason", json_path='.status.conditions[?(@.type=="Ready")].reason'),
         PrinterColumn(name="Age", json_path=".metadata.creationTimestamp", type="date"),
     )
-    cel_rules: ClassVar[tuple[Rule, ...]] = ()

@@ -1,13 +1,14 @@
 """Strategy and analysis: shared by `CanaryDeployment.spec` and `Doer.spec.rollout`."""
 
 from enum import StrEnum
-from typing import Annotated
+from itertools import pairwise
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from learnops.api.common import SET, Fraction, Model, OpenFraction
+from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule
 
-Percent = Annotated[int, Field(ge=1, le=50)]
+Percent = Annotated[Integer, Field(ge=1, le=50)]
 
 
 class Gate(StrEnum):
@@ -17,18 +18,37 @@ class Gate(StrEnum):
     TIMED = "Timed"
 
 
+# Atomic, not a set: server-side apply would merge the steps of two appliers in any order.
+Steps = Annotated[
+    tuple[Percent, ...],
+    Field(min_length=1, max_length=10),
+    ATOMIC,
+    Rule(
+        rule="self.isSorted() && self.all(x, self.exists_one(y, y == x))",
+        message="must rise from step to step, e.g. [5, 10, 25, 50]",
+        holds=lambda steps: all(a < b for a, b in pairwise(steps)),
+    ),
+]
+
+
 class CanaryStrategy(Model):
     """Shares of the candidate, rising, and what opens the next one."""
 
-    steps: Annotated[tuple[Percent, ...], Field(min_length=1, max_length=10), SET] = (5, 10, 25, 50)
+    steps: Steps = (5, 10, 25, 50)
+    """Percentages of runs that go to the candidate, one after the other: each from 1 to 50 and
+    higher than the one before. Promotion follows from the last one."""
     gate: Gate = Gate.EVIDENCE
-    step_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
+    """What opens the next step. Evidence: the candidate is shown not to be much worse. Timed:
+    stepSeconds have passed."""
+    step_seconds: Annotated[Integer, Field(ge=0, le=604_800)] = 600
+    """Least time in seconds that a step lasts, whatever the gate."""
 
 
 class Strategy(Model):
     """The stages of a rollout."""
 
     canary: CanaryStrategy = CanaryStrategy()
+    """A growing share of real runs goes to the candidate."""
 
 
 class Source(StrEnum):
@@ -49,17 +69,23 @@ class PromoteTest(Model):
     """Promote when "candidate's mean loss >= control's + margin" is rejected at `level`."""
 
     level: OpenFraction = "0.05"
+    """Bound on the probability of ever promoting a candidate that is not better (or worse by more
+    than the margin), over all its attempts; a decimal between 0 and 1, both excluded."""
     margin: Fraction = "0"
+    """How much worse a candidate may be and still be promoted, in loss (0 to 1). "0": only a
+    better one is."""
 
 
 class RollbackTest(Model):
-    """Roll back when "candidate's mean loss <= control's + tolerance" is rejected at `level`.
-
-    An absent tolerance equals the promotion margin.
-    """
+    """Roll back when "candidate's mean loss <= control's + tolerance" is rejected at `level`."""
 
     level: OpenFraction = "0.05"
+    """Bound on the probability of ever rolling back a candidate that is not worse than the
+    tolerance; a decimal between 0 and 1, both excluded."""
+    # No schema default: an absent tolerance equals the promotion margin.
     tolerance: Fraction | None = None
+    """How much worse a candidate may be before it is rolled back, in loss (0 to 1). Absent: the
+    same as promote.margin."""
 
 
 class OnInconclusive(StrEnum):
@@ -69,16 +95,57 @@ class OnInconclusive(StrEnum):
     HOLD = "Hold"
 
 
+def _method_fits(analysis: "Analysis") -> bool:
+    if analysis.method is None:
+        return True
+    return (analysis.method is Method.ANYTIME) == (analysis.source is Source.RUN_LOG)
+
+
 class Analysis(Model):
-    """The statistical test of a rollout. `method` follows `source` where it is absent."""
+    """The statistical test of a rollout. It stays valid however often it is looked at."""
 
     source: Source = Source.RUN_LOG
+    """Where evidence is read from. RunLog: the run log in Postgres. Prometheus: the counters
+    learnops_evidence_*; needs about twice the runs, and no database at decision time."""
     method: Method | None = None
+    """How evidence is computed. Absent: as source asks, Anytime for RunLog, Counters for
+    Prometheus."""
     promote: PromoteTest = PromoteTest()
+    """When the candidate has been shown to be good enough."""
     rollback: RollbackTest = RollbackTest()
-    maturation_seconds: Annotated[int, Field(ge=1, le=604_800)] = 600
-    min_candidate_runs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    """When the candidate has been shown to be worse."""
+    maturation_seconds: Annotated[Integer, Field(ge=1, le=604_800)] = 600
+    """How long a run may take, in seconds, from its registration to its bundle. One that has not
+    reported by then counts as loss 1."""
+    min_candidate_runs: Annotated[Integer, Field(ge=1, le=1_000_000)] = 50
+    """Candidate runs without which nothing is promoted. A roll-back does not wait for them."""
     on_inconclusive: OnInconclusive = OnInconclusive.ROLLBACK
-    max_runs: Annotated[int, Field(ge=10, le=10_000_000)] = 10_000
-    deadline_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 1_209_600
-    max_staleness_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    """What to do at maxRuns or the deadline without a verdict. Rollback: control gets the traffic
+    back and the candidate stays Draft. Hold: the shares stay as they are."""
+    max_runs: Annotated[Integer, Field(ge=10, le=10_000_000)] = 10_000
+    """Runs of both arms after which the canary is inconclusive."""
+    deadline_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 1_209_600
+    """Seconds from the first step after which the canary is inconclusive."""
+    max_staleness_seconds: Annotated[Integer, Field(ge=1, le=86_400)] = 120
+    """Age in seconds beyond which evidence is stale: nothing goes up on it."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="!has(self.method) || (self.method == 'Anytime') == (self.source == 'RunLog')",
+            message="must fit source: Anytime with RunLog, Counters with Prometheus",
+            field_path=".method",
+            holds=_method_fits,
+        ),
+        Rule(
+            rule="self.maturationSeconds <= self.deadlineSeconds",
+            message="must not be longer than deadlineSeconds",
+            field_path=".maturationSeconds",
+            holds=lambda it: it.maturation_seconds <= it.deadline_seconds,
+        ),
+        Rule(
+            rule="self.minCandidateRuns <= self.maxRuns",
+            message="must not be more than maxRuns",
+            field_path=".minCandidateRuns",
+            holds=lambda it: it.min_candidate_runs <= it.max_runs,
+        ),
+    )

@@ -1,0 +1,71 @@
+"""The pool: every wait has an end, every failure of the database one name."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+Pool: TypeAlias = AsyncConnectionPool[Connection]
+
+# A statement that takes longer is stuck: nothing here reads more than a few thousand rows.
+STATEMENT_TIMEOUT_MILLISECONDS = 10_000
+ACQUIRE_TIMEOUT_SECONDS = 3.0
+
+
+class DatabaseUnavailableError(Exception):
+    """Postgres refused, timed out or broke off; nothing of the transaction may be assumed."""
+
+
+def make_pool(url: str, *, application: str, max_size: int = 8) -> Pool:
+    """A pool that is not yet open; it reconnects by itself, also when the database starts later.
+
+    Args:
+        url: libpq URL; the password in it is never logged.
+        application: shown in `pg_stat_activity`.
+        max_size: connections at most.
+    """
+    options: dict[str, Any] = {
+        "application_name": application,
+        "connect_timeout": 3,
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_MILLISECONDS}"
+        " -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 10_000,
+    }
+    return AsyncConnectionPool(
+        url,
+        kwargs=options,
+        min_size=1,
+        max_size=max_size,
+        timeout=ACQUIRE_TIMEOUT_SECONDS,
+        # After a failure each later caller tries anew, rather than waiting out a long back-off.
+        reconnect_timeout=2.0,
+        # A connection that died while idle is replaced before anybody is given it.
+        check=AsyncConnectionPool.check_connection,
+        max_lifetime=1800,
+        open=False,
+    )
+
+
+@asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """One transaction on a pooled connection; raises DatabaseUnavailableError.
+
+    Errors of a statement itself (a violated constraint, say) pass through: they are the caller's.
+    """
+    try:
+        async with pool.connection() as connection, connection.transaction():
+            yield connection
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,135 @@
+"""The resolved prefix of live rollouts: resolved by time, extended in order, counted once.
+
+Several replicas may run this: the one that moves `prefix_seq` is the one that counts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.timeouts import resolve_timeouts
+
+CHANNEL = "learnops_evidence"
+_LIMIT = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """What entered the prefix of one rollout under one (policy, arm, epoch); void runs are none."""
+
+    rollout: str
+    namespace: str
+    doer: str
+    policy: str
+    arm: str
+    epoch: int
+    runs: int
+    loss_sum: float
+    loss_sumsq: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenPrefix:
+    """A rollout that has not ended, or ended a short while ago.
+
+    `growing`: runs are resolved that its prefix does not hold yet. `due`: the time of an unresolved
+    run is up.
+    """
+
+    rollout: str
+    namespace: str
+    doer: str
+    growing: bool
+    due: bool
+
+
+_ROLLOUTS = """
+SELECT d.id, d.namespace, d.doer,
+       coalesce(o.seq, d.next_seq) > p.prefix_seq + 1,
+       coalesce(o.registered_at
+                <= clock_timestamp() - make_interval(secs => d.maturation_seconds), false)
+FROM shadow_deployments d
+JOIN rollout_prefixes p ON p.rollout = d.id
+LEFT JOIN LATERAL (
+    SELECT seq, registered_at FROM deployment_routings
+    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
+) o ON true
+WHERE d.ended_at IS NULL OR d.ended_at > clock_timestamp() - make_interval(secs => %s)
+"""
+
+_LOCK = "SELECT prefix_seq FROM rollout_prefixes WHERE rollout = %s FOR UPDATE SKIP LOCKED"
+
+_STOP = """
+SELECT coalesce(
+    (SELECT min(seq) FROM deployment_routings WHERE rollout = d.id AND resolved_at IS NULL),
+    d.next_seq)
+FROM shadow_deployments d WHERE d.id = %s
+"""
+
+_COUNT = """
+SELECT policy, arm, revision, count(*), sum(loss), sum(loss * loss) FROM deployment_routings
+WHERE rollout = %s AND seq > %s AND seq <= %s AND resolution IN ('Bundle', 'Timeout')
+GROUP BY policy, arm, revision
+"""
+
+_MOVE = "UPDATE rollout_prefixes SET prefix_seq = %s WHERE rollout = %s"
+
+
+async def open_prefixes(pool: Pool, *, recent_seconds: float) -> list[OpenPrefix]:
+    """Rollouts that are live or ended that recently. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_ROLLOUTS, (recent_seconds,))
+        rows = await cursor.fetchall()
+    return [
+        OpenPrefix(rollout=row[0], namespace=row[1], doer=row[2], growing=row[3], due=row[4])
+        for row in rows
+    ]
+
+
+async def time_out(pool: Pool, *, rollouts: Sequence[str]) -> int:
+    """Resolve by time what is due; returns how many. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        return await resolve_timeouts(connection, rollouts=list(rollouts))
+
+
+async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:
+    """Move the prefix as far as the log is resolved; returns what entered it, empty if none did.
+
+    Empty as well when another replica is at it. Raises DatabaseUnavailableError.
+    """
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_LOCK, (rollout.rollout,))
+        held = await cursor.fetchone()
+        if held is None:
+            return []
+        last = await _last_resolved(connection, rollout=rollout.rollout, after=held[0])
+        if last <= held[0]:
+            return []
+        await connection.execute(_MOVE, (last, rollout.rollout))
+        cursor = await connection.execute(_COUNT, (rollout.rollout, held[0], last))
+        rows = await cursor.fetchall()
+        # Postgres folds equal notifications of a transaction; listeners read the log anyway.
+        await connection.execute(
+            "SELECT pg_notify(%s, %s)", (CHANNEL, f"{rollout.namespace}/{rollout.doer}")
+        )
+    return [
+        Counted(
+            rollout=rollout.rollout,
+            namespace=rollout.namespace,
+            doer=rollout.doer,
+            policy=row[0],
+            arm=row[1],
+            epoch=row[2],
+            runs=row[3],
+            loss_sum=row[4],
+            loss_sumsq=row[5],
+        )
+        for row in rows
+    ]
+
+
+async def _last_resolved(connection: Connection, *, rollout: str, after: int) -> int:
+    cursor = await connection.execute(_STOP, (rollout,))
+    row = await cursor.fetchone()
+    stop = after + 1 if row is None else int(row[0])
+    return min(stop - 1, after + _LIMIT)

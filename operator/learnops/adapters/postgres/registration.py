@@ -1,0 +1,193 @@
+"""Registration of drawn runs: the order in which evidence is read is made here.
+
+The rollout's row is locked first, so numbers have no gap and rise in the order of commits; what is
+read after the lock sees every registration before it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from learnops.adapters.postgres.connection import Connection, Pool, transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draw:
+    """What the api drew for a run; `propensity` is the candidate's probability, in (0, 1)."""
+
+    run_id: str
+    unit_id: str
+    arm: str
+    policy: str
+    propensity: float
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """What holds for a run: its own draw, or the one that the run or its unit already had.
+
+    `counts` is false for a later run of a unit: it keeps the arm and is no evidence.
+    """
+
+    arm: str
+    policy: str
+    propensity: float
+    revision: int
+    counts: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutRef:
+    """A rollout by id, with the doer it must belong to."""
+
+    rollout: str
+    namespace: str
+    doer: str
+
+
+_LOCK = """
+SELECT 1 FROM shadow_deployments
+WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
+"""
+
+# A run id that another rollout holds (`taken`) is never numbered again.
+_REGISTER = """
+WITH input AS (
+    SELECT * FROM unnest(%(run)s::text[], %(unit)s::text[], %(arm)s::text[], %(policy)s::text[],
+                         %(propensity)s::float8[], %(revision)s::bigint[])
+        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, position)
+), fresh AS (
+    SELECT i.*, row_number() OVER (ORDER BY i.position) AS offset_
+    FROM input i
+    WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
+                      WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+      AND NOT EXISTS (SELECT 1 FROM deployment_routings t
+                      WHERE t.rollout = %(rollout)s AND t.unit_id = i.unit_id)
+), added AS (
+    INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
+                                     propensity, revision)
+    SELECT d.id, d.next_seq + f.offset_ - 1, d.namespace, d.doer, f.run_id, f.unit_id, f.arm,
+           f.policy, f.propensity, f.revision
+    FROM fresh f, shadow_deployments d WHERE d.id = %(rollout)s
+    RETURNING run_id, unit_id, arm, policy, propensity, revision
+), bumped AS (
+    UPDATE shadow_deployments SET next_seq = next_seq + (SELECT count(*) FROM added)
+    WHERE id = %(rollout)s
+)
+SELECT run_id, unit_id, arm, policy, propensity, revision FROM added
+UNION ALL
+SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
+WHERE rollout = %(rollout)s AND unit_id = ANY(%(unit)s)
+UNION ALL
+SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
+WHERE rollout = %(rollout)s AND namespace = %(namespace)s AND run_id = ANY(%(run)s)
+"""
+
+
+async def register(
+    pool: Pool, *, rollout: RolloutRef, draws: Sequence[Draw]
+) -> list[Registered | None]:
+    """Register draws in their order; one answer each, None where the run is not of this rollout.
+
+    None means: the rollout is unknown or has ended, or another rollout holds the run id. Repeating
+    a registration gives the same answer.
+
+    Raises:
+        DatabaseUnavailableError: nothing may be assumed; repeating is safe.
+    """
+    first = _first_of_each(draws)
+    try:
+        rows = await _write(pool, rollout=rollout, draws=first)
+    except psycopg.errors.UniqueViolation:
+        # Another rollout registered one of the run ids in the meantime; now it is seen.
+        rows = await _write(pool, rollout=rollout, draws=first)
+    by_run = {row[0]: row for row in rows}
+    by_unit = {row[1]: row for row in rows}
+    return [_answer(draw, by_run=by_run, by_unit=by_unit) for draw in draws]
+
+
+async def void(pool: Pool, *, namespace: str, doer: str, run_ids: Sequence[str]) -> list[str]:
+    """Void registrations whose agent ran control instead; returns the run ids that were open.
+
+    Raises DatabaseUnavailableError.
+    """
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(
+            _VOID, {"namespace": namespace, "doer": doer, "run": sorted(set(run_ids))}
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+
+_VOID = """
+WITH open AS (
+    SELECT rollout, seq FROM deployment_routings
+    WHERE namespace = %(namespace)s AND doer = %(doer)s AND run_id = ANY(%(run)s)
+      AND resolved_at IS NULL
+    ORDER BY namespace, run_id FOR UPDATE
+)
+UPDATE deployment_routings t
+SET resolved_at = clock_timestamp(), resolution = 'Void'
+FROM open WHERE t.rollout = open.rollout AND t.seq = open.seq AND t.resolved_at IS NULL
+RETURNING t.run_id
+"""
+
+_Row = tuple[str, str, str, str, float, int]
+
+
+async def _write(pool: Pool, *, rollout: RolloutRef, draws: Sequence[Draw]) -> list[_Row]:
+    async with transaction(pool) as connection:
+        # The answer to a registration is worth nothing without it being durable: the default
+        # synchronous commit stays.
+        cursor = await connection.execute(_LOCK, (rollout.rollout, rollout.namespace, rollout.doer))
+        if await cursor.fetchone() is None:
+            return []
+        return await _insert(connection, rollout=rollout, draws=draws)
+
+
+async def _insert(
+    connection: Connection, *, rollout: RolloutRef, draws: Sequence[Draw]
+) -> list[_Row]:
+    cursor = await connection.execute(
+        _REGISTER,
+        {
+            "rollout": rollout.rollout,
+            "namespace": rollout.namespace,
+            "run": [draw.run_id for draw in draws],
+            "unit": [draw.unit_id for draw in draws],
+            "arm": [draw.arm for draw in draws],
+            "policy": [draw.policy for draw in draws],
+            "propensity": [draw.propensity for draw in draws],
+            "revision": [draw.revision for draw in draws],
+        },
+    )
+    rows: list[_Row] = list(await cursor.fetchall())
+    return rows
+
+
+def _first_of_each(draws: Sequence[Draw]) -> list[Draw]:
+    """Without repetitions of a run or a unit within the batch: the first draw stands."""
+    runs: set[str] = set()
+    units: set[str] = set()
+    first = []
+    for draw in draws:
+        if draw.run_id not in runs and draw.unit_id not in units:
+            first.append(draw)
+            runs.add(draw.run_id)
+            units.add(draw.unit_id)
+    return first
+
+
+def _answer(draw: Draw, *, by_run: dict[str, _Row], by_unit: dict[str, _Row]) -> Registered | None:
+    own = by_run.get(draw.run_id)
+    row = own or by_unit.get(draw.unit_id)
+    if row is None:
+        return None
+    return Registered(
+        arm=row[2],
+        policy=row[3],
+        propensity=row[4],
+        revision=row[5],
+        counts=own is not None,
+    )

@@ -1,0 +1,238 @@
+"""The operator's port to the run log (`ports.runlog.RunLog`)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from learnops.adapters.postgres.connection import (
+    Connection,
+    DatabaseUnavailableError,
+    Pool,
+    transaction,
+)
+from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
+from learnops.adapters.postgres.timeouts import resolve_timeouts
+from learnops.api.policy import Stage
+from learnops.domain.observed import History, Key, Promotion
+from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.ports.runlog import LogRows, RunLogUnavailableError
+
+_ROLLOUT = """
+SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
+       extract(epoch FROM o.registered_at + make_interval(secs => d.maturation_seconds)
+                          - clock_timestamp())::float8
+FROM shadow_deployments d
+LEFT JOIN LATERAL (
+    SELECT seq, registered_at FROM deployment_routings
+    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
+) o ON true
+WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
+"""
+
+# `stop` is the first unresolved number: what lies below it is resolved without a gap.
+_PREFIX = """
+SELECT seq, arm = 'candidate', propensity, coalesce(loss, 0), resolution = 'Void',
+       resolution = 'Timeout'
+FROM deployment_routings
+WHERE rollout = %(rollout)s AND seq > %(after)s AND seq < %(stop)s
+ORDER BY seq LIMIT %(limit)s
+"""
+
+_OVERDUE = """
+SELECT count(*) FROM deployment_routings
+WHERE rollout = %(rollout)s AND seq > %(held)s
+  AND registered_at < clock_timestamp() - make_interval(secs => %(age)s)
+"""
+
+_HISTORY = """
+SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout
+FROM policy_promotions WHERE namespace = %s AND doer = %s ORDER BY id
+"""
+
+_PROMOTE = """
+INSERT INTO policy_promotions (transition_id, namespace, doer, policy_id, digest, identity,
+                               from_stage, to_stage, promoted_by, why, rollout)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+ON CONFLICT (namespace, doer, transition_id) DO NOTHING
+"""
+
+_OPEN = """
+WITH opened AS (
+    INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
+        control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
+        maturation_seconds, crl)
+    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+)
+INSERT INTO rollout_prefixes (rollout) SELECT id FROM opened
+"""
+
+_CLOSE = """
+UPDATE shadow_deployments SET ended_at = clock_timestamp(), outcome = %s, allocation_pct = 0
+WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL
+"""
+
+
+class PostgresRunLog:
+    """The run log in Postgres. Each call ends within `deadline_seconds`.
+
+    The schema is checked on the first call that reaches the database, so the operator starts, and
+    holds, while the database is away or too new.
+    """
+
+    def __init__(self, pool: Pool, *, deadline_seconds: float = 5.0) -> None:
+        self._pool = pool
+        self._deadline = deadline_seconds
+        self._schema_checked = False
+
+    async def resolved_prefix(
+        self, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+    ) -> LogRows:
+        """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
+        async with self._transaction() as connection:
+            await resolve_timeouts(connection, rollouts=[rollout])
+        async with self._transaction() as connection:
+            # One snapshot for all three statements: they must speak of the same prefix.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await _read_prefix(
+                connection,
+                key=key,
+                rollout=rollout,
+                after=after,
+                limit=limit,
+                grace_seconds=grace_seconds,
+            )
+
+    async def history(self, *, key: Key) -> History:
+        """All stage moves of the doer's policies, oldest first."""
+        async with self._transaction() as connection:
+            cursor = await connection.execute(_HISTORY, (key.namespace, key.doer))
+            rows = await cursor.fetchall()
+        return History(promotions=tuple(_promotion(row) for row in rows))
+
+    async def attempts(self, *, key: Key) -> dict[str, int]:
+        """Rollouts opened so far, per identity of the candidate."""
+        async with self._transaction() as connection:
+            cursor = await connection.execute(
+                "SELECT identity, count(*) FROM shadow_deployments"
+                " WHERE namespace = %s AND doer = %s GROUP BY identity",
+                (key.namespace, key.doer),
+            )
+            return {identity: count for identity, count in await cursor.fetchall()}
+
+    async def record_promotions(self, *, key: Key, rows: Sequence[Promotion]) -> None:
+        """Append stage moves, all or none; a transition id that is already there is skipped."""
+        async with self._transaction() as connection:
+            for row in rows:
+                await connection.execute(_PROMOTE, _promotion_values(key, row))
+
+    async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
+        """Write the row of an attempt; idempotent by id."""
+        values = (
+            rollout.rollout,
+            key.namespace,
+            key.doer,
+            rollout.candidate,
+            rollout.control,
+            rollout.percent,
+            rollout.canary,
+            rollout.canary_uid,
+            rollout.identity,
+            rollout.attempt,
+            rollout.maturation_seconds,
+            Jsonb(rollout.crl),
+        )
+        async with self._transaction() as connection:
+            await connection.execute(_OPEN, values)
+
+    async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
+        """Mark an attempt as ended; idempotent, the first outcome stays."""
+        async with self._transaction() as connection:
+            await connection.execute(
+                _CLOSE, (rollout.outcome, rollout.rollout, key.namespace, key.doer)
+            )
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        try:
+            async with asyncio.timeout(self._deadline), transaction(self._pool) as connection:
+                if not self._schema_checked:
+                    await check_schema(connection)
+                    self._schema_checked = True
+                yield connection
+        except TimeoutError as error:
+            message = f"Postgres did not answer within {self._deadline:g} s"
+            raise RunLogUnavailableError(message) from error
+        except (DatabaseUnavailableError, SchemaMismatchError, psycopg.Error) as error:
+            raise RunLogUnavailableError(str(error)) from error
+
+
+async def _read_prefix(
+    connection: Connection, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+) -> LogRows:
+    cursor = await connection.execute(
+        _ROLLOUT, {"rollout": rollout, "namespace": key.namespace, "doer": key.doer}
+    )
+    found = await cursor.fetchone()
+    if found is None:
+        raise RunLogUnavailableError(
+            f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
+        )
+    total, maturation, open_seq, next_timeout = found
+    stop = total + 1 if open_seq is None else open_seq
+    cursor = await connection.execute(
+        _PREFIX, {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
+    )
+    rows = await cursor.fetchall()
+    held = rows[-1][0] if rows else after
+    cursor = await connection.execute(
+        _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
+    )
+    overdue = await cursor.fetchone()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    return LogRows(
+        seq=columns[0],
+        is_candidate=columns[1],
+        propensity=columns[2],
+        loss=columns[3],
+        void=columns[4],
+        timed_out=columns[5],
+        total=total,
+        overdue=0 if overdue is None else overdue[0],
+        next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
+    )
+
+
+def _promotion(row: Sequence[str]) -> Promotion:
+    transition_id, policy, digest, identity, from_stage, to_stage, by, why, rollout = row
+    return Promotion(
+        transition_id=transition_id,
+        policy=policy,
+        digest=digest,
+        identity=identity,
+        from_stage=None if from_stage is None else Stage(from_stage),
+        to_stage=Stage(to_stage),
+        by=by,
+        why=why,
+        rollout=rollout,
+    )
+
+
+def _promotion_values(key: Key, row: Promotion) -> tuple[str | None, ...]:
+    return (
+        row.transition_id,
+        key.namespace,
+        key.doer,
+        row.policy,
+        row.digest,
+        row.identity,
+        row.from_stage,
+        row.to_stage,
+        row.by,
+        row.why,
+        row.rollout,
+    )

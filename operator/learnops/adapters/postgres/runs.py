@@ -1,0 +1,249 @@
+"""Runs and their losses: stored once, resolved in the same transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.domain.crl.terms import Term
+
+# Columns of crl_results, in the order of Term.
+_TERM_COLUMNS = {
+    Term.GATE_PASS_RATE: "gate_pass_rate",
+    Term.CONTRADICTIONS: "contradictions",
+    Term.GROUNDING: "grounding",
+    Term.COST_OVER_BUDGET: "cost_over_budget",
+    Term.LATENCY_P95: "latency_p95",
+    Term.SECURITY_CRITICALS: "security_criticals",
+    Term.API_BREAKAGES: "api_breakages",
+    Term.DB_MIGRATION_FAIL: "db_migration_fail",
+    Term.RAG_COVERAGE: "rag_coverage",
+}
+
+RunKey = tuple[str, str]  # namespace, run id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """What was registered for a run."""
+
+    rollout: str
+    doer: str
+    arm: str
+    policy: str
+    propensity: float
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRow:
+    """A scored run, ready to be stored. `bundle`, `weights`, `breakdown` are JSON text.
+
+    `void` asks to void the run's registration: the agent says that it ran control instead.
+    """
+
+    namespace: str
+    run_id: str
+    doer: str
+    policy: str
+    arm: str
+    propensity: float
+    revision: int
+    rollout: str | None
+    tenant: str | None
+    duration_milliseconds: float | None
+    cost_usd: float | None
+    bundle: str
+    content_hash: bytes
+    loss: float
+    weights: str
+    breakdown: str
+    partial: bool
+    void: bool
+    terms: dict[Term, float] = field(default_factory=dict)
+
+    @property
+    def key(self) -> RunKey:
+        return (self.namespace, self.run_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun:
+    """A run that is already there."""
+
+    content_hash: bytes
+    loss: float
+    weights: dict[str, float]
+    breakdown: dict[str, Any]
+    partial: bool
+    row: dict[str, Any] = field(default_factory=dict)
+
+
+_REGISTRATIONS = """
+SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision
+FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
+JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
+"""
+
+# Written in the order of the keys everywhere, so that two batches with the same runs queue up
+# behind one another instead of locking each other out.
+_INSERT = f"""
+WITH input AS (
+    SELECT * FROM unnest(
+        %(namespace)s::text[], %(run_id)s::text[], %(doer)s::text[], %(policy)s::text[],
+        %(arm)s::text[], %(propensity)s::float8[], %(revision)s::bigint[], %(rollout)s::text[],
+        %(tenant)s::text[], %(duration_milliseconds)s::float8[], %(cost_usd)s::float8[],
+        %(bundle)s::text[], %(content_hash)s::bytea[], %(loss)s::float8[], %(weights)s::text[],
+        %(breakdown)s::text[], %(partial)s::bool[],
+        {", ".join(f"%({column})s::float8[]" for column in _TERM_COLUMNS.values())}
+    ) AS i (namespace, run_id, doer, policy, arm, propensity, revision, rollout, tenant,
+            duration_milliseconds, cost_usd, bundle, content_hash, loss, weights, breakdown,
+            partial, {", ".join(_TERM_COLUMNS.values())})
+), added AS (
+    INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, tenant,
+                      duration_milliseconds, cost_usd, bundle, content_hash)
+    SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, tenant,
+           duration_milliseconds, cost_usd, bundle::jsonb, content_hash
+    FROM input ORDER BY namespace, run_id
+    ON CONFLICT (namespace, run_id) DO NOTHING
+    RETURNING namespace, run_id
+)
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, weights, breakdown, partial,
+                         {", ".join(_TERM_COLUMNS.values())})
+SELECT i.namespace, i.run_id, i.loss, i.loss, i.weights::jsonb, i.breakdown::jsonb, i.partial,
+       {", ".join(f"i.{column}" for column in _TERM_COLUMNS.values())}
+FROM input i JOIN added a ON a.namespace = i.namespace AND a.run_id = i.run_id
+RETURNING namespace, run_id
+"""  # noqa: S608 - column names are constants of this file
+
+_RESOLVE = """
+WITH input AS (
+    SELECT * FROM unnest(%(namespace)s::text[], %(run_id)s::text[], %(loss)s::float8[],
+                         %(void)s::bool[]) AS i (namespace, run_id, loss, void)
+), open AS (
+    SELECT t.rollout, t.seq, i.loss, i.void
+    FROM deployment_routings t
+    JOIN input i ON i.namespace = t.namespace AND i.run_id = t.run_id
+    WHERE t.resolved_at IS NULL
+    ORDER BY t.namespace, t.run_id FOR UPDATE OF t
+)
+UPDATE deployment_routings t
+SET resolved_at = clock_timestamp(),
+    resolution = CASE WHEN open.void THEN 'Void' ELSE 'Bundle' END,
+    loss = CASE WHEN open.void THEN NULL ELSE open.loss END
+FROM open WHERE t.rollout = open.rollout AND t.seq = open.seq AND t.resolved_at IS NULL
+"""
+
+_STORED = """
+SELECT r.namespace, r.run_id, r.content_hash, c.loss, c.weights, c.breakdown, c.partial,
+       to_jsonb(r) - 'content_hash'
+FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
+JOIN runs r ON r.namespace = i.namespace AND r.run_id = i.run_id
+JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
+"""
+
+
+async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, Registration]:
+    """The registrations of those runs that have one. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_REGISTRATIONS, _columns(keys))
+        rows = await cursor.fetchall()
+    return {
+        (row[0], row[1]): Registration(
+            rollout=row[2],
+            doer=row[3],
+            arm=row[4],
+            policy=row[5],
+            propensity=row[6],
+            revision=row[7],
+        )
+        for row in rows
+    }
+
+
+async def frozen_crl(pool: Pool, *, rollouts: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`Doer.spec.crl` as frozen when each rollout was opened. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(
+            "SELECT id, crl FROM shadow_deployments WHERE id = ANY(%s)", (list(rollouts),)
+        )
+        return {row[0]: row[1] for row in await cursor.fetchall()}
+
+
+async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
+    """Store runs and resolve their registrations in one transaction; keys must not repeat.
+
+    Returns the keys that are new; of the others the first write stands and nothing is resolved.
+
+    Raises:
+        DatabaseUnavailableError: nothing may be assumed; repeating is safe.
+    """
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_INSERT, _values(rows))
+        added = {(row[0], row[1]) for row in await cursor.fetchall()}
+        await _resolve(connection, rows=[row for row in rows if row.key in added and row.rollout])
+    return added
+
+
+async def stored(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, StoredRun]:
+    """Those of the runs that are stored. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_STORED, _columns(keys))
+        rows = await cursor.fetchall()
+    return {
+        (row[0], row[1]): StoredRun(
+            content_hash=bytes(row[2]),
+            loss=row[3],
+            weights=row[4],
+            breakdown=row[5],
+            partial=row[6],
+            row=row[7],
+        )
+        for row in rows
+    }
+
+
+async def _resolve(connection: Connection, *, rows: Sequence[RunRow]) -> None:
+    if not rows:
+        return
+    await connection.execute(
+        _RESOLVE,
+        {
+            "namespace": [row.namespace for row in rows],
+            "run_id": [row.run_id for row in rows],
+            "loss": [row.loss for row in rows],
+            "void": [row.void for row in rows],
+        },
+    )
+
+
+def _columns(keys: Sequence[RunKey]) -> tuple[list[str], list[str]]:
+    return [key[0] for key in keys], [key[1] for key in keys]
+
+
+_FIELDS = [
+    "namespace",
+    "run_id",
+    "doer",
+    "policy",
+    "arm",
+    "propensity",
+    "revision",
+    "rollout",
+    "tenant",
+    "duration_milliseconds",
+    "cost_usd",
+    "bundle",
+    "content_hash",
+    "loss",
+    "weights",
+    "breakdown",
+    "partial",
+]
+
+
+def _values(rows: Sequence[RunRow]) -> dict[str, list[Any]]:
+    values: dict[str, list[Any]] = {name: [getattr(row, name) for row in rows] for name in _FIELDS}
+    for term, column in _TERM_COLUMNS.items():
+        values[column] = [row.terms.get(term) for row in rows]
+    return values

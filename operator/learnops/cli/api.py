@@ -1,0 +1,93 @@
+"""`learnops api`: the HTTP API as a process."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from learnops.cli.db import URL_VARIABLE
+
+_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser("api", help="serve assignments, runs, snapshots and metrics")
+    environment = os.environ
+    kubeconfig = environment.get("KUBECONFIG")
+    namespaces = environment.get("LEARNOPS_NAMESPACES", "").split(",")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    add("--port", type=int, default=8080, help="port to listen on (8080)")
+    add(
+        "--kubeconfig",
+        type=Path,
+        default=Path(kubeconfig) if kubeconfig else None,
+        help="kubeconfig file ($KUBECONFIG); without one, the pod's service account",
+    )
+    add(
+        "--namespace",
+        action="append",
+        dest="namespaces",
+        metavar="NAME",
+        default=[name.strip() for name in namespaces if name.strip()],
+        help="watch only this namespace; may be given again ($LEARNOPS_NAMESPACES, by comma)",
+    )
+    add("--lease-namespace", default=_own_namespace(), help="where the operator's Lease is")
+    add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
+    add(
+        "--ttl-seconds",
+        type=_seconds,
+        default=300.0,
+        help="new units get control so long after the operator's last heartbeat; 0: never (300)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM; the exit code. 2: the environment is wrong."""
+    url = os.environ.get(URL_VARIABLE)
+    if not url:
+        print(f"learnops api: set {URL_VARIABLE} to the URL of Postgres", file=sys.stderr)
+        return 2
+    # Heavy imports only now: `learnops --help` must be quick.
+    import logging
+
+    import uvloop
+
+    from learnops.server.auth import AuthSetupError, authenticator
+    from learnops.server.run import ApiSettings, serve
+
+    try:
+        by = authenticator()
+    except AuthSetupError as error:
+        print(f"learnops api: {error}", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = ApiSettings(
+        database_url=url,
+        host=arguments.host,
+        port=arguments.port,
+        kubeconfig=arguments.kubeconfig,
+        namespaces=tuple(arguments.namespaces),
+        lease_namespace=arguments.lease_namespace,
+        lease_name=arguments.lease_name,
+        ttl_seconds=arguments.ttl_seconds or None,
+    )
+    uvloop.run(serve(settings, by=by))
+    return 0
+
+
+def _own_namespace() -> str:
+    told = os.environ.get("LEARNOPS_LEASE_NAMESPACE", "")
+    if not told and _IN_CLUSTER_NAMESPACE.exists():
+        told = _IN_CLUSTER_NAMESPACE.read_text().strip()
+    return told or "default"
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 86_400:
+        raise argparse.ArgumentTypeError("use 0 to 86400")
+    return value

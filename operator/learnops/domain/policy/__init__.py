@@ -1,0 +1,1 @@
+"""What follows from a policy's content alone: its digest, its identity and its lineage."""

@@ -1,0 +1,99 @@
+"""The FastAPI application: routes, errors, limits, authentication."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from learnops.server.auth import Authenticator, check
+from learnops.server.limits import BodyLimit
+from learnops.server.problems import Problem, install
+from learnops.server.routers import assignments, ops, reports, runs, snapshot
+from learnops.server.services import Services
+
+_DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
+Errors are `application/problem+json`; `field` names the field at fault, where one is."""
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class BearerGate:
+    """ASGI middleware: nothing of a request to /v1 is read before its token is known."""
+
+    def __init__(self, app: ASGIApp, *, by: Authenticator) -> None:
+        self._app = app
+        self._by = by
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["path"].startswith("/v1"):
+            try:
+                await check(_authorization(scope), by=self._by)
+            except Problem as problem:
+                await problem.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def create_app(*, services: Services, by: Authenticator) -> FastAPI:
+    """The application on these services; its lifespan runs their background loops."""
+    app = FastAPI(
+        title="learnops",
+        version=version("learnops"),
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(services),
+    )
+    app.state.services = services
+    install(app)
+    for module in (assignments, runs, snapshot, reports, ops):
+        app.include_router(module.router)
+    # The last added is the first to see a request.
+    app.add_middleware(BodyLimit)
+    app.add_middleware(BearerGate, by=by)
+    _document_token(app)
+    return app
+
+
+def _lifespan(services: Services) -> Lifespan:
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await services.pool.open(wait=False)
+        await services.gate.check()
+        tasks = [asyncio.create_task(loop) for loop in services.background()]
+        try:
+            yield
+        finally:
+            await services.drain()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await services.pool.close()
+
+    return lifespan
+
+
+def _authorization(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return str(value.decode("latin-1"))
+    return None
+
+
+def _document_token(app: FastAPI) -> None:
+    # Replacing the method is the hook that FastAPI documents.
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        scheme = {"type": "http", "scheme": "bearer"}
+        document.setdefault("components", {})["securitySchemes"] = {"bearer": scheme}
+        document["security"] = [{"bearer": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,189 @@
+"""Which policy a run gets: drawn here from the watched traffic, registered while a canary lives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.registration import Draw, Registered, RolloutRef, register, void
+from learnops.api.doer import Doer, TrafficStatus
+from learnops.domain.assignment import Arm, draw
+from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.metrics import Metrics
+from learnops.server.models import Assignment, RunToAssign
+from learnops.server.problems import Problem, not_found
+from learnops.server.state import LiveRollout, State, live_rollout
+from learnops.server.wake import Wake
+
+_LIMITS = BatchLimits(batch=500, waiting=5_000, flushes=1)
+_IDLE_BATCHERS = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """The traffic of one doer at one moment."""
+
+    namespace: str
+    doer: str
+    traffic: TrafficStatus
+    rollout: LiveRollout | None
+    settled: bool
+
+    @property
+    def randomised(self) -> bool:
+        return self.rollout is not None and 0 < self.rollout.percent < 100
+
+
+class Assigner:
+    """Draws and registers. Concurrent callers share transactions, one at a time per rollout."""
+
+    def __init__(self, *, pool: Pool, state: State, metrics: Metrics, voided: Wake) -> None:
+        self._pool = pool
+        self._state = state
+        self._metrics = metrics
+        self._voided = voided
+        self._batchers: dict[RolloutRef, Batcher[Draw, Registered | None]] = {}
+
+    async def assign(
+        self, *, namespace: str, doer: str, runs: Sequence[RunToAssign]
+    ) -> tuple[int, list[Assignment]]:
+        """The traffic's revision, and one assignment per run.
+
+        Raises Problem (404 no such doer, or no traffic yet; 422 a text that cannot be hashed; 429)
+        and DatabaseUnavailableError: then nothing may be assumed, and repeating is safe.
+        """
+        served = self._served(namespace, doer)
+        drawn = [_draw(run, served=served) for run in runs]
+        registered = await self._register([item for item in drawn if item], served=served)
+        found = iter(registered)
+        assignments = [
+            _assignment(run, found=next(found) if item else None, served=served)
+            for run, item in zip(runs, drawn, strict=True)
+        ]
+        for assignment in assignments:
+            self._metrics.assigned(
+                (namespace, doer, self._label(namespace, assignment), assignment.arm.value)
+            )
+        return served.traffic.revision, assignments
+
+    async def void(self, *, namespace: str, doer: str, run_ids: Sequence[str]) -> list[str]:
+        """Void registrations that came too late; returns those that were not resolved yet."""
+        voided = await void(self._pool, namespace=namespace, doer=doer, run_ids=run_ids)
+        self._voided.set()
+        return voided
+
+    async def drain(self) -> None:
+        """Wait until all that was asked for is written."""
+        for batcher in list(self._batchers.values()):
+            await batcher.drain()
+
+    def _served(self, namespace: str, name: str) -> _Served:
+        doer, traffic = traffic_of(self._state, namespace=namespace, doer=name)
+        age = self._state.revision_age((namespace, name))
+        return _Served(
+            namespace=namespace,
+            doer=name,
+            traffic=traffic,
+            rollout=live_rollout(traffic),
+            settled=age >= doer.spec.traffic.settle_seconds,
+        )
+
+    async def _register(
+        self, draws: Sequence[Draw], *, served: _Served
+    ) -> Sequence[Registered | None]:
+        if served.rollout is None or not draws:
+            return []
+        reference = RolloutRef(
+            rollout=served.rollout.id, namespace=served.namespace, doer=served.doer
+        )
+        return await self._batcher(reference).submit(draws)
+
+    def _batcher(self, reference: RolloutRef) -> Batcher[Draw, Registered | None]:
+        batcher = self._batchers.get(reference)
+        if batcher is None:
+            if len(self._batchers) >= _IDLE_BATCHERS:
+                busy = {ref: each for ref, each in self._batchers.items() if each.waiting}
+                self._batchers = busy
+
+            async def flush(draws: Sequence[Draw]) -> Sequence[Registered | None]:
+                return await register(self._pool, rollout=reference, draws=draws)
+
+            batcher = self._batchers[reference] = Batcher(flush, limits=_LIMITS)
+        return batcher
+
+    def _label(self, namespace: str, assignment: Assignment) -> str:
+        known = self._state.policy((namespace, assignment.policy)) is not None
+        return assignment.policy if known else "other"
+
+
+def traffic_of(state: State, *, namespace: str, doer: str) -> tuple[Doer, TrafficStatus]:
+    """The doer and its traffic; raises Problem 404 that says which of the two is missing."""
+    found = state.doers.get((namespace, doer))
+    if found is None:
+        raise not_found(f"no Doer {doer!r} in namespace {namespace!r}")
+    if found.status.traffic is None:
+        raise not_found(
+            f"Doer {doer!r} has no traffic yet: its condition Ready says what it waits for"
+        )
+    return found, found.status.traffic
+
+
+def _draw(run: RunToAssign, *, served: _Served) -> Draw | None:
+    """The draw to register; None where nothing is random, or a gateway is still settling."""
+    rollout = served.rollout
+    if rollout is None or not served.randomised:
+        return None
+    if run.policy is not None:
+        if not served.settled or run.policy not in (rollout.control, rollout.candidate):
+            return None
+        arm = Arm.CANDIDATE if run.policy == rollout.candidate else Arm.CONTROL
+    else:
+        arm = _hash(run, rollout=rollout)
+    return Draw(
+        run_id=run.run_id,
+        unit_id=run.unit_id or run.run_id,
+        arm=arm.value,
+        policy=rollout.candidate if arm is Arm.CANDIDATE else rollout.control,
+        propensity=rollout.share,
+        revision=served.traffic.revision,
+    )
+
+
+def _hash(run: RunToAssign, *, rollout: LiveRollout) -> Arm:
+    try:
+        return draw(rollout.id, run.unit_id or run.run_id, rollout.percent)
+    except ValueError as error:
+        field = "runs.unitId" if run.unit_id else "runs.runId"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {error}", field=field) from error
+
+
+def _assignment(run: RunToAssign, *, found: Registered | None, served: _Served) -> Assignment:
+    if found is not None and served.rollout is not None:
+        return Assignment(
+            run_id=run.run_id,
+            arm=Arm(found.arm),
+            policy=found.policy,
+            propensity=found.propensity,
+            rollout=served.rollout.id,
+            revision=found.revision,
+            registered=found.counts,
+        )
+    arm, policy, propensity = _certain(run, served=served)
+    return Assignment(
+        run_id=run.run_id,
+        arm=arm,
+        policy=policy,
+        propensity=propensity,
+        rollout=None,
+        revision=served.traffic.revision,
+        registered=False,
+    )
+
+
+def _certain(run: RunToAssign, *, served: _Served) -> tuple[Arm, str, float]:
+    rollout = served.rollout
+    if rollout is not None and run.policy == rollout.candidate:
+        return Arm.CANDIDATE, rollout.candidate, rollout.share
+    if rollout is not None and rollout.percent == 100 and run.policy is None:
+        return Arm.CANDIDATE, rollout.candidate, 1.0
+    return Arm.CONTROL, run.policy or served.traffic.active, 0.0

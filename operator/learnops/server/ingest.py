@@ -1,0 +1,174 @@
+"""Bundles in, losses out: each stored once, each resolved in the transaction that stores it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from learnops.adapters.postgres import runs as table
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
+from learnops.domain.crl.score import CRLResult
+from learnops.domain.crl.terms import InvalidMetric
+from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.metrics import Metrics
+from learnops.server.models import Bundle, RunAnswer
+from learnops.server.problems import Problem
+from learnops.server.scoring import (
+    Yardstick,
+    answer,
+    content_of,
+    frozen_yardstick,
+    hash_of,
+    row_of,
+    score_bundle,
+    stored_answer,
+    yardstick,
+)
+from learnops.server.state import State
+from learnops.server.wake import Wake
+
+Outcome = RunAnswer | Problem
+_YARDSTICKS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    row: RunRow
+    result: CRLResult
+
+
+class Ingest:
+    """Takes bundles. Concurrent callers share transactions."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        state: State,
+        metrics: Metrics,
+        resolved: Wake,
+        limits: BatchLimits | None = None,
+    ) -> None:
+        self._pool = pool
+        self._state = state
+        self._metrics = metrics
+        self._resolved = resolved
+        self._frozen: dict[str, Yardstick] = {}
+        self._batcher = Batcher[Bundle, Outcome](
+            self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
+        )
+
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+        """One outcome per bundle, in order: the answer, or the problem with this one.
+
+        Raises DatabaseUnavailableError (repeating is safe) and Problem 429.
+        """
+        return await self._batcher.submit(bundles)
+
+    async def find(self, namespace: str, run_id: str) -> dict[str, Any] | None:
+        """A stored run as it is answered, None if there is none."""
+        found = (await table.stored(self._pool, keys=[(namespace, run_id)])).values()
+        for run in found:
+            told = stored_answer(run_id, status="stored", run=run)
+            names = ("doer", "policy", "arm", "propensity", "revision", "rollout", "tenant")
+            drawn = {name: run.row[name] for name in names}
+            return drawn | {"namespace": namespace} | told.model_dump(by_alias=True)
+        return None
+
+    async def drain(self) -> None:
+        """Wait until all that was taken is written."""
+        await self._batcher.drain()
+
+    async def _write(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+        first: dict[RunKey, int] = {}
+        for position, bundle in enumerate(bundles):
+            first.setdefault((bundle.namespace, bundle.run_id), position)
+        chosen = [bundles[position] for position in first.values()]
+        written = dict(zip(first, await self._write_distinct(chosen), strict=True))
+        return [
+            written[key]
+            if first[key] == position
+            else _repetition(bundle, of=bundles[first[key]], outcome=written[key])
+            for position, bundle in enumerate(bundles)
+            for key in [(bundle.namespace, bundle.run_id)]
+        ]
+
+    async def _write_distinct(self, bundles: Sequence[Bundle]) -> list[Outcome]:
+        keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
+        drawn = await table.registrations(self._pool, keys=keys)
+        await self._load_frozen({registration.rollout for registration in drawn.values()})
+        scored = [
+            self._score(bundle, registration=drawn.get(key))
+            for bundle, key in zip(bundles, keys, strict=True)
+        ]
+        good = [item for item in scored if isinstance(item, _Scored)]
+        added = await table.store(self._pool, rows=[item.row for item in good]) if good else set()
+        self._count([item.row for item in good if item.row.key in added])
+        known = [item.row.key for item in good if item.row.key not in added]
+        there = await table.stored(self._pool, keys=known) if known else {}
+        return [
+            item if isinstance(item, Problem) else _outcome(item, stored=there.get(item.row.key))
+            for item in scored
+        ]
+
+    async def _load_frozen(self, rollouts: set[str]) -> None:
+        unknown = sorted(rollouts - set(self._frozen))
+        if not unknown:
+            return
+        if len(self._frozen) > _YARDSTICKS:
+            self._frozen.clear()
+        for rollout, crl in (await table.frozen_crl(self._pool, rollouts=unknown)).items():
+            self._frozen[rollout] = frozen_yardstick(crl)
+
+    def _score(self, bundle: Bundle, *, registration: Registration | None) -> _Scored | Problem:
+        try:
+            by = self._yardstick(bundle, registration=registration)
+            result = score_bundle(bundle, by)
+        except InvalidMetric as error:
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
+        return _Scored(row=row_of(bundle, registration=registration, result=result), result=result)
+
+    def _yardstick(self, bundle: Bundle, *, registration: Registration | None) -> Yardstick:
+        if registration is not None:
+            if registration.doer != bundle.doer:
+                detail = f"the run was registered for doer {registration.doer!r}"
+                raise InvalidMetric(field="doer", detail=detail)
+            return self._frozen[registration.rollout]
+        doer = self._state.doers.get((bundle.namespace, bundle.doer))
+        if doer is None:
+            detail = (
+                f"no Doer {bundle.doer!r} in namespace {bundle.namespace!r}; create it, or correct "
+                "the name"
+            )
+            raise InvalidMetric(field="doer", detail=detail)
+        return yardstick(doer.spec.crl)
+
+    def _count(self, rows: Sequence[RunRow]) -> None:
+        for row in rows:
+            known = self._state.policy((row.namespace, row.policy)) is not None
+            self._metrics.stored(row, policy=row.policy if known else "other")
+        if any(row.rollout for row in rows):
+            self._resolved.set()
+
+
+def _outcome(item: _Scored, *, stored: table.StoredRun | None) -> Outcome:
+    run_id = item.row.run_id
+    if stored is None:
+        return answer(run_id, status="accepted", result=item.result)
+    if stored.content_hash != item.row.content_hash:
+        return _conflict(run_id)
+    return stored_answer(run_id, status="duplicate", run=stored)
+
+
+def _repetition(bundle: Bundle, *, of: Bundle, outcome: Outcome) -> Outcome:
+    if isinstance(outcome, Problem):
+        return outcome
+    if hash_of(content_of(bundle)) != hash_of(content_of(of)):
+        return _conflict(bundle.run_id)
+    return outcome.model_copy(update={"status": "duplicate"})
+
+
+def _conflict(run_id: str) -> Problem:
+    detail = f"run {run_id!r} is stored with other content; the first stays"
+    return Problem(HTTPStatus.CONFLICT, detail, field="runId")

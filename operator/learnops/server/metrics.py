@@ -1,0 +1,120 @@
+"""Prometheus metrics of the api: bounded labels, series that go when their policy is archived."""
+
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from learnops.adapters.postgres.prefix import Counted
+from learnops.adapters.postgres.runs import RunRow
+
+_ARM: Final = ("namespace", "doer", "policy", "arm")
+_EVIDENCE: Final = (*_ARM, "epoch")
+_LOSS_BUCKETS: Final = tuple(step / 20 for step in range(1, 20))
+_SECONDS_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
+
+ArmLabels = tuple[str, str, str, str]
+
+
+class Metrics:
+    """All series of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._arms: dict[ArmLabels, set[str]] = {}  # terms seen per arm
+        self._evidence: dict[str, set[tuple[str, ...]]] = {}  # label sets per rollout
+        self._assignments = self._counter("assignments", "Runs that were given a policy", _ARM)
+        self._runs = self._counter("runs", "Runs reported and stored", _ARM)
+        self._crl_sum = self._counter("crl_sum", "Sum of the losses of all runs", _ARM)
+        self._term_sum = self._counter(
+            "crl_term_sum", "Sum of a term's normalised values, where reported", (*_ARM, "term")
+        )
+        self._cost = self._counter("run_cost_usd", "What the runs cost, in US dollars", _ARM)
+        self._crl = self._histogram("crl", "Loss of a run, 0 best, 1 worst", _LOSS_BUCKETS)
+        self._duration = self._histogram(
+            "run_duration_seconds", "Duration of a run as its agent tells it", _SECONDS_BUCKETS
+        )
+        self._evidence_runs = self._counter(
+            "evidence_runs", "Runs in the resolved prefix of a rollout", _EVIDENCE
+        )
+        self._evidence_loss = self._counter(
+            "evidence_loss_sum", "Sum of their evidence losses", _EVIDENCE
+        )
+        self._evidence_square = self._counter(
+            "evidence_loss_sumsq", "Sum of the squares of their evidence losses", _EVIDENCE
+        )
+        info = Gauge(
+            "learnops_build_info",
+            "What is running",
+            ("version", "component"),
+            registry=self.registry,
+        )
+        info.labels(version=version("learnops"), component="api").set(1)
+
+    def exposition(self) -> bytes:
+        """All series in the text format."""
+        return generate_latest(self.registry)
+
+    def assigned(self, labels: ArmLabels) -> None:
+        """A run was given a policy."""
+        self._arms.setdefault(labels, set())
+        self._assignments.labels(*labels).inc()
+
+    def stored(self, row: RunRow, *, policy: str) -> None:
+        """A run was stored; `policy` is its name, or "other" for one that nobody knows."""
+        labels = (row.namespace, row.doer, policy, row.arm)
+        terms = self._arms.setdefault(labels, set())
+        self._runs.labels(*labels).inc()
+        self._crl.labels(*labels).observe(row.loss)
+        self._crl_sum.labels(*labels).inc(row.loss)
+        for term, value in row.terms.items():
+            terms.add(term.value)
+            self._term_sum.labels(*labels, term.value).inc(value)
+        if row.cost_usd is not None:
+            self._cost.labels(*labels).inc(row.cost_usd)
+        if row.duration_milliseconds is not None:
+            self._duration.labels(*labels).observe(row.duration_milliseconds / 1000)
+
+    def counted(self, part: Counted) -> None:
+        """Runs entered the resolved prefix of their rollout."""
+        labels = (part.namespace, part.doer, part.policy, part.arm, str(part.epoch))
+        self._evidence.setdefault(part.rollout, set()).add(labels)
+        self._evidence_runs.labels(*labels).inc(part.runs)
+        self._evidence_loss.labels(*labels).inc(part.loss_sum)
+        self._evidence_square.labels(*labels).inc(part.loss_sumsq)
+
+    def arms(self) -> list[ArmLabels]:
+        """Every (namespace, doer, policy, arm) that has series."""
+        return list(self._arms)
+
+    def forget_arm(self, labels: ArmLabels) -> None:
+        """Remove the series of an arm, those of evidence excepted."""
+        for term in self._arms.pop(labels, set()):
+            self._term_sum.remove(*labels, term)
+        for metric in (
+            self._assignments,
+            self._runs,
+            self._crl_sum,
+            self._cost,
+            self._crl,
+            self._duration,
+        ):
+            metric.remove(*labels)
+
+    def evidence_rollouts(self) -> set[str]:
+        """Rollouts that have evidence series."""
+        return set(self._evidence)
+
+    def forget_rollout(self, rollout: str) -> None:
+        """Remove the evidence series of an ended rollout."""
+        for labels in self._evidence.pop(rollout, set()):
+            for metric in (self._evidence_runs, self._evidence_loss, self._evidence_square):
+                metric.remove(*labels)
+
+    def _counter(self, name: str, help_text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"learnops_{name}", help_text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, help_text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(
+            f"learnops_{name}", help_text, _ARM, buckets=buckets, registry=self.registry
+        )

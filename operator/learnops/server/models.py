@@ -1,0 +1,179 @@
+"""The wire format of the HTTP API (docs/reference/http-api.md). All input is bounded."""
+
+from math import isfinite
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from learnops.api.common import Name
+from learnops.domain.assignment import Arm
+
+MAX_BATCH: Final = 10_000
+_MAX_DEPTH: Final = 8
+_MAX_STRING: Final = 65_536
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must have no control characters")
+    return value
+
+
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Free-form content that Postgres can store: bounded depth and strings, no NUL, no NaN."""
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, str):
+        _storable_text(value)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError("holds NaN or an infinite number; send finite numbers")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _storable_text(key)
+            _storable(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _storable(inner, depth + 1)
+    return value
+
+
+def _storable_text(value: str) -> None:
+    if len(value) > _MAX_STRING:
+        raise ValueError(f"holds a string of over {_MAX_STRING} characters")
+    if "\x00" in value:
+        raise ValueError("holds a NUL character")
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError("holds text that is not valid Unicode")
+
+
+class Wire(BaseModel):
+    """Base of what is sent: camelCase, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+RunId = Annotated[
+    str, Field(min_length=1, max_length=200), AfterValidator(_printable), Field(examples=["r-81f3"])
+]
+UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
+Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
+Tenant = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
+Count = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
+Limit = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
+Revision = Annotated[int, Field(ge=0, le=2**53, strict=True)]
+Free = Annotated[dict[Label, Any], Field(max_length=128), AfterValidator(_storable)]
+Artifacts = Annotated[list[dict[str, Any]], Field(max_length=256), AfterValidator(_storable)]
+
+
+class GateResult(Wire):
+    """A check that the run's result passed or failed."""
+
+    name: Label
+    passed: Annotated[bool, Field(strict=True)]
+
+
+class RunBudget(Wire):
+    """What the run itself was allowed; in force instead of the doer's."""
+
+    max_cost_usd: Limit | None = Field(default=None, alias="maxCostUSD")
+    max_duration_milliseconds: Limit | None = None
+
+
+class Bundle(Wire):
+    """What an agent reports of one run. Arm, propensity and revision are what the draw answered."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "namespace": "agents",
+                    "doer": "planner",
+                    "runId": "r-81f3",
+                    "policy": "planner-v2",
+                    "arm": "candidate",
+                    "propensity": 0.1,
+                    "revision": 7,
+                    "durationMilliseconds": 812,
+                    "metrics": {"contradictions": 0, "grounding": 0.93},
+                    "gates": [{"name": "compiles", "passed": True}],
+                    "costs": {"costUSD": 0.02},
+                }
+            ]
+        }
+    )
+
+    namespace: Name
+    doer: Name
+    run_id: RunId
+    policy: Name
+    arm: Arm = Arm.CONTROL
+    propensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    revision: Revision = 0
+    rollout: Annotated[str, Field(max_length=64)] | None = None
+    tenant: Tenant | None = None
+    duration_milliseconds: Count | None = None
+    metrics: Free = Field(default_factory=dict)
+    gates: Annotated[list[GateResult], Field(max_length=256)] = Field(default_factory=list)
+    qav: Free = Field(default_factory=dict)
+    costs: Free = Field(default_factory=dict)
+    budget: RunBudget = RunBudget()
+    artifacts: Artifacts = Field(default_factory=list)
+
+
+class RunToAssign(Wire):
+    """One run that is about to start. `policy` only where a gateway has already chosen."""
+
+    run_id: RunId
+    unit_id: UnitId | None = None
+    policy: Name | None = None
+
+
+class AssignmentsRequest(Wire):
+    """Runs of one doer to draw and register."""
+
+    namespace: Name
+    doer: Name
+    runs: Annotated[list[RunToAssign], Field(min_length=1, max_length=1000)]
+
+
+class Assignment(Wire):
+    """What holds for a run; `propensity` is the candidate's probability at the draw."""
+
+    run_id: str
+    arm: Arm
+    policy: str
+    propensity: float
+    rollout: str | None
+    revision: int
+    registered: bool
+
+
+class AssignmentsAnswer(Wire):
+    """Answers in the order of the request; `revision` is the traffic's present one."""
+
+    revision: int
+    assignments: list[Assignment]
+
+
+class VoidRequest(Wire):
+    """Registrations that came too late: the agent ran control."""
+
+    namespace: Name
+    doer: Name
+    run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
+
+
+class RunAnswer(Wire):
+    """A scored run."""
+
+    run_id: str
+    status: str
+    loss: float
+    terms: dict[str, float]
+    weights: dict[str, float]
+    contributions: dict[str, float]
+    partial: bool
+    missing: list[str]

@@ -1,0 +1,138 @@
+"""Errors as `application/problem+json` (RFC 9457), everywhere: also 404, 405, 422 and 500."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from learnops.adapters.postgres.connection import DatabaseUnavailableError
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_SHOWN_CHARACTERS = 60
+
+
+class Problem(Exception):  # noqa: N818 - RFC 9457's word
+    """An answer that is an error; `field` is the path of the field at fault, where one is."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        field: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.field = field
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """The JSON of the answer."""
+        told: dict[str, Any] = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+        }
+        return told if self.field is None else told | {"field": self.field}
+
+    def response(self) -> JSONResponse:
+        """The answer itself."""
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(
+            self.body(), status_code=self.status, headers=headers, media_type=MEDIA_TYPE
+        )
+
+
+def unavailable(detail: str) -> Problem:
+    """503: something the api needs is away; try again in a second."""
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, retry_after=1)
+
+
+def overloaded() -> Problem:
+    """429: more is waiting than can be done in good time."""
+    return Problem(
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "too much is waiting to be written; send it again after Retry-After seconds",
+        retry_after=1,
+    )
+
+
+def not_found(detail: str) -> Problem:
+    """404."""
+    return Problem(HTTPStatus.NOT_FOUND, detail)
+
+
+def from_validation(errors: Sequence[Mapping[str, Any]]) -> Problem:
+    """422 from pydantic's errors: the first field at fault, and how many more."""
+    first = errors[0]
+    if first["type"] == "json_invalid":
+        reason = (first.get("ctx") or {}).get("error", "")
+        return Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {reason}")
+    field = field_path([part for part in first["loc"] if part != "body"]) or "body"
+    detail = f"{field}: {_sentence(first)}"
+    if len(errors) > 1:
+        detail += f" (and {len(errors) - 1} more)"
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field=field)
+
+
+def field_path(parts: Sequence[str | int]) -> str:
+    """`runs[3].metrics.grounding` from its parts."""
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part:.{_SHOWN_CHARACTERS}}"
+    return path.removeprefix(".")
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    if error["type"] == "missing":
+        return "is missing; send it"
+    if error["type"] == "extra_forbidden":
+        return "is no known field; remove it or correct its name"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    given = error.get("input")
+    if isinstance(given, str | int | float | bool) or given is None:
+        return f"is {given!r:.{_SHOWN_CHARACTERS}}: {message}"
+    return message
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of the app a problem."""
+
+    @app.exception_handler(Problem)
+    async def _problem(_request: Request, problem: Problem) -> JSONResponse:
+        return problem.response()
+
+    @app.exception_handler(DatabaseUnavailableError)
+    async def _database(_request: Request, error: DatabaseUnavailableError) -> JSONResponse:
+        log.warning("Postgres: %s", error)
+        return unavailable("the database is away; nothing was stored").response()
+
+    @app.exception_handler(RequestValidationError)
+    async def _validation(_request: Request, error: RequestValidationError) -> JSONResponse:
+        return from_validation(error.errors()).response()
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        status = HTTPStatus(error.status_code)
+        answer = Problem(status, str(error.detail)).response()
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> JSONResponse:
+        # The traceback goes to the log, never to the caller; Starlette raises it again for the log.
+        log.error("bug in %s %s", request.method, request.url.path, exc_info=error)
+        detail = "a bug of the api; its log has the details"
+        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()

@@ -1,0 +1,48 @@
+"""Assignments: the draw, registered before the agent starts."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from learnops.server.models import (
+    AssignmentsAnswer,
+    AssignmentsRequest,
+    RunToAssign,
+    VoidRequest,
+)
+from learnops.server.routers import DoerName, Namespace, RunIdQuery, UnitIdQuery, Use
+from learnops.server.snapshot import content
+
+router = APIRouter(prefix="/v1", tags=["assignments"])
+
+
+@router.post("/assignments", summary="Draw and register runs before they start")
+async def assign(body: AssignmentsRequest, use: Use) -> AssignmentsAnswer:
+    """While a canary is live the registration is stored before this answers."""
+    use.require_state()
+    revision, assignments = await use.assigner.assign(
+        namespace=body.namespace, doer=body.doer, runs=body.runs
+    )
+    return AssignmentsAnswer(revision=revision, assignments=assignments)
+
+
+@router.post("/assignments:void", summary="Void registrations that came too late")
+async def void(body: VoidRequest, use: Use) -> dict[str, list[str]]:
+    """The agent ran control; a run that is resolved already is not voided."""
+    use.require_database()
+    voided = await use.assigner.void(namespace=body.namespace, doer=body.doer, run_ids=body.run_ids)
+    return {"voided": voided}
+
+
+@router.get("/route", summary="The assignment of one run, with its policy's content")
+async def route(
+    namespace: Namespace, doer: DoerName, run_id: RunIdQuery, use: Use, unit_id: UnitIdQuery = None
+) -> dict[str, Any]:
+    """The same draw and registration as `POST /v1/assignments`."""
+    use.require_state()
+    _revision, (assignment,) = await use.assigner.assign(
+        namespace=namespace, doer=doer, runs=[RunToAssign(run_id=run_id, unit_id=unit_id)]
+    )
+    policy = use.state.policy((namespace, assignment.policy))
+    told = assignment.model_dump(mode="json", by_alias=True)
+    return told | {"content": None if policy is None else content(policy)}

@@ -1,0 +1,39 @@
+"""Operations: metrics and probes; no token needed."""
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from learnops.server.routers import Use
+
+router = APIRouter(tags=["operations"])
+
+
+@router.get("/metrics", summary="Prometheus metrics")
+async def metrics(use: Use) -> Response:
+    """The text exposition format."""
+    return Response(use.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/livez", summary="Whether the process answers")
+async def livez() -> dict[str, str]:
+    """That it answers is the answer; what it depends on is told by /readyz."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", summary="Whether each part is ready")
+async def readyz(use: Use) -> JSONResponse:
+    """503 names the part that is not ready."""
+    parts: dict[str, Any] = {"postgres": use.gate.reason or "ok"}
+    for kind, synced in use.synced.items():
+        parts[kind] = "ok" if synced() else "not listed yet"
+    ready = all(told == "ok" for told in parts.values())
+    status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+    ttl = use.heartbeat.remaining()
+    return JSONResponse(
+        {"status": "ok" if ready else "not ready", "components": parts, "ttlSeconds": ttl},
+        status_code=status,
+    )

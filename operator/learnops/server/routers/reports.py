@@ -1,0 +1,80 @@
+"""Reports on policies and canaries, as last seen on the API server."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+
+from learnops.api.canary import CanaryDeployment, CandidateStatus
+from learnops.api.common import Name
+from learnops.server.problems import not_found
+from learnops.server.routers import Namespace, Use
+from learnops.server.snapshot import content
+
+router = APIRouter(prefix="/v1", tags=["reports"])
+ObjectName = Annotated[Name, Path()]
+
+
+@router.get("/policies/{name}", summary="A policy's content, stage and lineage")
+async def policy(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
+    """404 for a policy that does not exist."""
+    use.require_state()
+    found = use.state.policies.get((namespace, name))
+    if found is None:
+        raise not_found(f"no Policy {name!r} in namespace {namespace!r}")
+    return content(found) | {
+        "namespace": namespace,
+        "name": name,
+        "doer": found.spec.doer_ref.name,
+        "parent": None if found.spec.parent_ref is None else found.spec.parent_ref.name,
+        "lineage": list(found.status.lineage),
+        "stage": None if found.status.stage is None else found.status.stage.value,
+    }
+
+
+@router.get("/canaries/{name}", summary="What is known of a canary, and what it waits for")
+async def canary(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
+    """E-values beside the thresholds at which they decide; losses are for reading, not deciding."""
+    use.require_state()
+    found = use.state.canaries.get((namespace, name))
+    if found is None:
+        raise not_found(f"no CanaryDeployment {name!r} in namespace {namespace!r}")
+    return canary_report(found)
+
+
+def canary_report(found: CanaryDeployment) -> dict[str, Any]:
+    """The report of one canary; unknown figures are null."""
+    status = found.status
+    return {
+        "namespace": found.metadata.namespace,
+        "name": found.metadata.name,
+        "doer": found.spec.doer_ref.name,
+        "stage": None if status.stage is None else status.stage.value,
+        "step": status.step,
+        "shares": [share.to_wire() for share in status.shares],
+        "recommendation": (
+            None if status.recommendation is None else status.recommendation.value.lower()
+        ),
+        "waitingFor": status.waiting_for,
+        "candidates": [_candidate(each) for each in status.candidates],
+        "history": [entry.to_wire() for entry in status.history],
+    }
+
+
+def _candidate(candidate: CandidateStatus) -> dict[str, Any]:
+    known = candidate.loss is not None and candidate.control_loss is not None
+    delta = float(candidate.loss or 0) - float(candidate.control_loss or 0) if known else None
+    return {
+        "name": candidate.name,
+        "attempt": candidate.attempt,
+        "runs": candidate.runs,
+        "controlRuns": candidate.control_runs,
+        "loss": _number(candidate.loss),
+        "controlLoss": _number(candidate.control_loss),
+        "delta": delta,
+        "evidence": None if candidate.evidence is None else candidate.evidence.to_wire(),
+        "verdict": candidate.verdict.value,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    return None if text is None else float(text)

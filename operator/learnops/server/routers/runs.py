@@ -1,0 +1,110 @@
+"""Runs: what agents report."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic_core import from_json
+
+from learnops.server.batch import results_of
+from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
+from learnops.server.problems import Problem, not_found
+from learnops.server.routers import Namespace, Use
+
+router = APIRouter(prefix="/v1", tags=["runs"])
+
+_BATCH_DOC: Mapping[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["runs"],
+                    "properties": {
+                        "runs": {
+                            "type": "array",
+                            "maxItems": MAX_BATCH,
+                            "items": {"$ref": "#/components/schemas/Bundle"},
+                        }
+                    },
+                }
+            },
+            "application/x-ndjson": {"schema": {"type": "string"}},
+        },
+    }
+}
+
+
+@router.post(
+    "/runs",
+    summary="Report one run",
+    status_code=HTTPStatus.CREATED,
+    response_model=RunAnswer,
+    responses={200: {"model": RunAnswer, "description": "reported before, with this content"}},
+)
+async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
+    """Stored when this answers; a repetition is told what the first was told."""
+    use.require_database()
+    use.require_state()
+    (outcome,) = await use.ingest.take([body])
+    if isinstance(outcome, Problem):
+        raise outcome
+    if outcome.status == "duplicate":
+        response.status_code = HTTPStatus.OK
+    return outcome
+
+
+@router.post("/runs:batch", summary="Report many runs", openapi_extra=dict(_BATCH_DOC))
+async def report_batch(request: Request, use: Use) -> Response:
+    """One result per item, in order; a bad one does not harm its neighbours."""
+    use.require_database()
+    use.require_state()
+    items = _items(await request.body(), kind=request.headers.get("content-type", ""))
+    if len(items) > MAX_BATCH:
+        detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
+    return JSONResponse({"results": await results_of(items, ingest=use.ingest)})
+
+
+@router.get("/runs/{run_id}", summary="A run with its loss, terms and weights")
+async def get_run(run_id: str, namespace: Namespace, use: Use) -> dict[str, Any]:
+    """As stored; 404 for a run that was never reported."""
+    use.require_database()
+    found = None if "\x00" in run_id else await use.ingest.find(namespace, run_id)
+    if found is None:
+        raise not_found(f"no run {run_id[:200]!r} in namespace {namespace!r}")
+    return found
+
+
+def _items(body: bytes, *, kind: str) -> list[Any]:
+    if kind.partition(";")[0].strip() == "application/x-ndjson":
+        return [_line(line) for line in body.split(b"\n") if line.strip()]
+    parsed = _parse(body)
+    items = parsed.get("runs") if isinstance(parsed, dict) else parsed
+    if not isinstance(items, list):
+        detail = 'runs: is missing; send {"runs": [bundle, ...]}'
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
+    return items
+
+
+def _line(line: bytes) -> Any:
+    try:
+        return from_json(line)
+    except ValueError as error:
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the line is not JSON: {error}")
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return from_json(body)
+    except ValueError:
+        pass
+    try:
+        # Lenient about lone surrogates: the item that has one is refused, not its neighbours.
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error

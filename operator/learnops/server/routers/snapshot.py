@@ -1,0 +1,45 @@
+"""The snapshot: what a router needs, with a long poll."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import JSONResponse
+
+from learnops.server.routers import DoerName, Namespace, Use
+
+router = APIRouter(prefix="/v1", tags=["snapshot"])
+
+TTL_HEADER = "X-Learnops-TTL-Seconds"
+
+
+@router.get(
+    "/snapshot",
+    summary="Shares, policies and time to live of a doer",
+    responses={304: {"description": "nothing newer; the header carries the time to live"}},
+)
+async def snapshot(
+    namespace: Namespace,
+    doer: DoerName,
+    use: Use,
+    wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=60)] = 0.0,
+    if_none_match: Annotated[str | None, Header(max_length=200)] = None,
+) -> Response:
+    """With `If-None-Match` it waits up to `waitSeconds` for another version."""
+    use.require_state()
+    known = None if if_none_match is None else _etag(if_none_match)
+    view = await use.snapshots.get(
+        namespace=namespace,
+        doer=doer,
+        known=known,
+        wait_seconds=wait_seconds,
+    )
+    ttl = "null" if view.ttl_seconds is None else f"{view.ttl_seconds:.3f}"
+    headers = {"ETag": f'"{view.etag}"', TTL_HEADER: ttl, "Cache-Control": "no-store"}
+    if view.body is None:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return JSONResponse(view.body, headers=headers)
+
+
+def _etag(header: str) -> str:
+    return header.strip().removeprefix("W/").strip('"')

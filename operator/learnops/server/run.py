@@ -1,0 +1,108 @@
+"""The api as a process: reflectors, application, server, signals."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from learnops.adapters.clock import SystemClock
+from learnops.adapters.kube.connection import connect
+from learnops.adapters.kube.reflector import ApiClient, Reflector, Sink, Source
+from learnops.adapters.postgres.connection import make_pool
+from learnops.api.common import GROUP, VERSION
+from learnops.server.app import create_app
+from learnops.server.auth import Authenticator
+from learnops.server.services import Services, assemble
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings:
+    """How the api runs. `ttl_seconds` None turns the dead-man switch off."""
+
+    database_url: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    kubeconfig: Path | None = None
+    namespaces: tuple[str, ...] = ()  # empty: all
+    lease_namespace: str = "default"
+    lease_name: str = "learnops-operator"
+    ttl_seconds: float | None = 300.0
+    drain_seconds: int = 20
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which first ends the long polls: it would wait for them otherwise."""
+
+    def __init__(self, config: uvicorn.Config, *, on_exit: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_exit = on_exit
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT."""
+        super().handle_exit(sig, frame)
+        self._on_exit()
+
+
+async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
+    """Run until SIGTERM; then answer what is under way, write what was taken, and return."""
+    pool = make_pool(settings.database_url, application="learnops-api")
+    services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=settings.ttl_seconds)
+    api = await connect(kubeconfig=settings.kubeconfig)
+    # One connection per watch, and some for lists.
+    api.configuration.connection_pool_maxsize = 16
+    loop = asyncio.get_running_loop()
+
+    def end_polls() -> None:
+        loop.call_soon_threadsafe(services.close_polls)
+
+    server = _Server(
+        uvicorn.Config(
+            create_app(services=services, by=by),
+            host=settings.host,
+            port=settings.port,
+            loop="none",
+            http="httptools",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=settings.drain_seconds,
+        ),
+        on_exit=end_polls,
+    )
+    reflectors = reflect(services, api=api, settings=settings)
+    watches = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+    try:
+        await server.serve()
+    finally:
+        for watch in watches:
+            watch.cancel()
+        await asyncio.gather(*watches, return_exceptions=True)
+        await api.close()
+
+
+def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> list[Reflector]:
+    """The reflectors that feed the services' state."""
+    state = services.state
+    sinks: list[tuple[str, Source, Sink]] = []
+    for kind, objects in (
+        ("doers", state.doers),
+        ("policies", state.policies),
+        ("canarydeployments", state.canaries),
+    ):
+        for namespace in settings.namespaces or ("",):
+            within = f"/namespaces/{namespace}" if namespace else ""
+            source = Source(path=f"/apis/{GROUP}/{VERSION}{within}/{kind}")
+            sinks.append((f"{kind}{within}", source, objects.within(namespace)))
+    if settings.ttl_seconds is not None:
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{settings.lease_namespace}/leases"
+        lease = Source(path=path, field_selector=f"metadata.name={settings.lease_name}")
+        sinks.append(("lease", lease, services.heartbeat))
+    reflectors = [Reflector(api=api, source=source, sink=sink) for _kind, source, sink in sinks]
+    services.synced = {
+        kind: reflector.synced.is_set
+        for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
+    }
+    return reflectors

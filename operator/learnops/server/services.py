@@ -1,0 +1,90 @@
+"""The parts of the api that its routes use, put together once per process."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from learnops.adapters.postgres.connection import Pool
+from learnops.ports.clock import Clock
+from learnops.server.assigning import Assigner
+from learnops.server.heartbeat import Heartbeat
+from learnops.server.ingest import Ingest
+from learnops.server.metrics import Metrics
+from learnops.server.problems import unavailable
+from learnops.server.snapshot import Snapshots
+from learnops.server.state import State
+from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
+from learnops.server.wake import Wake
+
+_GATE_PERIOD_SECONDS = 1.0
+
+
+@dataclass
+class Services:
+    """Everything a request may need."""
+
+    pool: Pool
+    state: State
+    heartbeat: Heartbeat
+    metrics: Metrics
+    gate: DatabaseGate
+    assigner: Assigner
+    ingest: Ingest
+    snapshots: Snapshots
+    tracker: PrefixTracker
+    mirror: Mirror
+    keeper: SeriesKeeper
+    # Which reflectors have listed once, by kind; filled by whoever runs them.
+    synced: dict[str, Callable[[], bool]] = field(default_factory=dict)
+
+    def require_database(self) -> None:
+        """Raise Problem 503 while the database is away or has another schema."""
+        if self.gate.reason is not None:
+            raise unavailable(self.gate.reason)
+
+    def require_state(self) -> None:
+        """Raise Problem 503 until doers and policies have been listed once."""
+        missing = sorted(kind for kind, synced in self.synced.items() if not synced())
+        if missing:
+            raise unavailable(f"the API server was not seen yet ({', '.join(missing)})")
+
+    def background(self) -> list[Coroutine[Any, Any, None]]:
+        """The loops of this process."""
+        return [self.tracker.run(), self.mirror.run(), self.keeper.run(), self._watch_database()]
+
+    def close_polls(self) -> None:
+        """Answer every long poll now: the process is about to end."""
+        self.snapshots.closing = True
+        self.state.wake_all()
+
+    async def drain(self) -> None:
+        """Wait until everything taken is written."""
+        await self.assigner.drain()
+        await self.ingest.drain()
+
+    async def _watch_database(self) -> None:
+        while True:
+            await self.gate.check()
+            await asyncio.sleep(_GATE_PERIOD_SECONDS)
+
+
+def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services:
+    """All services on one pool; nothing runs yet."""
+    state = State(clock=clock)
+    metrics = Metrics()
+    wake = Wake()
+    heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
+    return Services(
+        pool=pool,
+        state=state,
+        heartbeat=heartbeat,
+        metrics=metrics,
+        gate=DatabaseGate(pool=pool),
+        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake),
+        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
+        snapshots=Snapshots(state=state, heartbeat=heartbeat),
+        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake),
+        mirror=Mirror(pool=pool, state=state),
+        keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
+    )

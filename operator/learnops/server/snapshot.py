@@ -1,0 +1,105 @@
+"""What a router needs to know of a doer, versioned, for the long poll."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from learnops.api.policy import Policy
+from learnops.server.assigning import traffic_of
+from learnops.server.heartbeat import Heartbeat
+from learnops.server.problems import unavailable
+from learnops.server.state import State, live_rollout
+
+
+@dataclass(frozen=True, kw_only=True)
+class SnapshotView:
+    """A snapshot and its version; `body` is None where the caller has this version already."""
+
+    etag: str
+    ttl_seconds: float | None
+    body: dict[str, Any] | None
+
+
+class Snapshots:
+    """Serves snapshots. `closing` ends every long poll at once."""
+
+    def __init__(self, *, state: State, heartbeat: Heartbeat) -> None:
+        self._state = state
+        self._heartbeat = heartbeat
+        self.closing = False
+
+    async def get(
+        self, *, namespace: str, doer: str, known: str | None, wait_seconds: float
+    ) -> SnapshotView:
+        """The snapshot as soon as it differs from `known`, or after the wait.
+
+        A revision whose policies were not all seen yet is not served: what is there before stays.
+        Raises Problem: 404 (no such doer, no traffic yet), 503 (never seen whole).
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_seconds
+        while True:
+            changed = self._state.change_of((namespace, doer))
+            view, missing = self._view(namespace=namespace, doer=doer)
+            if view is not None and view.etag != known:
+                return view
+            if self.closing or loop.time() >= deadline:
+                return self._unchanged(known=known, view=view, missing=missing)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+
+    def _unchanged(
+        self, *, known: str | None, view: SnapshotView | None, missing: str
+    ) -> SnapshotView:
+        if known is None or (view is None and not known):
+            raise unavailable(f"policy {missing!r} was not seen yet")
+        return SnapshotView(etag=known, ttl_seconds=self._heartbeat.remaining(), body=None)
+
+    def _view(self, *, namespace: str, doer: str) -> tuple[SnapshotView | None, str]:
+        found, traffic = traffic_of(self._state, namespace=namespace, doer=doer)
+        names = sorted({traffic.active} | {share.policy for share in traffic.shares})
+        policies = {name: self._state.policy((namespace, name)) for name in names}
+        for name, policy in policies.items():
+            if policy is None:
+                return None, name
+        rollout = live_rollout(traffic)
+        etag = f"{found.metadata.uid}:{traffic.revision}"
+        ttl = self._heartbeat.remaining()
+        body = {
+            "namespace": namespace,
+            "doer": doer,
+            "doerUID": found.metadata.uid,
+            "revision": traffic.revision,
+            "etag": etag,
+            "ttlSeconds": None if ttl is None else round(ttl, 3),
+            "router": found.spec.traffic.router.value,
+            "salt": traffic.salt,
+            "active": traffic.active,
+            "rollout": rollout
+            and {
+                "id": rollout.id,
+                "canary": rollout.canary,
+                "control": rollout.control,
+                "candidate": rollout.candidate,
+                "percent": rollout.percent,
+            },
+            "shares": [share.to_wire() for share in traffic.shares],
+            "policies": {name: content(policy) for name, policy in policies.items() if policy},
+        }
+        return SnapshotView(etag=etag, ttl_seconds=ttl, body=body), ""
+
+
+def content(policy: Policy) -> dict[str, Any]:
+    """What an agent runs with."""
+    spec = policy.spec.to_wire()
+    return {
+        "digest": policy.status.digest,
+        "version": policy.spec.version,
+        "prompts": spec.get("prompts", {}),
+        "models": spec.get("models", {}),
+        "hparams": spec.get("hparams", {}),
+        "toolsAllowlist": spec.get("toolsAllowlist", []),
+    }

@@ -1,0 +1,160 @@
+"""Background work on the run log: timeouts, the resolved prefix, and the series that end."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
+from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
+from learnops.adapters.postgres.prefix import extend, open_prefixes, time_out
+from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
+from learnops.api.policy import Stage
+from learnops.ports.clock import Clock
+from learnops.server.metrics import ArmLabels, Metrics
+from learnops.server.state import State, live_rollout
+from learnops.server.wake import Wake
+
+log = logging.getLogger(__name__)
+
+# A run counts at most this long after its bundle or its timeout.
+PREFIX_PERIOD_SECONDS = 0.5
+MIRROR_PERIOD_SECONDS = 1.0
+# Long enough for the operator to have read the last figures of a rollout, or a policy, that ended.
+KEEP_SERIES_SECONDS = 600.0
+
+
+class DatabaseGate:
+    """Whether the database is there with the schema of this version; the reason if not."""
+
+    def __init__(self, *, pool: Pool) -> None:
+        self._pool = pool
+        self.reason: str | None = "the database was not reached yet"
+
+    async def check(self) -> None:
+        """Look again; never raises."""
+        try:
+            async with asyncio.timeout(3.0), self._pool.connection() as connection:
+                await check_schema(connection)
+        except SchemaMismatchError as error:
+            if self.reason != str(error):
+                log.error("%s", error)
+            self.reason = str(error)
+        except Exception as error:  # noqa: BLE001 - a probe: any failure means "not there"
+            self.reason = "the database does not answer"
+            log.warning("Postgres: %s", str(error).strip() or type(error).__name__)
+        else:
+            self.reason = None
+
+
+class PrefixTracker:
+    """Resolves by time, extends the prefixes, and counts what enters them."""
+
+    def __init__(self, *, pool: Pool, metrics: Metrics, wake: Wake) -> None:
+        self._pool = pool
+        self._metrics = metrics
+        self._wake = wake
+
+    async def run(self) -> None:
+        """For ever; an unreachable database is tried again a period later."""
+        while True:
+            await _guarded(self.step, what="prefix")
+            await self._wake.wait(period_seconds=PREFIX_PERIOD_SECONDS)
+
+    async def step(self) -> None:
+        """Once. Raises DatabaseUnavailableError."""
+        rollouts = await open_prefixes(self._pool, recent_seconds=KEEP_SERIES_SECONDS)
+        due = [each.rollout for each in rollouts if each.due]
+        if due:
+            await time_out(self._pool, rollouts=due)
+        for rollout in rollouts:
+            if rollout.growing or rollout.due:
+                for part in await extend(self._pool, rollout=rollout):
+                    self._metrics.counted(part)
+        for ended in self._metrics.evidence_rollouts() - {each.rollout for each in rollouts}:
+            self._metrics.forget_rollout(ended)
+
+
+@dataclass
+class Mirror:
+    """Writes what the api sees to `policies` and `shadow_deployments.allocation_pct`."""
+
+    pool: Pool
+    state: State
+    _shares: dict[str, int] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        """For ever; what could not be written is tried again."""
+        while True:
+            await _guarded(self.step, what="mirror")
+            await asyncio.sleep(MIRROR_PERIOD_SECONDS)
+
+    async def step(self) -> None:
+        """Once. Raises DatabaseUnavailableError; nothing is lost then."""
+        # Taken before the write: what changes meanwhile is written by the next step.
+        names, self.state.policies_changed = self.state.policies_changed, set()
+        policies = [policy for name in names if (policy := self.state.policies.get(name))]
+        try:
+            if policies:
+                await mirror_policies(self.pool, policies=policies)
+        except DatabaseUnavailableError:
+            self.state.policies_changed |= names
+            raise
+        await self._mirror_shares()
+
+    async def _mirror_shares(self) -> None:
+        live: dict[str, int] = {}
+        for doer in self.state.doers.all():
+            traffic = doer.status.traffic
+            rollout = None if traffic is None else live_rollout(traffic)
+            if rollout is None:
+                continue
+            if self._shares.get(rollout.id) != rollout.percent:
+                await mirror_share(self.pool, rollout=rollout.id, percent=rollout.percent)
+            live[rollout.id] = rollout.percent
+        self._shares = live
+
+
+class SeriesKeeper:
+    """Lets the series of archived and deleted policies go, after a while."""
+
+    def __init__(self, *, state: State, metrics: Metrics, clock: Clock) -> None:
+        self._state = state
+        self._metrics = metrics
+        self._clock = clock
+        self._gone_since: dict[ArmLabels, float] = {}
+
+    async def run(self) -> None:
+        """For ever."""
+        while True:
+            self.step()
+            await asyncio.sleep(KEEP_SERIES_SECONDS / 20)
+
+    def step(self) -> None:
+        """Once."""
+        now = self._clock.monotonic()
+        gone = {labels for labels in self._metrics.arms() if self._is_gone(labels)}
+        self._gone_since = {labels: self._gone_since.get(labels, now) for labels in gone}
+        for labels, since in list(self._gone_since.items()):
+            if now - since >= KEEP_SERIES_SECONDS:
+                self._metrics.forget_arm(labels)
+                del self._gone_since[labels]
+
+    def _is_gone(self, labels: ArmLabels) -> bool:
+        namespace, doer, policy, _arm = labels
+        if self._state.doers.get((namespace, doer)) is None:
+            return True
+        if policy == "other":
+            return False
+        found = self._state.policy((namespace, policy))
+        return found is None or found.status.stage in (Stage.ARCHIVED, Stage.REJECTED)
+
+
+async def _guarded(step: Callable[[], Awaitable[None]], *, what: str) -> None:
+    try:
+        await step()
+    except DatabaseUnavailableError as error:
+        log.warning("%s: %s", what, error)
+    except Exception:
+        # A queue worker's guard: one bad rollout must not end the loop for all others.
+        log.exception("bug in %s", what)

@@ -1,0 +1,139 @@
+"""Strategies for the three resources as a user writes them (camelCase), valid by construction.
+
+`test_schema_and_model.py` spoils them one field at a time.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+Spec = dict[str, Any]
+
+names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,8}[a-z0-9])?", fullmatch=True)
+refs = st.builds(lambda name: {"name": name}, names)
+decimals = st.sampled_from(["0", "0.5", "1", "2.25", "999999999.999999"])
+fractions = st.sampled_from(["0", "0.05", "0.999999", "1", "1.0"])
+levels = st.sampled_from(["0.05", "0.1", "0.000001", "0.999999"])
+texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=40)
+weights_of = (
+    "gatePassRate",
+    "contradictions",
+    "grounding",
+    "costOverBudget",
+    "latencyP95",
+    "securityCriticals",
+    "apiBreakages",
+    "dbMigrationFail",
+    "ragCoverage",
+)
+
+
+def prompts() -> st.SearchStrategy[Spec]:
+    """Prompts with one variant."""
+    few_shot = st.lists(st.fixed_dictionaries({"input": texts, "output": texts}), max_size=3)
+    variant = st.fixed_dictionaries(
+        {"name": names, "system": texts.filter(bool)}, optional={"fewShot": few_shot}
+    )
+    return st.fixed_dictionaries({"variants": st.lists(variant, min_size=1, max_size=1)})
+
+
+def policy_specs() -> st.SearchStrategy[Spec]:
+    """Policy.spec."""
+    model = st.fixed_dictionaries({"name": names, "model": texts.filter(bool)})
+    hparams = {
+        "temperature": decimals,
+        "topP": fractions,
+        "topK": st.integers(1, 1_000_000),
+        "maxTokens": st.integers(1, 10_000_000),
+    }
+    return st.fixed_dictionaries(
+        {"doerRef": refs, "version": st.sampled_from(["1.0.0", "0.2.13", "2.0.0-rc.1"])},
+        optional={
+            "parentRef": refs,
+            "prompts": prompts(),
+            "models": st.fixed_dictionaries({"variants": st.lists(model, min_size=1, max_size=1)}),
+            "hparams": st.fixed_dictionaries({}, optional=hparams),
+            "toolsAllowlist": st.lists(texts.filter(bool), max_size=4, unique=True),
+        },
+    )
+
+
+def strategies() -> st.SearchStrategy[Spec]:
+    """The strategy of a rollout."""
+    steps = st.lists(st.integers(1, 50), min_size=1, max_size=10, unique=True).map(sorted)
+    canary = {
+        "steps": steps,
+        "gate": st.sampled_from(["Evidence", "Timed"]),
+        "stepSeconds": st.integers(0, 604_800),
+    }
+    return st.fixed_dictionaries(
+        {}, optional={"canary": st.fixed_dictionaries({}, optional=canary)}
+    )
+
+
+def analyses() -> st.SearchStrategy[Spec]:
+    """The analysis of a rollout."""
+    promote = st.fixed_dictionaries({}, optional={"level": levels, "margin": fractions})
+    rollback = st.fixed_dictionaries({}, optional={"level": levels, "tolerance": fractions})
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "source": st.just("RunLog"),
+            "method": st.just("Anytime"),
+            "promote": promote,
+            "rollback": rollback,
+            "maturationSeconds": st.integers(1, 604_800),
+            "minCandidateRuns": st.integers(1, 10_000),
+            "onInconclusive": st.sampled_from(["Rollback", "Hold"]),
+            "maxRuns": st.integers(10_000, 10_000_000),
+            "deadlineSeconds": st.integers(604_800, 31_536_000),
+            "maxStalenessSeconds": st.integers(1, 86_400),
+        },
+    )
+
+
+def doer_specs() -> st.SearchStrategy[Spec]:
+    """Doer.spec."""
+    weights = st.fixed_dictionaries(
+        {"grounding": st.just("1")}, optional={term: decimals for term in weights_of[3:]}
+    )
+    budget = {"costUSD": decimals, "latencyMilliseconds": st.integers(1, 86_400_000)}
+    crl = st.fixed_dictionaries(
+        {"weights": weights}, optional={"budget": st.fixed_dictionaries({}, optional=budget)}
+    )
+    gateway = st.fixed_dictionaries(
+        {
+            "router": st.just("GatewayAPI"),
+            "routeRef": refs,
+            "backends": st.lists(names, min_size=2, max_size=2, unique=True),
+        },
+        optional={"settleSeconds": st.integers(0, 3600)},
+    )
+    rollout = {
+        "strategy": strategies(),
+        "analysis": analyses(),
+        "revert": st.sampled_from(["Immediate", "Canary"]),
+    }
+    return st.fixed_dictionaries(
+        {"policyRef": refs, "crl": crl},
+        optional={
+            "traffic": st.just({"router": "SDK"}) | st.just({}) | gateway,
+            "rollout": st.fixed_dictionaries({}, optional=rollout),
+        },
+    )
+
+
+def canary_specs() -> st.SearchStrategy[Spec]:
+    """CanaryDeployment.spec."""
+    action = st.fixed_dictionaries(
+        {"type": st.sampled_from(["Abort", "Retry"]), "id": texts.filter(bool)}
+    )
+    return st.fixed_dictionaries(
+        {"doerRef": refs, "candidateRefs": st.lists(refs, min_size=1, max_size=1)},
+        optional={
+            "strategy": strategies(),
+            "analysis": analyses(),
+            "run": st.sampled_from(["Running", "Paused"]),
+            "action": action,
+        },
+    )
