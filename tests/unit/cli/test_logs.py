@@ -12,7 +12,9 @@ from learnops.cli.main import main
 
 
 def record(**extra: object) -> logging.LogRecord:
-    made = logging.makeLogRecord({"name": "learnops.x", "levelname": "INFO", "msg": "pass", **extra})
+    made = logging.makeLogRecord(
+        {"name": "learnops.x", "levelname": "INFO", "msg": "pass", **extra}
+    )
     made.created = 0.0
     return made
 
