@@ -2,7 +2,7 @@
 
 import math
 
-from learnops.domain.observed import EvidenceReading, EValue
+from learnops.domain.observed import EValue, EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(

@@ -197,8 +197,7 @@ class World:
         ]
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
-        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
-        return found
+        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}
