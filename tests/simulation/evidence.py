@@ -2,7 +2,7 @@
 
 import math
 
-from learnops.domain.observed import EvidenceReading, EValue
+from learnops.domain.observed import EValue, EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
@@ -21,8 +21,8 @@ def reading(
     promote: float = 1.0,
     rollback: float = 1.0,
     ramp: float = 1.0,
-    runs: int = 40,
-    candidate: int = 4,
+    runs: int = 400,
+    candidate: int = 40,
     current: bool = True,
     timeouts: float = 0.0,
     losses: tuple[float, float] = (0.30, 0.30),
@@ -44,8 +44,5 @@ def reading(
 
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
-BETTER = reading(
-    promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31)
-)
+BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))
-

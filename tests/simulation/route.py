@@ -20,7 +20,10 @@ class Route:
         """As the operator sees it."""
         slots = tuple(
             Slot(
-                backend=name, weight=weight, ready=self.ready[name], policy_digest=self.digests[name]
+                backend=name,
+                weight=weight,
+                ready=self.ready[name],
+                policy_digest=self.digests[name],
             )
             for name, weight in zip(("blue", "green"), self.weights, strict=True)
         )

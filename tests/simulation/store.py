@@ -69,9 +69,7 @@ class Store:
     def set_finalizer(self, *, kind: str, name: str, uid: str, version: str, present: bool) -> None:
         """The operator's finalizer; the last one off an object being deleted removes it."""
         obj = self._tested(kind, name, uid, version)
-        self._put(
-            _with_metadata(obj, finalizers=(FINALIZER,) if present else ()), by_operator=True
-        )
+        self._put(_with_metadata(obj, finalizers=(FINALIZER,) if present else ()), by_operator=True)
         if not present and obj.metadata.deletion_timestamp is not None:
             del self.items[(kind, name)]
 
@@ -94,6 +92,14 @@ class Store:
                 found.append(shown)
         ghosts = [obj for key, obj in self.gone.items() if key in late and key not in self.items]
         return found + [obj for obj in ghosts if obj.kind == kind]
+
+    def catch_up(self, *, late: frozenset[tuple[str, str]]) -> None:
+        """What was seen once stays seen; the rest is seen later."""
+        for key in [key for key in self.gone if key not in late]:
+            del self.gone[key]
+        for key, stored in self.items.items():
+            if key not in late:
+                stored.seen = stored.now
 
     def see_all(self) -> None:
         """The watcher has caught up."""

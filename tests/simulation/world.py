@@ -51,6 +51,7 @@ class World:
 
     def observe(self, late: frozenset[tuple[str, str]] = frozenset()) -> Snapshot:
         """What the operator sees; objects in `late` as before people's last changes."""
+        self.store.catch_up(late=late)
         doers = [it for it in self.store.all("Doer", late=late) if isinstance(it, Doer)]
         doer = doers[0] if doers else None
         policies = [it for it in self.store.all("Policy", late=late) if isinstance(it, Policy)]
@@ -197,8 +198,7 @@ class World:
         ]
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
-        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
-        return found
+        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}
@@ -236,5 +236,3 @@ class World:
         ]
         assert len(names) == 1, names
         return names[0]
-
-
