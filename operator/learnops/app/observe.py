@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer, Router
 from learnops.api.policy import Policy
 from learnops.app.cache import DoerObjects, ObjectCache
@@ -14,6 +14,7 @@ from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
 from learnops.domain.observed import History, InvalidObject, Key, RouteReading, Snapshot
 from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.planner import Needs, needs
 from learnops.ports.clock import Clock
 from learnops.ports.runlog import RunLog, RunLogUnavailableError
 from learnops.ports.traffic import Route, RouteUnavailableError
@@ -23,9 +24,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """The snapshot, and in how many seconds a run of a live canary times out at the latest."""
+    """The snapshot; whether a canary has traffic; in how many seconds a run of it times out."""
 
     snapshot: Snapshot
+    live: bool
     wake_seconds: float | None
 
 
@@ -37,8 +39,8 @@ class _Parsed:
     invalid: tuple[InvalidObject, ...]
 
     @property
-    def live(self) -> tuple[CanaryDeployment, ...]:
-        return tuple(one for one in self.canaries if one.status.stage is CanaryStage.CANARY)
+    def needs(self) -> Needs:
+        return needs(self.doer, self.policies.values(), self.canaries)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,12 +58,14 @@ class Observer:
     async def observe(self, key: Key) -> Observation:
         """Everything that is known of a doer now; what could not be read says why."""
         parsed = _parse(self.cache.objects_of(key))
-        self.evidence.keep_only(key, live=parsed.live)
+        needed = parsed.needs
+        live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
+        self.evidence.keep_only(key, live=live)
         history, attempts, route, readings = await asyncio.gather(
-            self._history(key, parsed),
-            self._attempts(key, parsed),
+            self._history(key, needed),
+            self._attempts(key, needed),
             self._route(parsed.doer),
-            self._evidence(key, parsed),
+            self._evidence(key, parsed.doer, live),
         )
         snapshot = Snapshot(
             key=key,
@@ -79,15 +83,15 @@ class Observer:
         )
         waits = [one.next_timeout_seconds for one in readings.values()]
         wake = min((one for one in waits if one is not None), default=None)
-        return Observation(snapshot=snapshot, wake_seconds=wake)
+        return Observation(snapshot=snapshot, live=bool(live), wake_seconds=wake)
 
-    async def _history(self, key: Key, parsed: _Parsed) -> History | Unavailable | None:
-        if not _needs_history(parsed):
+    async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:
+        if not needed.history:
             return None
         return await self._from_runlog(self.runlog.history(key=key))
 
-    async def _attempts(self, key: Key, parsed: _Parsed) -> dict[str, int] | Unavailable | None:
-        if not _needs_attempts(parsed):
+    async def _attempts(self, key: Key, needed: Needs) -> dict[str, int] | Unavailable | None:
+        if not needed.attempts:
             return None
         return await self._from_runlog(self.runlog.attempts(key=key))
 
@@ -113,13 +117,13 @@ class Observer:
             message = f"the API server did not answer within {self.deadline_seconds:g} s"
         return Unavailable(reason=ErrorReason.ROUTE_UNAVAILABLE, message=message)
 
-    async def _evidence(self, key: Key, parsed: _Parsed) -> dict[str, LogReading]:
-        doer = parsed.doer
+    async def _evidence(
+        self, key: Key, doer: Doer | None, live: tuple[CanaryDeployment, ...]
+    ) -> dict[str, LogReading]:
         if doer is None:
             return {}
-        names = [canary.metadata.name for canary in parsed.live]
-        found = await asyncio.gather(*(self._read(key, doer, one) for one in parsed.live))
-        return dict(zip(names, found, strict=True))
+        found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
+        return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
 
     async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         try:
@@ -153,23 +157,3 @@ def _parse(objects: DoerObjects) -> _Parsed:
 
 def _age(canary: CanaryDeployment) -> tuple[str, str]:
     return canary.metadata.creation_timestamp.isoformat(), canary.metadata.name
-
-
-def _needs_history(parsed: _Parsed) -> bool:
-    """A doer or a policy without a status: new, or restored without one."""
-    doer = parsed.doer
-    if doer is None:
-        return False
-    bare = doer.status.traffic is None or doer.status.active_policy is None
-    return bare or any(one.status.stage is None for one in parsed.policies.values())
-
-
-def _needs_attempts(parsed: _Parsed) -> bool:
-    """A canary that may start, or start again, in this pass."""
-    return parsed.doer is not None and any(_may_start(one) for one in parsed.canaries)
-
-
-def _may_start(canary: CanaryDeployment) -> bool:
-    status, action = canary.status, canary.spec.action
-    ordered = action is not None and action.id != status.handled_action_id
-    return ordered or status.stage in (None, CanaryStage.PENDING)

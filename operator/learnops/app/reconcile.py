@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from learnops.api.canary import CanaryStage
 from learnops.app.act import Acted, Actor, End, Refusal
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observation, Observer
@@ -69,7 +68,7 @@ class Reconciler:
         if self._refusals.pop(key, None) is not None:
             return 0.0  # the condition that tells of the refusal is to be taken back
         looks = [] if plan.requeue_after is None else [plan.requeue_after.total_seconds()]
-        if _is_live(observation.snapshot):
+        if observation.live:
             looks.append(self._until_tick())
         if observation.wake_seconds is not None:
             looks.append(observation.wake_seconds + _AFTER_TIMEOUT_SECONDS)
@@ -78,10 +77,6 @@ class Reconciler:
     def _until_tick(self) -> float:
         """All live canaries are due at the same instants, so that they share what they read."""
         return self.tick_seconds - self.clock.monotonic() % self.tick_seconds
-
-
-def _is_live(snapshot: Snapshot) -> bool:
-    return any(one.status.stage is CanaryStage.CANARY for one in snapshot.canaries)
 
 
 def _log(key: Key, plan: Plan, acted: Acted) -> None:

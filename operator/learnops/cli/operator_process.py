@@ -13,6 +13,7 @@ from importlib.metadata import version
 from kubernetes.aio import client
 
 from learnops.adapters.clock import SystemClock
+from learnops.adapters.gateway import GatewayRoute
 from learnops.adapters.kube.connection import connect, credentials
 from learnops.adapters.kube.discovery import missing_resources
 from learnops.adapters.kube.events import EventRecorder
@@ -22,6 +23,8 @@ from learnops.adapters.kube.writer import KubeWriter
 from learnops.adapters.postgres.connection import Pool, make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
+from learnops.adapters.prometheus import PrometheusMetrics
+from learnops.adapters.unconfigured import NoPrometheus
 from learnops.app.metrics import OperatorMetrics
 from learnops.cli.assembly import Application, Ports, assemble
 from learnops.cli.operator import OperatorSettings
@@ -31,6 +34,7 @@ from learnops.handlers.probes import Health, serve
 from learnops.handlers.supervisor import GaveUpError, Supervisor
 from learnops.handlers.watch import KopfSession
 from learnops.ports.kube import KubeUnavailableError, RefusedError
+from learnops.ports.metrics import Metrics
 
 log = logging.getLogger(__name__)
 # A Lease request that hangs must end before the Lease does.
@@ -168,11 +172,15 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
         pool = make_pool(settings.database_url, application="learnops-operator")
         await pool.open(wait=False)
         stack.push_async_callback(pool.close)
+        prometheus: Metrics = NoPrometheus()
+        if settings.prometheus_url is not None:
+            asking = PrometheusMetrics(url=settings.prometheus_url)
+            prometheus = await stack.enter_async_context(asking)
         lease = _lease(api, settings=settings, clock=clock, metrics=metrics)
         rest = RestClient(api=api, count=metrics.request)
         fence = [0]
         application = assemble(
-            _ports(rest, settings=settings, clock=clock, pool=pool),
+            _ports(rest, settings=settings, clock=clock, pool=pool, prometheus=prometheus),
             decide=decide,
             metrics=metrics,
             fence=lambda: fence[0],
@@ -194,15 +202,19 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
 
 
 def _ports(
-    rest: RestClient, *, settings: OperatorSettings, clock: SystemClock, pool: Pool
+    rest: RestClient,
+    *,
+    settings: OperatorSettings,
+    clock: SystemClock,
+    pool: Pool,
+    prometheus: Metrics,
 ) -> Ports:
     events = EventRecorder(rest=rest, clock=clock, instance=settings.identity)
-    url = settings.prometheus_url
     return Ports(
         clock=clock,
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=PostgresRunLog(pool),
-        prometheus=NoPrometheus() if url is None else PrometheusMetrics(url=url),
+        prometheus=prometheus,
         route=GatewayRoute(),
     )
 

@@ -12,7 +12,7 @@ from learnops.domain.plan import FINALIZER, EmitEvent, SetFinalizer
 from learnops.ports.kube import ConflictError, GoneError, KubeUnavailableError, RefusedError
 from testbed.kubeapi import Json
 from testbed.stack import Stack
-from tests.integration.runtime.objects import Objects
+from tests.integration.objects import Objects
 
 
 async def write(kube: KubeWriter, raw: Json, status: Json, **change: Any) -> Json:

@@ -18,7 +18,7 @@ from learnops.app.queue import WorkQueue
 from learnops.domain.observed import Key
 from learnops.handlers.supervisor import Supervisor
 from learnops.handlers.watch import KopfSession
-from tests.integration.runtime.objects import Objects
+from tests.integration.objects import Objects
 
 DEADLINE_SECONDS = 20.0
 

@@ -8,7 +8,7 @@ from learnops.domain.observed import Key
 KEY = Key(namespace="agents", doer="planner")
 
 
-def doer(name: str = "planner", *, uid: str = "d1", version: int = 1, **spec: Any) -> dict[str, Any]:
+def doer(name: str = "planner", *, uid: str = "d1", version: int = 1, **spec: Any) -> Any:
     return {
         "kind": "Doer",
         "metadata": {

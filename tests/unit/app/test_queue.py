@@ -129,42 +129,59 @@ STEPS = st.lists(
 )
 
 
+class Ledger:
+    """What is owed to whoever added keys, kept beside a queue."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.queue = make(self.clock)
+        self.active: list[str] = []
+        self.owed: Counter[str] = Counter()  # wishes since the key was last taken
+
+    def ask(self, step: str, key: str, seconds: float) -> None:
+        if step == "add":
+            self.queue.add(key)
+        elif step == "after":
+            self.queue.add_after(key, seconds=seconds)
+        else:
+            self.queue.retry(key)
+        self.owed[key] += 1
+
+    def take(self) -> str | None:
+        taken = self.queue.take()
+        if taken is not None:
+            assert taken not in self.active, "no two workers on one key"
+            assert self.owed[taken] > 0, "handed out only what was asked for"
+            self.active.append(taken)
+            self.owed[taken] = 0
+        return taken
+
+    def done(self, key: str) -> None:
+        if key in self.active:
+            self.active.remove(key)
+            self.queue.done(key)
+
+
 @given(STEPS)
 def test_no_key_is_lost_and_none_is_active_twice(steps: list[tuple[str, str, float]]) -> None:
-    clock = FakeClock()
-    queue = make(clock)
-    active: list[str] = []
-    owed: Counter[str] = Counter()  # wishes since the key was last taken
+    ledger = Ledger()
     for step, key, seconds in steps:
-        match step:
-            case "add":
-                queue.add(key)
-                owed[key] += 1
-            case "after":
-                queue.add_after(key, seconds=seconds)
-                owed[key] += 1
-            case "retry":
-                queue.retry(key)
-                owed[key] += 1
-            case "take":
-                taken = queue.take()
-                if taken is not None:
-                    assert taken not in active
-                    assert owed[taken] > 0, "handed out only what was asked for"
-                    active.append(taken)
-                    owed[taken] = 0
-            case "done" if key in active:
-                active.remove(key)
-                queue.done(key)
-            case "advance":
-                clock.advance(seconds)
-    for key in active:
-        queue.done(key)
-    clock.advance(1000)
+        if step == "take":
+            ledger.take()
+        elif step == "done":
+            ledger.done(key)
+        elif step == "advance":
+            ledger.clock.advance(seconds)
+        else:
+            ledger.ask(step, key, seconds)
+    for key in list(ledger.active):
+        ledger.done(key)
+    ledger.clock.advance(1000)
+    expected = {key for key, count in ledger.owed.items() if count}
     rest = set()
-    while (key_left := queue.take()) is not None:
-        rest.add(key_left)
-    assert rest == {key for key, count in owed.items() if count}
+    while (left := ledger.take()) is not None:
+        rest.add(left)
+    assert rest == expected
 
 
 def test_done_of_a_key_that_is_not_active_is_a_bug() -> None:

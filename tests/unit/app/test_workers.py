@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 from learnops.app.queue import WorkQueue
 from learnops.app.workers import Next, Workers
@@ -73,7 +74,7 @@ async def test_a_bug_in_one_key_backs_off_and_the_others_go_on() -> None:
         queue.add("bad")
         queue.add("good")
         await finished.wait()
-    gaps = [later - earlier for earlier, later in zip(attempts, attempts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(attempts)]
     assert gaps == sorted(gaps)
     assert gaps[0] > 0
     assert seen["good"] == 1
@@ -129,5 +130,5 @@ async def test_success_resets_the_back_off() -> None:
     async with running(work, clock=clock) as queue:
         queue.add("a")
         await finished.wait()
-    gaps = [round(b - a, 6) for a, b in zip(times, times[1:], strict=False)]
+    gaps = [round(b - a, 6) for a, b in pairwise(times)]
     assert gaps == [0.1, 0.2, 0.001, 0.1]

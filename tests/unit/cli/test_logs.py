@@ -12,10 +12,8 @@ from learnops.cli.main import main
 
 
 def record(**extra: object) -> logging.LogRecord:
-    made = logging.makeLogRecord(
-        {"name": "learnops.x", "levelname": "INFO", "msg": "pass", **extra}
-    )
-    made.created = 0.0
+    made = logging.makeLogRecord({"name": "learnops.x", "levelname": "INFO", **extra})
+    made.created, made.msg = 0.0, "pass"
     return made
 
 

@@ -13,7 +13,9 @@ class EnoughError(Exception):
     """Ends a supervisor that would go on for ever."""
 
 
-def supervised(clock: FakeClock, *, lasts: float, chance: float = 0.0) -> tuple[Supervisor, list[float]]:
+def supervised(
+    clock: FakeClock, *, lasts: float, chance: float = 0.0
+) -> tuple[Supervisor, list[float]]:
     pauses: list[float] = []
 
     async def session() -> BaseException | None:
@@ -59,7 +61,8 @@ async def test_jitter_takes_away_at_most_half() -> None:
     supervisor, pauses = supervised(FakeClock(), lasts=1.0, chance=0.999)
     with pytest.raises(GaveUpError):
         await supervisor.run()
-    assert all(0.5 * full < pause < full for pause, full in zip(pauses, (0.5, 1, 2, 4, 8), strict=True))
+    whole = (0.5, 1.0, 2.0, 4.0, 8.0)
+    assert all(a / 2 < pause < a for pause, a in zip(pauses, whole, strict=True))
 
 
 def test_kopf_never_runs_out_of_patience() -> None:

@@ -135,6 +135,10 @@ def _read(
     if not samples:
         message = "Prometheus has no learnops_evidence_* series of this rollout yet"
         return Unavailable(reason=ErrorReason.NO_DATA, message=message)
+    for one in samples:
+        if one.problem is not None:
+            message = f"the counters of {one.instance} cannot be used"
+            return Unavailable(reason=one.problem, message=message)
     age = min(one.age_seconds for one in samples)
     allowed = canary.spec.analysis.max_staleness_seconds
     if not age <= allowed:  # NaN is not an age

@@ -12,9 +12,9 @@ from learnops.adapters.kube.events import EventRecorder
 from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from testbed.stack import Stack
-from tests.integration.runtime.objects import Objects
+from tests.integration.objects import Objects
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
