@@ -71,7 +71,7 @@ class Run:
         gates: Sequence[Mapping[str, Any]] | None = None,
         costs: Mapping[str, Any] | None = None,
         qav: Mapping[str, Any] | None = None,
-        artifacts: Sequence[Any] | None = None,
+        artifacts: Sequence[Mapping[str, Any]] | None = None,
         budget: Mapping[str, Any] | None = None,
         duration_milliseconds: float | None = None,
     ) -> None:
@@ -82,7 +82,7 @@ class Run:
             gates: checks of the result, each {"name": …, "passed": True or False}.
             costs: `costUSD`, and other costs by name.
             qav: answers of quality checks, as they are.
-            artifacts: references to what the run made.
+            artifacts: references to what the run made, each a mapping such as {"uri": …}.
             budget: `maxCostUSD` and `maxDurationMilliseconds`, where the run has its own.
             duration_milliseconds: how long the run took; default: since `start`.
         """

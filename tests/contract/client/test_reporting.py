@@ -34,7 +34,7 @@ def test_a_bundle_says_what_the_run_was_and_how_it_went(api: Api, connect: Conne
         gates=[{"name": "compiles", "passed": True}],
         costs={"costUSD": 0.02},
         qav={"asked": 3},
-        artifacts=["s3://bucket/plan"],
+        artifacts=[{"uri": "s3://bucket/plan"}],
         budget={"maxCostUSD": 10},
         duration_milliseconds=812,
     )
@@ -53,7 +53,7 @@ def test_a_bundle_says_what_the_run_was_and_how_it_went(api: Api, connect: Conne
         "gates": [{"name": "compiles", "passed": True}],
         "costs": {"costUSD": 0.02},
         "qav": {"asked": 3},
-        "artifacts": ["s3://bucket/plan"],
+        "artifacts": [{"uri": "s3://bucket/plan"}],
         "budget": {"maxCostUSD": 10},
     }
 
