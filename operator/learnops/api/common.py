@@ -49,10 +49,31 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class ListType:
-    """`x-kubernetes-list-type` of a list field; `keys` only where `kind` is "map"."""
+    """`x-kubernetes-list-type` of a list field; `keys` only where `kind` is "map".
+
+    As the API server does, the model refuses an item twice in a set, and a key twice in a map.
+    """
 
     kind: str
     keys: tuple[str, ...] = ()
+
+    def check(self, items: Any) -> Any:
+        """The items themselves; raises ValueError where one is there twice."""
+        named = [self._name(item) for item in items] if self.kind != "atomic" else []
+        if len(set(named)) != len(named):
+            raise ValueError("must not have the same item twice")
+        return items
+
+    def _name(self, item: Any) -> Any:
+        if self.kind == "set":
+            return item
+        fields = type(item).model_fields
+        return tuple(getattr(item, name) for name in fields if fields[name].alias in self.keys)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
 @dataclass(frozen=True)

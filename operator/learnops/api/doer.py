@@ -21,8 +21,8 @@ from learnops.api.common import (
     Rule,
     StatusModel,
 )
-from learnops.api.crl import CRL
-from learnops.api.rollout import Analysis, Strategy
+from learnops.api.crl import CRL as CRL
+from learnops.api.rollout import Analysis, Source, Strategy
 
 
 class Router(StrEnum):
@@ -102,6 +102,11 @@ class Rollout(Model):
     traffic at once. Canary: it has to prove itself like any other."""
 
 
+def _gateway_is_judged_by_counters(spec: "DoerSpec") -> bool:
+    behind_gateway = spec.traffic.router is Router.GATEWAY_API
+    return not behind_gateway or spec.rollout.analysis.source is Source.PROMETHEUS
+
+
 class DoerSpec(Model):
     """What a role is and how its policies are rolled out."""
 
@@ -113,6 +118,17 @@ class DoerSpec(Model):
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
     """How a changed policyRef is rolled out."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.traffic.router != 'GatewayAPI' || "
+            "self.rollout.analysis.source == 'Prometheus'",
+            message="must be Prometheus when router is GatewayAPI: "
+            "a gateway does not tell with which probability it chose",
+            field_path=".rollout.analysis.source",
+            holds=_gateway_is_judged_by_counters,
+        ),
+    )
 
 
 class Share(StatusModel):

@@ -106,7 +106,8 @@ class Analysis(Model):
 
     source: Source = Source.RUN_LOG
     """Where evidence is read from. RunLog: the run log in Postgres. Prometheus: the counters
-    learnops_evidence_*; needs about twice the runs, and no database at decision time."""
+    learnops_evidence_*; needs about twice the runs, and no database at decision time. With router
+    GatewayAPI it must be Prometheus."""
     method: Method | None = None
     """How evidence is computed. Absent: as source asks, Anytime for RunLog, Counters for
     Prometheus."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-COMMANDS = ("api", "db", "operator", "simulate")
+COMMANDS = ("operator", "api", "db", "simulate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,15 +17,20 @@ ArmLabels = tuple[str, str, str, str]
 
 
 class Metrics:
-    """All series of one process, in a registry of their own."""
+    """All series of one process, in registries of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # `learnops_crl_sum_total` beside the histogram `learnops_crl`: distinct in the text format,
+        # but one registry takes the counter's family name for the histogram's sum.
+        self._apart = CollectorRegistry()
         self._arms: dict[ArmLabels, set[str]] = {}  # terms seen per arm
         self._evidence: dict[str, set[tuple[str, ...]]] = {}  # label sets per rollout
         self._assignments = self._counter("assignments", "Runs that were given a policy", _ARM)
         self._runs = self._counter("runs", "Runs reported and stored", _ARM)
-        self._crl_sum = self._counter("crl_sum", "Sum of the losses of all runs", _ARM)
+        self._crl_sum = Counter(
+            "learnops_crl_sum", "Sum of the losses of all runs", _ARM, registry=self._apart
+        )
         self._term_sum = self._counter(
             "crl_term_sum", "Sum of a term's normalised values, where reported", (*_ARM, "term")
         )
@@ -53,7 +58,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All series in the text format."""
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) + generate_latest(self._apart)
 
     def assigned(self, labels: ArmLabels) -> None:
         """A run was given a policy."""

@@ -177,6 +177,7 @@ def _why_waiting(
         message = f"canary {first.metadata.name} of the same doer goes first: wait or delete one"
         return "Conflict", message, True
     if found is not None:
-        draft.wake(draft.now + LOOK_AGAIN)
+        if found.reason != "Paused":
+            draft.wake(draft.now + LOOK_AGAIN)
         return found.reason, found.message, found.reason == "Conflict"
     return "Starting", "its turn", False

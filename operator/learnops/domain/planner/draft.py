@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
 from learnops.api.common import StatusModel
 from learnops.api.doer import Doer, DoerStatus
-from learnops.api.policy import Policy, PolicyStatus
+from learnops.api.policy import Policy, PolicyStatus, Stage
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Action, EmitEvent, PatchRoute, Plan, WriteStatus
 
@@ -123,12 +123,17 @@ class Draft:
     def _member_writes(self) -> list[WriteStatus]:
         writes: list[WriteStatus] = []
         fence = self.snap.fence
-        for name, policy in sorted(self.snap.policies.items()):
+        for name in sorted(self.policies, key=self._order_of_policy):
+            policy = self.snap.policies[name]
             writes += write_if_changed(policy, policy.status, self.policies[name], fence)
         for canary in self.snap.canaries:
             status = self.canaries[canary.metadata.name]
             writes += write_if_changed(canary, canary.status, status, fence)
         return writes
+
+    def _order_of_policy(self, name: str) -> tuple[bool, str]:
+        # Whoever becomes Active comes last, so that no moment shows two.
+        return self.policies[name].stage is Stage.ACTIVE, name
 
     def _next_look(self) -> timedelta | None:
         if not self.instants:

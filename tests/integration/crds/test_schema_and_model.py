@@ -37,7 +37,7 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     spec = copy.deepcopy(draw(SPECS[kind]))
     if draw(st.booleans()):
         holder, key = draw(st.sampled_from(list(_places(spec))))
-        value = draw(st.just(_of_another_type(holder[key])) | st.sampled_from(SPOILERS))
+        value = draw(st.just(_close_but_wrong(holder[key])) | st.sampled_from(SPOILERS))
         if draw(st.booleans()):
             holder[key] = value
         elif isinstance(holder, dict):
@@ -50,12 +50,14 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-def _of_another_type(value: Any) -> Any:
+def _close_but_wrong(value: Any) -> Any:
     match value:
         case int():
             return str(value)
         case str():
             return int(value) if value.isdecimal() else [value]
+        case [*_, last]:
+            return [*value, last]
         case _:
             return "text"
 

@@ -1,0 +1,146 @@
+"""What every `ports.runlog.RunLog` must do. A new adapter adds itself to `runlog`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+
+from learnops.adapters.postgres.connection import make_pool
+from learnops.adapters.postgres.migrate import upgrade
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.api.policy import Stage
+from learnops.domain.observed import Key, Promotion
+from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.ports.runlog import RunLog, RunLogUnavailableError
+from testbed.postgres import Postgres
+from testbed.workdir import WorkDir
+
+KEY = Key(namespace="agents", doer="planner")
+OTHER = Key(namespace="agents", doer="coder")
+MOVE = Promotion(
+    transition_id="t-1",
+    policy="planner-v1",
+    digest="v1:abc",
+    identity="v1:def",
+    from_stage=None,
+    to_stage=Stage.ACTIVE,
+    by="operator",
+    why="first policy of the doer",
+)
+ATTEMPT = OpenRollout(
+    rollout="uid.0",
+    canary="planner-v2-1f3a",
+    canary_uid="uid",
+    control="planner-v1",
+    candidate="planner-v2",
+    identity="v1:two",
+    attempt=1,
+    percent=5,
+    maturation_seconds=600,
+    crl={"weights": {"grounding": "1"}},
+)
+
+
+@pytest.fixture(params=["postgres"])
+async def runlog(database: str) -> AsyncIterator[RunLog]:
+    """Each adapter, empty."""
+    upgrade(database)
+    pool = make_pool(database, application="test")
+    await pool.open()
+    yield PostgresRunLog(pool)
+    await pool.close()
+
+
+async def test_history_is_in_the_order_of_writing_and_per_doer(runlog: RunLog) -> None:
+    moves = [replace(MOVE, transition_id=f"t-{number}") for number in (3, 1, 2)]
+    await runlog.record_promotions(key=KEY, rows=moves[:2])
+    await runlog.record_promotions(key=KEY, rows=moves[2:])
+    await runlog.record_promotions(key=OTHER, rows=[replace(MOVE, policy="coder-v1")])
+    assert (await runlog.history(key=KEY)).promotions == tuple(moves)
+    assert [move.policy for move in (await runlog.history(key=OTHER)).promotions] == ["coder-v1"]
+
+
+async def test_a_transition_is_written_once(runlog: RunLog) -> None:
+    await runlog.record_promotions(key=KEY, rows=[MOVE])
+    second = replace(MOVE, transition_id="t-2", from_stage=Stage.ACTIVE, to_stage=Stage.ARCHIVED)
+    await runlog.record_promotions(key=KEY, rows=[replace(MOVE, why="again"), second])
+    assert (await runlog.history(key=KEY)).promotions == (MOVE, second)
+
+
+async def test_a_doer_without_history_has_an_empty_one(runlog: RunLog) -> None:
+    assert (await runlog.history(key=KEY)).promotions == ()
+    assert await runlog.attempts(key=KEY) == {}
+
+
+async def test_attempts_count_each_rollout_of_an_identity_once(runlog: RunLog) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="uid.1", attempt=2))
+    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="u3.0", identity="v1:x"))
+    await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Error"))
+    assert await runlog.attempts(key=KEY) == {"v1:two": 2, "v1:x": 1}
+    assert await runlog.attempts(key=OTHER) == {}
+
+
+async def test_closing_is_idempotent_also_for_what_was_never_opened(runlog: RunLog) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    for outcome in ("Promoted", "Aborted"):
+        await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome=outcome))
+    await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="none.0", outcome="Error"))
+
+
+async def test_an_empty_rollout_has_an_empty_prefix(runlog: RunLog) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    rows = await runlog.resolved_prefix(
+        key=KEY, rollout="uid.0", after=0, limit=100, grace_seconds=60
+    )
+    assert list(rows.seq) == []
+    assert (rows.total, rows.overdue, rows.next_timeout_seconds) == (0, 0, None)
+
+
+@pytest.mark.parametrize("key", [KEY, OTHER])
+async def test_a_rollout_that_is_not_the_doers_is_unavailable(runlog: RunLog, key: Key) -> None:
+    name = "never.0" if key is KEY else "uid.0"
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    with pytest.raises(RunLogUnavailableError, match=f"rollout {name} of {key} is not in the run"):
+        await runlog.resolved_prefix(key=key, rollout=name, after=0, limit=1, grace_seconds=0)
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server that the test may stop."""
+    work = WorkDir()
+    server = Postgres(work).start()
+    yield server
+    server.stop()
+    work.close()
+
+
+async def test_a_database_that_is_away_is_unavailable_and_comes_back(
+    own_postgres: Postgres,
+) -> None:
+    url = own_postgres.create_database()
+    upgrade(url)
+    pool = make_pool(url, application="test")
+    await pool.open()
+    log = PostgresRunLog(pool, deadline_seconds=4.0)
+    try:
+        await log.record_promotions(key=KEY, rows=[MOVE])
+        own_postgres.kill()
+        async with asyncio.timeout(6):
+            with pytest.raises(RunLogUnavailableError):
+                await log.history(key=KEY)
+        own_postgres.start()
+        async with asyncio.timeout(30):
+            assert (await _history(log)) == (MOVE,)
+    finally:
+        await pool.close()
+
+
+async def _history(log: RunLog) -> tuple[Promotion, ...]:
+    while True:
+        try:
+            return (await log.history(key=KEY)).promotions
+        except RunLogUnavailableError:
+            await asyncio.sleep(0.1)  # the next look; the caller has the deadline

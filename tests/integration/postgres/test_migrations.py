@@ -1,0 +1,116 @@
+"""From an empty database to this version's schema; a newer one is refused."""
+
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from learnops.adapters.postgres.connection import make_pool
+from learnops.adapters.postgres.migrate import upgrade
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.adapters.postgres.schema import HEAD, REVISIONS, SchemaMismatchError
+from learnops.domain.observed import Key
+from learnops.ports.runlog import RunLogUnavailableError
+
+KEY = Key(namespace="agents", doer="planner")
+
+
+def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str) -> None:
+    assert upgrade(database) == HEAD
+    assert upgrade(database) == HEAD
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        ).fetchall()
+    assert {name for (name,) in found} == {
+        "alembic_version",
+        "policies",
+        "policy_promotions",
+        "shadow_deployments",
+        "rollout_prefixes",
+        "deployment_routings",
+        "runs",
+        "crl_results",
+        "learning_progress",
+        "v_crl_trend_by_doer",
+        "v_policy_performance",
+    }
+
+
+def test_the_known_revisions_are_those_of_the_migrations() -> None:
+    config = Config()
+    config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
+    scripts = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert tuple(reversed(scripts)) == REVISIONS
+
+
+def test_refuses_a_newer_schema(database: str) -> None:
+    upgrade(database)
+    _pretend(database, revision="9999")
+    with pytest.raises(SchemaMismatchError, match="schema 9999, which is newer than this version"):
+        upgrade(database)
+
+
+@pytest.mark.parametrize(
+    ("revision", "message"),
+    [
+        ("9999", "newer than this version of learnops knows"),
+        (None, "has no learnops schema, this version needs 0001: run `learnops db upgrade`"),
+    ],
+)
+async def test_the_operator_holds_with_another_schema(
+    database: str, revision: str | None, message: str
+) -> None:
+    if revision:
+        upgrade(database)
+        _pretend(database, revision=revision)
+    pool = make_pool(database, application="test")
+    await pool.open()
+    try:
+        with pytest.raises(RunLogUnavailableError, match=message):
+            await PostgresRunLog(pool).history(key=KEY)
+    finally:
+        await pool.close()
+
+
+def test_the_command_says_what_is_missing(database: str) -> None:
+    without = _command({})
+    assert (without.returncode, without.stderr.strip()) == (
+        2,
+        "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
+    )
+    first = _command({"LEARNOPS_DATABASE_URL": database})
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0001")
+    _pretend(database, revision="9999")
+    newer = _command({"LEARNOPS_DATABASE_URL": database})
+    assert newer.returncode == 1
+    assert "refused: the database has schema 9999" in newer.stderr
+
+
+def _pretend(database: str, *, revision: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", (revision,))
+
+
+def _command(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    program = (
+        "import argparse, sys\n"
+        "from learnops.cli import db\n"
+        "parser = argparse.ArgumentParser()\n"
+        "db.add_parser(parser.add_subparsers())\n"
+        "arguments = parser.parse_args(['db', 'upgrade'])\n"
+        "sys.exit(arguments.run(arguments))\n"
+    )
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEARNOPS")}
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

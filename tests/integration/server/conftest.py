@@ -1,0 +1,149 @@
+"""The api as a process, between the real API server and a real Postgres."""
+
+import json
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+
+from learnops.adapters.postgres.migrate import upgrade
+from testbed.ports import LOOPBACK, free_port
+from testbed.process import ManagedProcess
+from testbed.stack import Stack
+from testbed.waiting import wait_until
+from tests.integration.server.world import World
+
+TOKEN = "a-token-for-these-tests-alone"
+_PROGRAM = (
+    "import argparse, sys\n"
+    "from learnops.cli import api\n"
+    "parser = argparse.ArgumentParser()\n"
+    "api.add_parser(parser.add_subparsers())\n"
+    "arguments = parser.parse_args()\n"
+    "sys.exit(arguments.run(arguments))\n"
+)
+
+
+@dataclass
+class Answer:
+    """A response, its body parsed where it is JSON."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Api:
+    """One api process and a client of it."""
+
+    process: ManagedProcess
+    url: str
+    pool: urllib3.PoolManager = field(
+        default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=40, timeout=30)
+    )
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: object = None,
+        raw: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = TOKEN,
+    ) -> Answer:
+        """One request, tried once."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent.setdefault("Authorization", f"Bearer {token}")
+        data = raw if body is None else json.dumps(body).encode()
+        if data is not None:
+            sent.setdefault("Content-Type", "application/json")
+        got = self.pool.request(method, f"{self.url}{path}", body=data, headers=sent)
+        kind = got.headers.get("Content-Type", "")
+        parsed = json.loads(got.data) if "json" in kind and got.data else got.data.decode()
+        return Answer(status=got.status, body=parsed, headers=got.headers)
+
+    def get(self, path: str, **rest: Any) -> Answer:
+        """GET."""
+        return self.call("GET", path, **rest)
+
+    def post(self, path: str, body: object, **rest: Any) -> Answer:
+        """POST as JSON."""
+        return self.call("POST", path, body=body, **rest)
+
+    def start(self) -> None:
+        """Start it and wait until every part is ready."""
+        self.process.start()
+        self.process.wait_ready(self.ready, deadline_seconds=30)
+
+    def ready(self) -> bool:
+        """Whether /readyz says so."""
+        try:
+            return self.get("/readyz", token=None).status == 200
+        except urllib3.exceptions.HTTPError:
+            return False
+
+    def series(self, name: str, **labels: str) -> float | None:
+        """The value of one series of /metrics."""
+        for line in str(self.get("/metrics", token=None).body).splitlines():
+            if not line.startswith(f"{name}{{"):
+                continue
+            if all(f'{label}="{value}"' in line for label, value in labels.items()):
+                return float(line.rpartition(" ")[2])
+        return None
+
+
+def launch(
+    *, url: str, kubeconfig: Path, namespace: str, log: Path, flags: tuple[str, ...] = ()
+) -> Api:
+    """An api that is not started yet; its Lease is `operator` in the namespace."""
+    port = free_port()
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LEARNOPS")
+    }
+    command = [sys.executable, "-c", _PROGRAM, "api", "--port", str(port)]
+    command += ["--kubeconfig", str(kubeconfig), "--namespace", namespace]
+    command += ["--lease-namespace", namespace, "--lease-name", "operator", *flags]
+    process = ManagedProcess(
+        name="learnops-api",
+        command=command,
+        log=log,
+        env=environment | {"LEARNOPS_DATABASE_URL": url, "LEARNOPS_DEV_TOKEN": TOKEN},
+    )
+    return Api(process=process, url=f"http://{LOOPBACK}:{port}")
+
+
+@pytest.fixture
+def api(crds: Stack, database: str, namespace: str, tmp_path: Path) -> Iterator[Api]:
+    """A running api on the test's own namespace and database."""
+    upgrade(database)
+    running = launch(
+        url=database,
+        kubeconfig=crds.plane.kubeconfig,
+        namespace=namespace,
+        log=tmp_path / f"api-{secrets.token_hex(2)}.log",
+    )
+    running.start()
+    yield running
+    running.process.stop()
+
+
+@pytest.fixture
+def world(api: Api, crds: Stack, database: str, namespace: str) -> World:
+    """A doer with a live canary at 50 %, seen by the api."""
+    made = World(kube=crds.plane.api, namespace=namespace, database=database)
+    made.setup()
+    wait_until(
+        lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
+        what="the api to see the doer",
+        deadline_seconds=15,
+    )
+    return made

@@ -1,0 +1,173 @@
+"""Bundles over real HTTP: scored, stored once, counted once, resolved."""
+
+import json
+import time
+
+import psycopg
+import pytest
+
+from testbed.waiting import wait_until
+from tests.integration.server.conftest import Api
+from tests.integration.server.test_assignments import assign
+from tests.integration.server.world import SALT, World
+
+
+def test_a_run_is_scored_and_told_again(api: Api, world: World) -> None:
+    first = api.post("/v1/runs", world.bundle("a"))
+    assert first.status == 201
+    assert first.body == {
+        "runId": "a",
+        "status": "accepted",
+        "loss": pytest.approx(0.15),
+        "terms": {"contradictions": 0.0, "grounding": pytest.approx(0.2)},
+        "weights": {"contradictions": 1.0, "grounding": 3.0},
+        "contributions": {"contradictions": 0.0, "grounding": pytest.approx(0.15)},
+        "partial": False,
+        "missing": [],
+    }
+    again = api.post("/v1/runs", world.bundle("a"))
+    assert (again.status, again.body) == (200, first.body | {"status": "duplicate"})
+    found = api.get(f"/v1/runs/a?namespace={world.namespace}").body
+    assert found["loss"] == pytest.approx(0.15)
+    assert (found["doer"], found["policy"], found["rollout"]) == ("planner", "planner-v1", None)
+    assert api.get(f"/v1/runs/never?namespace={world.namespace}").status == 404
+
+
+def test_another_content_for_a_known_run_is_a_conflict(api: Api, world: World) -> None:
+    api.post("/v1/runs", world.bundle("a"))
+    other = api.post("/v1/runs", world.bundle("a", metrics={"grounding": 1.0}))
+    assert other.status == 409
+    assert other.body == {
+        "type": "about:blank",
+        "title": "Conflict",
+        "status": 409,
+        "detail": "run 'a' is stored with other content; the first stays",
+        "field": "runId",
+    }
+    found = api.get(f"/v1/runs/a?namespace={world.namespace}").body
+    assert found["loss"] == pytest.approx(0.15)
+
+
+def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: World) -> None:
+    items = [
+        world.bundle("a"),
+        world.bundle("a"),
+        world.bundle("a", tenant="acme"),
+        world.bundle("b", metrics={"grounding": float("nan")}),
+        world.bundle("c", doer="nobody"),
+        world.bundle("d", metrics={"grounding": 1.5}),
+        "no bundle",
+        world.bundle("e"),
+    ]
+    answer = api.post("/v1/runs:batch", {"runs": items})
+    assert answer.status == 200
+    results = answer.body["results"]
+    told = [(result["runId"], result["status"]) for result in results]
+    assert told == [
+        ("a", "accepted"),
+        ("a", "duplicate"),
+        ("a", "conflict"),
+        ("b", "invalid"),
+        ("c", "invalid"),
+        ("d", "invalid"),
+        (None, "invalid"),
+        ("e", "accepted"),
+    ]
+    fields = [result["problem"].get("field") for result in results if "problem" in result]
+    assert fields == ["runId", "metrics", "doer", "metrics.grounding", "body"]
+
+
+def test_ndjson_with_a_broken_line(api: Api, world: World) -> None:
+    lines = [json.dumps(world.bundle("a")), '{"runId": ', json.dumps(world.bundle("b"))]
+    answer = api.call(
+        "POST",
+        "/v1/runs:batch",
+        raw="\n".join(lines).encode(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    statuses = [result["status"] for result in answer.body["results"]]
+    assert statuses == ["accepted", "invalid", "accepted"]
+
+
+def test_the_registration_stands_over_what_the_bundle_says(api: Api, world: World) -> None:
+    runs = [{"runId": f"r-{number}"} for number in range(20)]
+    told = {each["runId"]: each for each in assign(api, world, *runs)}
+    (candidate, *_) = [run for run, each in told.items() if each["arm"] == "candidate"]
+    lying = world.bundle(candidate, arm="control", propensity=0.9, policy="planner-v1")
+    assert api.post("/v1/runs", lying).status == 201
+    found = api.get(f"/v1/runs/{candidate}?namespace={world.namespace}").body
+    assert (found["arm"], found["policy"], found["propensity"], found["rollout"]) == (
+        "candidate",
+        "planner-v2",
+        0.5,
+        SALT,
+    )
+
+
+def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world: World) -> None:
+    runs = [f"r-{number}" for number in range(20)]
+    told = {each["runId"]: each for each in assign(api, world, *({"runId": run} for run in runs))}
+    late = runs[0]
+    voided = runs[1]
+    reports = [world.bundle(run) for run in runs[2:]]
+    reports.append(world.bundle(voided, arm="control", propensity=0))
+    api.post("/v1/runs:batch", {"runs": reports})
+    _sees(api, "learnops_runs_total", 19)
+    assert _sum(api, "learnops_evidence_runs_total") == 0  # the first number is open
+    api.post("/v1/runs", world.bundle(late))
+    _sees(api, "learnops_evidence_runs_total", 19)  # all but the voided one
+    for arm in ("control", "candidate"):
+        expected = sum(1 for run, each in told.items() if each["arm"] == arm and run != voided)
+        labels = {"doer": "planner", "arm": arm, "epoch": "2", "namespace": world.namespace}
+        assert api.series("learnops_evidence_runs_total", **labels) == expected
+        loss = api.series("learnops_evidence_loss_sum_total", **labels)
+        square = api.series("learnops_evidence_loss_sumsq_total", **labels)
+        assert loss == pytest.approx(0.15 * expected)
+        assert square == pytest.approx(0.15**2 * expected)
+    assert _sum(api, "learnops_assignments_total") == 20
+
+
+def test_a_silent_run_times_out_and_counts_one(api: Api, world: World) -> None:
+    assign(api, world, {"runId": "silent"})
+    with psycopg.connect(world.database, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE deployment_routings SET registered_at = registered_at - interval '601 s'"
+        )
+    aged = time.monotonic()
+    _sees(api, "learnops_evidence_loss_sum_total", 1.0)
+    assert time.monotonic() - aged < 3
+    assert api.post("/v1/runs", world.bundle("silent")).body["loss"] == pytest.approx(0.15)
+    with psycopg.connect(world.database) as connection:
+        routing = connection.execute("SELECT resolution, loss FROM deployment_routings").fetchone()
+    assert routing == ("Timeout", 1.0)
+
+
+def test_weights_are_those_of_the_registration(api: Api, world: World) -> None:
+    assign(api, world, {"runId": "before"})
+    weights = {"spec": {"crl": {"weights": {"grounding": "1", "contradictions": "0"}}}}
+    world.kube.merge(f"{world.base}/doers/planner", weights)
+    wait_until(
+        lambda: (
+            api.post("/v1/runs", world.bundle(f"probe-{time.monotonic_ns()}")).body["weights"]
+            == {"grounding": 1.0}
+        ),
+        what="the new weights to be seen",
+        deadline_seconds=10,
+    )
+    told = api.post("/v1/runs", world.bundle("before")).body
+    assert told["weights"] == {"grounding": 3.0, "contradictions": 1.0}
+
+
+def _sees(api: Api, name: str, total: float) -> None:
+    wait_until(
+        lambda: _sum(api, name) == pytest.approx(total),
+        what=f"{name} to be {total:g}",
+        deadline_seconds=10,
+        explain=lambda: f"it is {_sum(api, name):g}",
+    )
+
+
+def _sum(api: Api, name: str) -> float:
+    text = str(api.get("/metrics", token=None).body)
+    lines = [line for line in text.splitlines() if line.startswith(f"{name}{{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)

@@ -1,0 +1,128 @@
+"""The snapshot over real HTTP, from a real Doer's status."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from testbed.waiting import wait_until
+from tests.integration.server.conftest import Api
+from tests.integration.server.world import SALT, World
+
+HEADER = "X-Learnops-TTL-Seconds"
+
+
+def path(world: World, *, wait: float = 0) -> str:
+    return f"/v1/snapshot?namespace={world.namespace}&doer=planner&waitSeconds={wait}"
+
+
+def test_it_tells_shares_rollout_and_content(api: Api, world: World) -> None:
+    answer = api.get(path(world))
+    assert answer.status == 200
+    told = answer.body
+    assert told["revision"] == 2
+    assert told["etag"] == f"{told['doerUID']}:2"
+    assert answer.headers["ETag"] == f'"{told["etag"]}"'
+    assert told["shares"] == [
+        {"policy": "planner-v1", "percent": 50},
+        {"policy": "planner-v2", "percent": 50},
+    ]
+    assert told["rollout"] == {
+        "id": SALT,
+        "canary": "planner-canary",
+        "control": "planner-v1",
+        "candidate": "planner-v2",
+        "percent": 50,
+    }
+    assert set(told["policies"]) == {"planner-v1", "planner-v2"}
+    prompts = told["policies"]["planner-v2"]["prompts"]
+    assert prompts["variants"][0]["system"] == "Plan, version 2."
+    assert told["policies"]["planner-v2"]["toolsAllowlist"] == ["search"]
+
+
+def test_a_long_poll_ends_within_a_second_of_a_change(api: Api, world: World) -> None:
+    etag = api.get(path(world)).body["etag"]
+    asked = {"If-None-Match": f'"{etag}"'}
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(lambda: api.get(path(world, wait=25), headers=asked))
+        assert api.get(path(world, wait=0.2), headers=asked).status == 304
+        changed = time.monotonic()
+        world.traffic(revision=3, percent=0)
+        answer = waiting.result(timeout=10)
+        assert time.monotonic() - changed < 1.0
+    assert (answer.status, answer.body["revision"], answer.body["rollout"]) == (200, 3, None)
+
+
+def test_a_revision_is_served_once_all_its_policies_were_seen(api: Api, world: World) -> None:
+    etag = api.get(path(world)).body["etag"]
+    asked = {"If-None-Match": f'"{etag}"'}
+    world.traffic(revision=3, percent=10, candidate="planner-v3")
+    assert api.get(path(world, wait=0.3), headers=asked).status == 304
+    missing = api.get(path(world))
+    assert (missing.status, missing.body["detail"]) == (503, "policy 'planner-v3' was not seen yet")
+    assert missing.headers["Retry-After"] == "1"
+    world.create_policy(3)
+    answer = api.get(path(world, wait=10), headers=asked)
+    assert (answer.status, answer.body["revision"]) == (200, 3)
+
+
+def test_a_deleted_policy_is_served_while_traffic_names_it(api: Api, world: World) -> None:
+    world.kube.delete(f"{world.base}/policies/planner-v2")
+    gone = f"/v1/policies/planner-v2?namespace={world.namespace}"
+    wait_until(
+        lambda: api.get(gone).status == 404, what="the deletion to be seen", deadline_seconds=10
+    )
+    assert set(api.get(path(world)).body["policies"]) == {"planner-v1", "planner-v2"}
+
+
+def test_the_time_to_live_is_what_the_lease_leaves(api: Api, world: World) -> None:
+    assert api.get(path(world)).body["ttlSeconds"] == 0.0  # no operator was ever seen
+    world.renew_lease(create=True)
+    high = wait_until(
+        lambda: api.get(path(world)).body["ttlSeconds"],
+        what="the Lease to be seen",
+        deadline_seconds=10,
+    )
+    assert 290 < high <= 300
+    etag = api.get(path(world)).body["etag"]
+    asked = {"If-None-Match": f'"{etag}"'}
+    # No renewal: it falls, also as told with a 304.
+    first = api.get(path(world, wait=0.5), headers=asked)
+    second = api.get(path(world, wait=0.5), headers=asked)
+    assert (first.status, second.status) == (304, 304)
+    assert float(second.headers[HEADER]) < float(first.headers[HEADER]) < high
+    fallen = float(second.headers[HEADER])
+    world.renew_lease()
+    wait_until(
+        lambda: api.get(path(world)).body["ttlSeconds"] > fallen,
+        what="the renewal to be seen",
+        deadline_seconds=10,
+    )
+
+
+@pytest.mark.parametrize(
+    ("doer", "detail"),
+    [
+        ("nobody", "no Doer 'nobody' in namespace"),
+        ("fresh", "Doer 'fresh' has no traffic yet: its condition Ready says what it waits for"),
+    ],
+)
+def test_no_doer_and_no_traffic_are_told_apart(
+    api: Api, world: World, doer: str, detail: str
+) -> None:
+    spec = {"policyRef": {"name": "fresh-v1"}, "crl": {"weights": {"grounding": "1"}}}
+    world.create("doers", "Doer", "fresh", spec)
+    answer = wait_until(
+        lambda: (
+            found
+            if detail
+            in (found := api.get(f"/v1/snapshot?namespace={world.namespace}&doer={doer}")).body[
+                "detail"
+            ]
+            else None
+        ),
+        what=detail,
+        deadline_seconds=10,
+    )
+    assert answer.status == 404
+    assert answer.headers["Content-Type"] == "application/problem+json"
