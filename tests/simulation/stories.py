@@ -146,9 +146,10 @@ STORIES: dict[str, list[Beat]] = {
     ],
     "control-restored-to-another-policy": [
         *begin(),
-        apply(objects.policy("v0")),
         *start("v2"),
-        restore_traffic("v0"),
+        *win("v2"),
+        apply(objects.policy("v3"), objects.canary("try-v3", candidate="v3")),
+        restore_traffic("v1"),
     ],
     "aborted-while-waiting": [
         *begin(),
