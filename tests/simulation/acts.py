@@ -218,6 +218,8 @@ def restore_traffic(active: str) -> Beat:
     """The doer's status is restored to one in which another policy was active."""
 
     def beat(world: World) -> None:
+        was_active = {row.policy for row in world.log.rows.values() if row.to_stage == "Active"}
+        assert active in was_active, "a backup holds only what once was"
         world.say(f"the doer's status is restored: {active} is active")
         doer = world.store.get("Doer", "planner")
         assert isinstance(doer, Doer)
