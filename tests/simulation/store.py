@@ -83,6 +83,11 @@ class Store:
         if stored.seen is not None:
             self.gone[(kind, name)] = stored.seen
 
+    def keep_on_delete(self, kind: str, name: str) -> None:
+        """Somebody else's finalizer."""
+        kept = _with_metadata(self.get(kind, name), finalizers=("example.com/keep",))
+        self._put(kept, by_operator=False)
+
     def all(self, kind: str, *, late: frozenset[tuple[str, str]] = frozenset()) -> list[Obj]:
         """Objects of a kind; those in `late` as before people's last changes to them."""
         found: list[Obj] = []

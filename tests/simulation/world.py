@@ -98,6 +98,15 @@ class World:
             assert not decide(self.observe()).actions, "the plan of an applied plan is not empty"
             laws.check_settled(self.objects())
 
+    def stopped_after(self, actions: int) -> None:
+        """A single pass that is killed after some of its actions."""
+        plan = decide(self.observe())
+        for rule in plan.rules:
+            self.lines.append(f"  · {rule}")
+        for action in plan.actions[:actions]:
+            self._do(action)
+        self.lines.append("    the operator is killed")
+
     def one_pass(self) -> None:
         """A single look and act, stopped anywhere."""
         self.act(decide(self.observe(self._late())))
