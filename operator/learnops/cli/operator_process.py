@@ -215,7 +215,7 @@ def _ports(
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=PostgresRunLog(pool),
         prometheus=prometheus,
-        route=GatewayRoute(),
+        route=GatewayRoute(rest=rest),
     )
 
 
