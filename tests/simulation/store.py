@@ -93,6 +93,14 @@ class Store:
         ghosts = [obj for key, obj in self.gone.items() if key in late and key not in self.items]
         return found + [obj for obj in ghosts if obj.kind == kind]
 
+    def catch_up(self, *, late: frozenset[tuple[str, str]]) -> None:
+        """What was seen once stays seen; the rest is seen later."""
+        for key in [key for key in self.gone if key not in late]:
+            del self.gone[key]
+        for key, stored in self.items.items():
+            if key not in late:
+                stored.seen = stored.now
+
     def see_all(self) -> None:
         """The watcher has caught up."""
         self.gone.clear()

@@ -51,6 +51,7 @@ class World:
 
     def observe(self, late: frozenset[tuple[str, str]] = frozenset()) -> Snapshot:
         """What the operator sees; objects in `late` as before people's last changes."""
+        self.store.catch_up(late=late)
         doers = [it for it in self.store.all("Doer", late=late) if isinstance(it, Doer)]
         doer = doers[0] if doers else None
         policies = [it for it in self.store.all("Policy", late=late) if isinstance(it, Policy)]

@@ -33,6 +33,18 @@ def first_policy(objects: Objects) -> Json:
     )
 
 
+def ended(objects: Objects, stage: str) -> Json:
+    """The only canary, once it says that it ended so."""
+    (canary,) = objects.api.get(objects.path("canarydeployments"))["items"]
+    name = canary["metadata"]["name"]
+    wait_until(
+        lambda: status(objects, "canarydeployments", name).get("stage") == stage,
+        what=f"the canary to be {stage}",
+        deadline_seconds=10,
+    )
+    return objects.get("canarydeployments", name)
+
+
 def follow(objects: Objects, policy: str) -> None:
     """What a merge that changes policyRef does."""
     objects.api.merge(objects.path("doers", "planner"), {"spec": {"policyRef": {"name": policy}}})
@@ -71,8 +83,7 @@ def test_a_better_policy_is_promoted(
         what="planner-v1 to be archived",
         deadline_seconds=10,
     )
-    (canary,) = objects.api.get(objects.path("canarydeployments"))["items"]
-    assert canary["status"]["stage"] == "Promoted"
+    canary = ended(objects, "Promoted")
     seen = [one["percent"] for one in canary["status"]["history"]]
     assert [percent for percent in seen if percent in (10, 50)] == sorted(
         percent for percent in seen if percent in (10, 50)
@@ -104,10 +115,14 @@ def test_a_worse_policy_is_rolled_back_and_rejected(
         what="planner-v3 to be rejected",
         deadline_seconds=10,
     )
-    (canary,) = objects.api.get(objects.path("canarydeployments"))["items"]
-    assert canary["status"]["stage"] == "RolledBack"
-    reasons = [one["reason"] for one in objects.events(canary["metadata"]["name"])]
-    assert any("Roll" in reason for reason in reasons), reasons
+    canary = ended(objects, "RolledBack")
+    wait_until(
+        lambda: (
+            "RolledBack" in {one["reason"] for one in objects.events(canary["metadata"]["name"])}
+        ),
+        what="the Event",
+        deadline_seconds=10,
+    )
 
 
 def test_in_the_steady_state_nothing_is_read_or_written(
