@@ -1,7 +1,8 @@
 """The Route port on the real API server, Gateway API CRDs and endpoint controller."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,6 @@ from learnops.adapters.gateway import GatewayRoute
 from learnops.adapters.kube.connection import connect
 from learnops.adapters.kube.rest import RestClient
 from learnops.api.doer import Doer
-from learnops.domain.observed import RouteReading
 from learnops.domain.plan import PatchRoute
 from learnops.ports.kube import ConflictError
 from learnops.ports.traffic import RouteUnavailableError
@@ -21,7 +21,6 @@ from testbed.waiting import wait_until
 NODE = "gateway-tests"
 DIGEST = "learnops.dev/policy-digest"
 ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes"
-Read = Callable[[], Awaitable[RouteReading]]
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +41,9 @@ def node(stack: Stack) -> Iterator[str]:
 
 
 @pytest.fixture
-async def adapter(stack: Stack) -> AsyncIterator[GatewayRoute]:
-    api = await connect(kubeconfig=stack.plane.kubeconfig)
-    yield GatewayRoute(rest=RestClient(api=api, timeout_seconds=10))
-    await api.close()
+def adapter(rest: RestClient) -> GatewayRoute:
+    """With the operator's own rights."""
+    return GatewayRoute(rest=rest)
 
 
 @pytest.fixture
@@ -61,6 +59,7 @@ def doer(namespace: str) -> Doer:
             "spec": {
                 "policyRef": {"name": "judge-v1"},
                 "crl": {"weights": {"gatePassRate": "1"}},
+                "rollout": {"analysis": {"source": "Prometheus"}},
                 "traffic": {
                     "router": "GatewayAPI",
                     "routeRef": {"name": "judge"},
@@ -283,10 +282,10 @@ async def test_a_route_that_changed_since_is_a_conflict(
 
 
 async def test_a_change_between_look_and_patch_is_a_conflict_too(
-    stack: Stack, doer: Doer, route: str
+    stack: Stack, operator_kubeconfig: Path, doer: Doer, route: str
 ) -> None:
     """The test of the resourceVersion is the API server's, not only ours."""
-    api = await connect(kubeconfig=stack.plane.kubeconfig)
+    api = await connect(kubeconfig=operator_kubeconfig)
 
     class Overtaken(RestClient):
         async def call(self, verb: str, path: str, **given: Any) -> Json:
