@@ -1,6 +1,7 @@
 """The api as a process: reflectors, application, server, signals."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,8 +42,13 @@ class _Server(uvicorn.Server):
         self._on_exit = on_exit
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT."""
-        super().handle_exit(sig, frame)
+        """SIGTERM or SIGINT; a second SIGINT does not wait for what is under way.
+
+        uvicorn's own handler raises the signal again after its shutdown, which would end the
+        process before ours.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
         self._on_exit()
 
 
