@@ -41,7 +41,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_exit = on_exit
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's
         """SIGTERM or SIGINT; a second SIGINT does not wait for what is under way.
 
         uvicorn's own handler raises the signal again after its shutdown, which would end the
