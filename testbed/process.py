@@ -21,7 +21,8 @@ class ManagedProcess:
     """One child process in a process group of its own.
 
     It is killed by the kernel when the process that started it dies, however it dies. Output goes
-    to ``log``, appended over restarts. Not safe for use from several threads at once.
+    to ``log``, appended over restarts. ``on_end`` is called when it has
+    ended, from another thread. Otherwise not safe for use from several threads at once.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ManagedProcess:
         cwd: Path | None = None,
         as_ordinary_user: bool = False,
         stop_signal: signal.Signals = signal.SIGTERM,
+        on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self.command = [str(part) for part in command]
@@ -42,6 +44,7 @@ class ManagedProcess:
         self._cwd = cwd
         self._mode = "user" if as_ordinary_user else "plain"
         self._stop_signal = stop_signal
+        self._on_end = on_end
         self._popen: subprocess.Popen[bytes] | None = None
         self._watcher: threading.Thread | None = None
 
@@ -97,6 +100,7 @@ class ManagedProcess:
         self._popen = popen
         started.set()
         popen.wait()
+        self._on_end()
 
     def wait_ready(self, check: Callable[[], bool], *, deadline_seconds: float = 60) -> None:
         """Wait until ``check()`` is true; raises with the log's tail if it ends or takes longer."""

@@ -2,11 +2,12 @@
 
 import contextlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 
 from testbed.controlplane import ControlPlane
 from testbed.gateway import ParentController, install_crds
+from testbed.localnode import LocalNode
 from testbed.postgres import Postgres
 from testbed.prometheus import Prometheus
 from testbed.workdir import WorkDir
@@ -60,6 +61,19 @@ class Stack:
     def namespace(self, prefix: str = "test") -> str:
         """Make a namespace with a name nobody has; returns it."""
         return self.plane.create_namespace(f"{prefix}-{secrets.token_hex(4)}")
+
+    def local_node(
+        self, *, namespaces: Iterable[str], resources: Collection[str] = ()
+    ) -> LocalNode:
+        """A node, not started, that will run the pods of Jobs in ``namespaces``; a context manager.
+
+        Each has a name of its own, so that several can serve different namespaces. ``resources``
+        as for LocalNode.
+        """
+        name = f"local-node-{secrets.token_hex(4)}"
+        return LocalNode(
+            self.plane.api, self.work, namespaces=namespaces, name=name, resources=resources
+        )
 
     def __enter__(self) -> "Stack":
         return self.start()

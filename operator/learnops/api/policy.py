@@ -13,6 +13,7 @@ from learnops.api.common import (
     Conditions,
     Decimal,
     Fraction,
+    Integer,
     ListType,
     Model,
     Name,
@@ -92,9 +93,9 @@ class HParams(Model):
     """Sampling temperature, a decimal as text."""
     top_p: Fraction | None = None
     """Probability mass that sampling keeps, a decimal from 0 to 1 as text."""
-    top_k: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    top_k: Annotated[Integer, Field(ge=1, le=1_000_000)] | None = None
     """Number of tokens that sampling keeps."""
-    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    max_tokens: Annotated[Integer, Field(ge=1, le=10_000_000)] | None = None
     """Longest answer, in tokens."""
 
 
@@ -180,9 +181,9 @@ class StageMove(StatusModel):
 class PolicyStatus(StatusModel):
     """Digest, lineage and stage."""
 
-    observed_generation: Annotated[int, Field(ge=0)] = 0
+    observed_generation: Annotated[Integer, Field(ge=0)] = 0
     """metadata.generation that the operator last looked at."""
-    fence: Annotated[int, Field(ge=0)] = 0
+    fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     digest: Annotated[str, Field(max_length=80)] = ""
     """Begins with "v1:", then the SHA-256 of the canonical JSON of the fields that spec sets."""

@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from learnops.api.common import ATOMIC, Fraction, Model, OpenFraction, Rule
+from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule
 
-Percent = Annotated[int, Field(ge=1, le=50)]
+Percent = Annotated[Integer, Field(ge=1, le=50)]
 
 
 class Gate(StrEnum):
@@ -40,7 +40,7 @@ class CanaryStrategy(Model):
     gate: Gate = Gate.EVIDENCE
     """What opens the next step. Evidence: the candidate is shown not to be much worse. Timed:
     stepSeconds have passed."""
-    step_seconds: Annotated[int, Field(ge=0, le=604_800)] = 600
+    step_seconds: Annotated[Integer, Field(ge=0, le=604_800)] = 600
     """Least time in seconds that a step lasts, whatever the gate."""
 
 
@@ -106,7 +106,8 @@ class Analysis(Model):
 
     source: Source = Source.RUN_LOG
     """Where evidence is read from. RunLog: the run log in Postgres. Prometheus: the counters
-    learnops_evidence_*; needs about twice the runs, and no database at decision time."""
+    learnops_evidence_*; needs about twice the runs, and no database at decision time. With router
+    GatewayAPI it must be Prometheus."""
     method: Method | None = None
     """How evidence is computed. Absent: as source asks, Anytime for RunLog, Counters for
     Prometheus."""
@@ -114,19 +115,19 @@ class Analysis(Model):
     """When the candidate has been shown to be good enough."""
     rollback: RollbackTest = RollbackTest()
     """When the candidate has been shown to be worse."""
-    maturation_seconds: Annotated[int, Field(ge=1, le=604_800)] = 600
+    maturation_seconds: Annotated[Integer, Field(ge=1, le=604_800)] = 600
     """How long a run may take, in seconds, from its registration to its bundle. One that has not
     reported by then counts as loss 1."""
-    min_candidate_runs: Annotated[int, Field(ge=1, le=1_000_000)] = 50
+    min_candidate_runs: Annotated[Integer, Field(ge=1, le=1_000_000)] = 50
     """Candidate runs without which nothing is promoted. A roll-back does not wait for them."""
     on_inconclusive: OnInconclusive = OnInconclusive.ROLLBACK
     """What to do at maxRuns or the deadline without a verdict. Rollback: control gets the traffic
     back and the candidate stays Draft. Hold: the shares stay as they are."""
-    max_runs: Annotated[int, Field(ge=10, le=10_000_000)] = 10_000
+    max_runs: Annotated[Integer, Field(ge=10, le=10_000_000)] = 10_000
     """Runs of both arms after which the canary is inconclusive."""
-    deadline_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 1_209_600
+    deadline_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 1_209_600
     """Seconds from the first step after which the canary is inconclusive."""
-    max_staleness_seconds: Annotated[int, Field(ge=1, le=86_400)] = 120
+    max_staleness_seconds: Annotated[Integer, Field(ge=1, le=86_400)] = 120
     """Age in seconds beyond which evidence is stale: nothing goes up on it."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (

@@ -28,7 +28,11 @@ class Key:
 
 @dataclass(frozen=True, kw_only=True)
 class InvalidObject:
-    """An object whose spec this version cannot read; it is reported and otherwise ignored."""
+    """An object whose spec this version cannot read; it is reported and otherwise ignored.
+
+    `reported`: its status already says so (`Stalled`/`InvalidSpec` with this message at this
+    generation), so that the steady state writes nothing.
+    """
 
     kind: str
     name: str
@@ -36,6 +40,7 @@ class InvalidObject:
     generation: int
     resource_version: str
     message: str
+    reported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,20 @@
-"""What `decide` may ask for: an ordered, idempotent actions. Plans, not effects, are tested."""
+"""What `decide` may ask for: ordered, idempotent actions. Plans, not effects, are tested.
+
+The actions of a plan are done in order, and the first that fails ends it: the next pass observes
+what came of it and plans the rest. `EmitEvent` alone never fails.
+"""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 from learnops.api.canary import CanaryStatus
+from learnops.api.common import GROUP
 from learnops.api.doer import DoerStatus
 from learnops.api.policy import PolicyStatus
 from learnops.domain.observed import Promotion
+
+FINALIZER = f"{GROUP}/operator"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +45,11 @@ class OpenRollout:
 
 @dataclass(frozen=True, kw_only=True)
 class CloseRollout:
-    """Mark a rollout's row as ended; best effort (on the way down nothing waits for it)."""
+    """Mark a rollout's row as ended; idempotent.
+
+    On the way down it stands after every status, so that nothing waits for it, and is asked for
+    again until the move down is on record.
+    """
 
     rollout: str
     outcome: str
@@ -120,7 +131,10 @@ Action: TypeAlias = (
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Ordered actions, the rules that asked for them (for logs and golden files), the next look."""
+    """Ordered actions, the rules that asked for them (for logs and golden files), the next look.
+
+    Each rule is "name: reason". `requeue_after` zero: look again as soon as this plan is done.
+    """
 
     actions: tuple[Action, ...] = ()
     rules: tuple[str, ...] = field(default=())

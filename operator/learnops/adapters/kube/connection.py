@@ -1,5 +1,6 @@
 """Where the API server is and how to speak to it: in-cluster service account or kubeconfig."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from kubernetes.aio import client, config
@@ -8,11 +9,40 @@ from kubernetes.aio import client, config
 REQUEST_TIMEOUT_SECONDS = 30.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """What another HTTP client (kopf's) needs to speak to the same API server as the same user."""
+
+    server: str
+    verify: bool
+    ca_file: str | None
+    certificate_file: str | None
+    key_file: str | None
+    authorization: str | None  # value of the header
+
+
 async def connect(*, kubeconfig: Path | None = None) -> client.ApiClient:
     """An API client from `kubeconfig`, or from the pod's service account where none is given.
 
     The caller closes it. Raises `kubernetes.aio.config.ConfigException` when neither is there.
     """
+    return client.ApiClient(await _configuration(kubeconfig))
+
+
+async def credentials(*, kubeconfig: Path | None = None) -> Credentials:
+    """The same as `connect`, read anew (service account tokens rotate); raises as `connect`."""
+    found = await _configuration(kubeconfig)
+    return Credentials(
+        server=found.host,
+        verify=found.verify_ssl,
+        ca_file=found.ssl_ca_cert,
+        certificate_file=found.cert_file,
+        key_file=found.key_file,
+        authorization=await found.get_api_key_with_prefix("BearerToken", alias="authorization"),
+    )
+
+
+async def _configuration(kubeconfig: Path | None) -> client.Configuration:
     configuration = client.Configuration()
     if kubeconfig is None:
         config.load_incluster_config(client_configuration=configuration)
@@ -20,4 +50,4 @@ async def connect(*, kubeconfig: Path | None = None) -> client.ApiClient:
         await config.load_kube_config(
             config_file=str(kubeconfig), client_configuration=configuration
         )
-    return client.ApiClient(configuration)
+    return configuration

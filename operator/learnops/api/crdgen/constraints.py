@@ -6,6 +6,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import Strict
 from pydantic.fields import FieldInfo
 
 from learnops.api.common import ListType, NoSchemaDefault, Rule
@@ -28,6 +29,7 @@ class Constraints:
     max_length: int | None = None
     pattern: str | None = None
     list_type: ListType | None = None
+    strict: bool = False
     schema_default: bool = True
     rules: list[Rule] = field(default_factory=list)
 
@@ -82,6 +84,8 @@ def _take(where: str, into: Constraints, item: Any) -> None:
             into.min_length = length
         case MaxLen(max_length=length):
             into.max_length = length
+        case Strict(strict=strict):
+            into.strict = strict
         case ListType():
             into.list_type = item
         case NoSchemaDefault():

@@ -99,6 +99,8 @@ def _string(where: str, constraints: Constraints) -> Schema:
 def _integer(where: str, constraints: Constraints, *, in_status: bool) -> Schema:
     if constraints.minimum is None or (constraints.maximum is None and not in_status):
         raise InexpressibleError(where, "an integer without bounds; set ge and le")
+    if not constraints.strict:
+        raise InexpressibleError(where, "an integer that would also take text; use Integer")
     bounds = {"minimum": constraints.minimum, "maximum": constraints.maximum}
     return {"type": "integer", "format": "int64"} | _given(bounds)
 

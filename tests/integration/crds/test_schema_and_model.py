@@ -37,7 +37,7 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     spec = copy.deepcopy(draw(SPECS[kind]))
     if draw(st.booleans()):
         holder, key = draw(st.sampled_from(list(_places(spec))))
-        value = draw(st.sampled_from(SPOILERS))
+        value = draw(st.just(_close_but_wrong(holder[key])) | st.sampled_from(SPOILERS))
         if draw(st.booleans()):
             holder[key] = value
         elif isinstance(holder, dict):
@@ -48,6 +48,18 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
         "metadata": {"name": draw(st.sampled_from(["it", "b", "a.b", "x" * 64]))},
         "spec": spec,
     }
+
+
+def _close_but_wrong(value: Any) -> Any:
+    match value:
+        case int():
+            return str(value)
+        case str():
+            return int(value) if value.isdecimal() else [value]
+        case [*_, last]:
+            return [*value, last]
+        case _:
+            return "text"
 
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:

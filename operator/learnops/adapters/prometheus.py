@@ -1,0 +1,102 @@
+"""The evidence counters, asked of Prometheus or of anything that speaks its HTTP API.
+
+One instant query for all canaries. An instant query tells the time of the question and not that of
+the sample, so the query asks for the samples' own timestamps beside them: age is then counted on
+one clock, Prometheus' own, and three figures can be told to be of one scrape.
+"""
+
+import asyncio
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from learnops.adapters.prometheus_answer import FIGURES, TIMESTAMP_OF, read_answer
+from learnops.domain.outcome import ErrorReason
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+
+MAX_ANSWER_BYTES = 10_000_000
+_CHUNK_BYTES = 2**16
+_PATH = "/api/v1/query"
+_RAW = f'{{__name__=~"{"|".join(FIGURES)}"}}'
+# The added label keeps `or` from taking a timestamp for another value of the same series.
+QUERY = " or ".join(
+    [_RAW, *(f'label_replace(timestamp({f}), "{TIMESTAMP_OF}", "{f}", "", "")' for f in FIGURES)]
+)
+
+
+class PrometheusMetrics:
+    """The `Metrics` port. Use it as an async context manager, or call `close`."""
+
+    def __init__(
+        self, *, url: str, deadline_seconds: float = 5.0, bearer_token: str | None = None
+    ) -> None:
+        """`url` is the base of the API, without `/api/v1`; the deadline covers a whole question."""
+        self._url = url.rstrip("/") + _PATH
+        self._deadline_seconds = deadline_seconds
+        self._headers = {"Accept": "application/json"}
+        if bearer_token:
+            self._headers["Authorization"] = f"Bearer {bearer_token}"
+        self._session: aiohttp.ClientSession | None = None
+
+    async def evidence_counters(self) -> list[CounterSample]:
+        """See the port; no answer that is not whole and understood becomes data."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                status, body = await self._ask()
+        except TimeoutError:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_UNAVAILABLE,
+                f"Prometheus did not answer within {self._deadline_seconds:g} s",
+            ) from None
+        except aiohttp.ClientPayloadError as error:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_PARTIAL, "Prometheus' answer broke off"
+            ) from error
+        except aiohttp.ClientError as error:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_UNAVAILABLE,
+                f"Prometheus cannot be reached ({type(error).__name__})",
+            ) from error
+        # Up to 10 MB of JSON would hold up the event loop.
+        return await asyncio.to_thread(read_answer, status, body)
+
+    async def close(self) -> None:
+        """Close the connections; idempotent."""
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _ask(self) -> tuple[int, bytes]:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(headers=self._headers)
+        # A redirect leads to a login page and never to an answer.
+        async with self._session.get(
+            self._url, params={"query": QUERY}, allow_redirects=False
+        ) as response:
+            return response.status, await _read(response)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, decompressed, within the cap; no Content-Length is believed."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_TOO_LARGE,
+                f"Prometheus' answer has over {MAX_ANSWER_BYTES} bytes; "
+                "drop series of ended rollouts, or give this operator fewer namespaces",
+            )
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""Reading evidence: from the run log (Anytime) or from Prometheus counters (Counters)."""

@@ -1,0 +1,181 @@
+"""Counters: evidence from Prometheus alone, one query per tick for all canaries.
+
+The state lives in the canary's status and nowhere else: it is written in the same status write as
+the verdict that follows from it, so that no increment is counted twice or lost. Beside the engine's
+state it holds the candidate's probability per assignment epoch (traffic revision), because a
+counter tells only the epoch under which a run was drawn.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from learnops.api.canary import CanaryDeployment
+from learnops.api.doer import Doer
+from learnops.app.evidence.reading import (
+    candidate_percent,
+    plan_of,
+    refused,
+    rollout_id,
+    to_reading,
+)
+from learnops.domain.assignment import Arm
+from learnops.domain.evidence import counters as engine
+from learnops.domain.evidence.counter_series import CounterSample as EngineSample
+from learnops.domain.evidence.counter_series import Series
+from learnops.domain.evidence.counters import CounterState
+from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.types import TestPlan
+from learnops.domain.observed import EvidenceReading, Key
+from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.ports.clock import Clock
+from learnops.ports.metrics import CounterSample, Metrics, MetricsUnavailableError
+
+log = logging.getLogger(__name__)
+
+
+class CounterTick:
+    """One query for everybody who asks within `max_age_seconds`, failures included."""
+
+    def __init__(self, *, metrics: Metrics, clock: Clock, max_age_seconds: float) -> None:
+        self._metrics = metrics
+        self._clock = clock
+        self._max_age = max_age_seconds
+        self._asked_at = 0.0
+        self._query: asyncio.Task[list[CounterSample]] | None = None
+
+    async def samples(self) -> list[CounterSample]:
+        """Every evidence counter; raises MetricsUnavailableError."""
+        now = self._clock.monotonic()
+        if self._query is None or (self._query.done() and now - self._asked_at > self._max_age):
+            self._asked_at = now
+            self._query = asyncio.create_task(self._metrics.evidence_counters())
+        # Shielded: the deadline of one asker must not take the answer from the others.
+        return await asyncio.shield(self._query)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Saved:
+    """What `canary.status.evidenceState` holds: the engine's state, and π by epoch."""
+
+    engine: dict[str, Any] | None
+    propensities: dict[int, float]
+
+    @classmethod
+    def parse(cls, text: str | None) -> "_Saved":
+        """Nothing where the text is not ours: then only what comes from now on counts."""
+        try:
+            data = json.loads(text or "{}")
+            told = data.get("propensities", {}).items()
+            return cls(
+                engine=data.get("engine"),
+                propensities={int(epoch): float(value) for epoch, value in told},
+            )
+        except (AttributeError, TypeError, ValueError) as error:
+            log.warning("evidence state cannot be read", extra={"error": str(error)})
+            return cls(engine=None, propensities={})
+
+    @staticmethod
+    def dump(state: CounterState, propensities: Mapping[int, float]) -> str:
+        data = {"engine": state.to_dict(), "propensities": propensities}
+        return json.dumps(data, separators=(",", ":"))
+
+
+class CounterEvidence:
+    """Evidence of live canaries from the shared tick."""
+
+    def __init__(self, *, tick: CounterTick) -> None:
+        self._tick = tick
+        # Shares that were served while Prometheus was away, so that no status write recorded them.
+        self._served: dict[Key, dict[str, dict[int, float]]] = {}
+
+    def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
+        """Forget the doer's rollouts that ended."""
+        kept = {id_: one for id_, one in self._served.pop(key, {}).items() if id_ in rollouts}
+        if kept:
+            self._served[key] = kept
+
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment
+    ) -> EvidenceReading | Unavailable:
+        """The evidence on all runs that were counted by now. Raises nothing but cancellation."""
+        propensities = self._propensities(key, doer, canary)
+        try:
+            samples = [
+                one
+                for one in await self._tick.samples()
+                if (one.namespace, one.doer) == (key.namespace, key.doer)
+                and one.epoch in propensities
+            ]
+            return _read(samples, doer=doer, canary=canary, propensities=propensities)
+        except MetricsUnavailableError as error:
+            return Unavailable(reason=error.reason, message=str(error))
+        except EvidenceError as error:
+            return refused(error, otherwise=ErrorReason.INCONSISTENT)
+
+    def _propensities(self, key: Key, doer: Doer, canary: CanaryDeployment) -> dict[int, float]:
+        served = self._served.setdefault(key, {}).setdefault(rollout_id(canary), {})
+        served |= _Saved.parse(canary.status.evidence_state).propensities
+        percent, traffic = candidate_percent(doer, canary), doer.status.traffic
+        if traffic is not None and 0 < percent < 100:  # drawn with certainty: no evidence
+            served[traffic.revision] = percent / 100
+        return served
+
+
+def _read(
+    samples: list[CounterSample],
+    *,
+    doer: Doer,
+    canary: CanaryDeployment,
+    propensities: Mapping[int, float],
+) -> EvidenceReading | Unavailable:
+    if not samples:
+        message = "Prometheus has no learnops_evidence_* series of this rollout yet"
+        return Unavailable(reason=ErrorReason.NO_DATA, message=message)
+    for one in samples:
+        if one.problem is not None:
+            message = f"the counters of {one.instance} cannot be used"
+            return Unavailable(reason=one.problem, message=message)
+    age = min(one.age_seconds for one in samples)
+    allowed = canary.spec.analysis.max_staleness_seconds
+    if not age <= allowed:  # NaN is not an age
+        message = f"the newest sample is {age:.0f} s old, maxStalenessSeconds is {allowed}"
+        return Unavailable(reason=ErrorReason.STALE, message=message)
+    scrape = [_sample(one) for one in samples]
+    state = _saved_state(canary, plan=plan_of(canary), first_epoch=min(propensities))
+    if state is None:  # a changed plan, or a state of another version: only what comes now counts
+        first = max(propensities)
+        state = engine.start(plan_of(canary), first_epoch=first, baseline=scrape)
+    state = engine.observe(state, scrape, propensities=propensities)
+    return to_reading(
+        state.evidence(),
+        percent=candidate_percent(doer, canary),
+        prefix_current=True,  # the counters move with the prefix, and they are not stale
+        state=_Saved.dump(state, propensities),
+    )
+
+
+def _saved_state(
+    canary: CanaryDeployment, *, plan: TestPlan, first_epoch: int
+) -> CounterState | None:
+    """The state of the status write before; a first state; None where what is there is no use."""
+    saved = _Saved.parse(canary.status.evidence_state).engine
+    if saved is None:
+        return engine.start(plan, first_epoch=first_epoch)
+    try:
+        return CounterState.from_dict(saved, plan=plan)
+    except EvidenceError as error:
+        log.warning("evidence begins again", extra={"reason": error.reason, "error": error.detail})
+        return None
+
+
+def _sample(sample: CounterSample) -> EngineSample:
+    return EngineSample(
+        series=Series(sample.epoch, Arm(sample.arm), sample.instance),
+        count=sample.runs,
+        loss_sum=sample.loss_sum,
+        loss_sumsq=sample.loss_sumsq,
+    )

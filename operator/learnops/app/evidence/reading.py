@@ -1,0 +1,85 @@
+"""From a canary's spec to the engine's test plan, and from its result to the planner's input."""
+
+from math import exp
+
+from learnops.api.canary import CanaryDeployment
+from learnops.api.doer import Doer
+from learnops.api.rollout import Gate
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.types import Decision, TestPlan
+from learnops.domain.evidence.types import Evidence as EngineEvidence
+from learnops.domain.observed import EValue, EvidenceReading
+from learnops.domain.outcome import ErrorReason, Unavailable
+
+_REASONS = {
+    EvidenceReason.COUNTER_NOT_FINITE: ErrorReason.NOT_A_NUMBER,
+    EvidenceReason.SERIES_DUPLICATE: ErrorReason.AMBIGUOUS_SERIES,
+}
+
+
+def rollout_id(canary: CanaryDeployment) -> str:
+    """The id of the present attempt in the run log; also the salt of its draws."""
+    return f"{canary.metadata.uid}.{canary.status.retries}"
+
+
+def plan_of(canary: CanaryDeployment) -> TestPlan:
+    """The tests of the present attempt; the last step is left by promotion, so it has no gate."""
+    analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
+    gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
+    tolerance = analysis.rollback.tolerance
+    candidates = canary.status.candidates
+    return TestPlan.for_canary(
+        promote_level=float(analysis.promote.level),
+        margin=float(analysis.promote.margin),
+        rollback_level=float(analysis.rollback.level),
+        tolerance=None if tolerance is None else float(tolerance),
+        attempt=candidates[0].attempt if candidates else 1,
+        gated_shares=tuple(float(step) for step in gated),
+    )
+
+
+def candidate_percent(doer: Doer, canary: CanaryDeployment) -> int:
+    """The candidate's share of what is served now, in percent; 0 where nothing is."""
+    traffic = doer.status.traffic
+    if traffic is None or traffic.salt != rollout_id(canary):
+        return 0
+    name = canary.spec.candidate_refs[0].name
+    return sum(share.percent for share in traffic.shares if share.policy == name)
+
+
+def to_reading(
+    evidence: EngineEvidence,
+    *,
+    percent: int,
+    prefix_current: bool,
+    control_timeout_fraction: float = 0.0,
+    state: str | None = None,
+) -> EvidenceReading:
+    """The planner's view; `percent` is the share whose ramp test matters now."""
+    ramp = evidence.ramp.get(float(percent))
+    return EvidenceReading(
+        promote=_e_value(evidence.promote),
+        rollback=_e_value(evidence.rollback),
+        ramp=None if ramp is None else _e_value(ramp),
+        runs=evidence.runs,
+        candidate_runs=evidence.candidate_runs,
+        control_runs=evidence.control_runs,
+        candidate_loss=evidence.candidate_loss,
+        control_loss=evidence.control_loss,
+        prefix_current=prefix_current,
+        control_timeout_fraction=control_timeout_fraction,
+        state=state,
+    )
+
+
+def refused(error: EvidenceError, *, otherwise: ErrorReason) -> Unavailable:
+    """An input that the engine refuses, as data for the planner."""
+    return Unavailable(reason=_REASONS.get(error.reason, otherwise), message=error.detail)
+
+
+def _e_value(decision: Decision) -> EValue:
+    return EValue(
+        log_e=decision.log_e,
+        threshold=exp(decision.log_threshold),
+        crossed_at=decision.crossed_at,
+    )

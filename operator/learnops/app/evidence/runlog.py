@@ -1,0 +1,151 @@
+"""Anytime: evidence from the resolved prefix of the run log, read on from a watermark.
+
+The engine's state is kept in memory only. It is a pure function of the log, so after a restart it
+is computed again from the first run and comes out the same, bit for bit.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from learnops.api.canary import CanaryDeployment
+from learnops.api.doer import Doer
+from learnops.app.evidence.reading import (
+    candidate_percent,
+    plan_of,
+    refused,
+    rollout_id,
+    to_reading,
+)
+from learnops.domain.evidence import anytime
+from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.types import Observations
+from learnops.domain.observed import EvidenceReading, Key
+from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.ports.runlog import LogRows, RunLog, RunLogUnavailableError
+
+_CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Progress:
+    """The engine's state and how many of control's runs up to its watermark timed out."""
+
+    state: anytime.EngineState
+    control_runs: int = 0
+    control_timeouts: int = 0
+
+    def advance(self, rows: LogRows) -> "_Progress":
+        columns = _columns(rows)
+        state = anytime.advance(self.state, columns)
+        judged = state.watermark - self.state.watermark
+        runs, timeouts = _control_counts(rows, columns, first=judged)
+        return replace(
+            self,
+            state=state,
+            control_runs=self.control_runs + runs,
+            control_timeouts=self.control_timeouts + timeouts,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogReading:
+    """The evidence, and in how many seconds the next run times out (None: none is open)."""
+
+    evidence: EvidenceReading | Unavailable
+    next_timeout_seconds: float | None = None
+
+
+class RunLogEvidence:
+    """Evidence of live rollouts; one state per rollout, dropped when it is no longer asked for."""
+
+    def __init__(self, *, runlog: RunLog, chunk_runs: int = _CHUNK_RUNS) -> None:
+        self._runlog = runlog
+        self._chunk = chunk_runs
+        self._progress: dict[Key, dict[str, _Progress]] = {}
+
+    def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
+        """Forget the doer's rollouts that ended."""
+        kept = {id_: one for id_, one in self._progress.pop(key, {}).items() if id_ in rollouts}
+        if kept:
+            self._progress[key] = kept
+
+    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+        """The evidence on everything that is resolved by now. Raises nothing but cancellation.
+
+        Cancelled between two chunks (a deadline), it goes on from there the next time.
+        """
+        try:
+            rows = await self._catch_up(key, canary)
+            tail = self._progress[key][rollout_id(canary)]
+            reading = _to_reading(tail, rows, percent=candidate_percent(doer, canary))
+        except RunLogUnavailableError as error:
+            reason = ErrorReason.RUN_LOG_UNAVAILABLE
+            return LogReading(evidence=Unavailable(reason=reason, message=str(error)))
+        except EvidenceError as error:
+            return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
+        return LogReading(evidence=reading, next_timeout_seconds=rows.next_timeout_seconds)
+
+    async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
+        """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
+        rollout, plan = rollout_id(canary), plan_of(canary)
+        of_doer = self._progress.setdefault(key, {})
+        progress = of_doer.get(rollout)
+        if progress is None or progress.state.plan != plan:
+            progress = of_doer[rollout] = _Progress(state=anytime.start(plan))
+        while True:
+            after = progress.state.watermark
+            rows = await self._runlog.resolved_prefix(
+                key=key,
+                rollout=rollout,
+                after=after,
+                limit=self._chunk,
+                grace_seconds=canary.spec.analysis.max_staleness_seconds,
+            )
+            progress = of_doer[rollout] = progress.advance(rows)
+            if len(rows.seq) < self._chunk:
+                return _after(rows, progress.state.watermark - after)
+
+
+def _columns(rows: LogRows) -> Observations:
+    return Observations(
+        seq=np.asarray(rows.seq, dtype=np.int64),
+        is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
+        propensity=np.asarray(rows.propensity, dtype=np.float64),
+        loss=np.asarray(rows.loss, dtype=np.float64),
+        void=np.asarray(rows.void, dtype=np.bool_),
+    )
+
+
+def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, int]:
+    """Control's runs among the first rows, and those of them that were resolved by timeout."""
+    assert columns.void is not None
+    control = ~columns.is_candidate[:first] & ~columns.void[:first]
+    timed_out = np.asarray(rows.timed_out[:first], dtype=np.bool_) & control
+    return int(control.sum()), int(timed_out.sum())
+
+
+def _after(rows: LogRows, count: int) -> LogRows:
+    return replace(
+        rows,
+        seq=rows.seq[count:],
+        is_candidate=rows.is_candidate[count:],
+        propensity=rows.propensity[count:],
+        loss=rows.loss[count:],
+        void=rows.void[count:],
+        timed_out=rows.timed_out[count:],
+    )
+
+
+def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> EvidenceReading:
+    """`tail` is the incomplete block: no evidence yet, but its timeouts are known."""
+    runs, timeouts = _control_counts(tail, _columns(tail), first=len(tail.seq))
+    control = progress.control_runs + runs
+    return to_reading(
+        progress.state.evidence(),
+        percent=percent,
+        prefix_current=tail.overdue == 0,
+        control_timeout_fraction=(progress.control_timeouts + timeouts) / control
+        if control
+        else 0.0,
+    )

@@ -1,0 +1,99 @@
+"""What the operator says of itself to Prometheus. Bounded: series of ended canaries disappear."""
+
+from math import exp
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+
+from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.app.evidence.reading import candidate_percent
+from learnops.domain.observed import EValue, EvidenceReading, Key, Snapshot
+
+_CANARY = ("namespace", "doer", "canary")
+_MAX_LOG = 700.0  # exp of more is not a float
+
+
+class OperatorMetrics:
+    """The operator's series in a registry of their own."""
+
+    def __init__(self, *, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciles = Counter(
+            "learnops_reconcile",
+            "Passes over one key, by how they ended",
+            ("kind", "result"),
+            registry=self.registry,
+        )
+        self.duration = Histogram(
+            "learnops_reconcile_duration_seconds",
+            "Time of one pass over one key",
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+        )
+        self.queue_depth = Gauge(
+            "learnops_queue_depth", "Keys ready or being worked on", registry=self.registry
+        )
+        self.queue_oldest = Gauge(
+            "learnops_queue_oldest_seconds", "Age of the oldest such key", registry=self.registry
+        )
+        self.requests = Counter(
+            "learnops_api_requests",
+            "Requests to the API server",
+            ("verb", "code"),
+            registry=self.registry,
+        )
+        self.verdicts = Counter(
+            "learnops_verdict",
+            "Canaries that ended, by stage and reason",
+            ("stage", "verdict"),
+            registry=self.registry,
+        )
+        self.promotions = Counter(
+            "learnops_promotions", "Policies made active", ("by",), registry=self.registry
+        )
+        self._weight = Gauge(
+            "learnops_canary_weight",
+            "Share of a live canary's candidate in percent",
+            _CANARY,
+            registry=self.registry,
+        )
+        self._evidence = Gauge(
+            "learnops_canary_evidence",
+            "E-value of a live canary",
+            (*_CANARY, "decision"),
+            registry=self.registry,
+        )
+        Info("learnops_build", "Version", registry=self.registry).info({"version": version})
+        self._shown: dict[Key, set[str]] = {}
+
+    def request(self, verb: str, code: str) -> None:
+        """One request to the API server was answered, or not."""
+        self.requests.labels(verb=verb, code=code).inc()
+
+    def observed(self, snapshot: Snapshot) -> None:
+        """Show the live canaries of a doer and no others."""
+        live = [one for one in snapshot.canaries if one.status.stage is CanaryStage.CANARY]
+        names = {one.metadata.name for one in live}
+        for gone in self._shown.pop(snapshot.key, set()) - names:
+            self._hide(snapshot.key, gone)
+        if names:
+            self._shown[snapshot.key] = names
+        for canary in live:
+            self._show(snapshot, canary)
+
+    def _show(self, snapshot: Snapshot, canary: CanaryDeployment) -> None:
+        labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)
+        if snapshot.doer is not None:
+            self._weight.labels(*labels).set(candidate_percent(snapshot.doer, canary))
+        reading = snapshot.evidence.get(canary.metadata.name)
+        if isinstance(reading, EvidenceReading):
+            self._evidence.labels(*labels, "promote").set(_e(reading.promote))
+            self._evidence.labels(*labels, "rollback").set(_e(reading.rollback))
+
+    def _hide(self, key: Key, canary: str) -> None:
+        labels = (key.namespace, key.doer, canary)
+        for gauge in (self._weight, self._evidence):
+            gauge.remove_by_labels(dict(zip(_CANARY, labels, strict=True)))
+
+
+def _e(value: EValue) -> float:
+    return exp(min(value.log_e, _MAX_LOG))

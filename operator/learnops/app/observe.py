@@ -1,0 +1,159 @@
+"""Observe one doer: the cache, and the ports in parallel, each with a deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from learnops.api.canary import CanaryDeployment
+from learnops.api.doer import Doer, Router
+from learnops.api.policy import Policy
+from learnops.app.cache import DoerObjects, ObjectCache
+from learnops.app.evidence.reader import EvidenceReader
+from learnops.app.evidence.runlog import LogReading
+from learnops.app.parse import parse
+from learnops.domain.observed import History, InvalidObject, Key, RouteReading, Snapshot
+from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.planner import Needs, needs
+from learnops.ports.clock import Clock
+from learnops.ports.runlog import RunLog, RunLogUnavailableError
+from learnops.ports.traffic import Route, RouteUnavailableError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """The snapshot; whether a canary has traffic; in how many seconds a run of it times out."""
+
+    snapshot: Snapshot
+    live: bool
+    wake_seconds: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parsed:
+    doer: Doer | None
+    policies: dict[str, Policy]
+    canaries: tuple[CanaryDeployment, ...]
+    invalid: tuple[InvalidObject, ...]
+
+    @property
+    def needs(self) -> Needs:
+        return needs(self.doer, self.policies.values(), self.canaries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observer:
+    """Makes snapshots. `fence` gives the fence of this operator's Lease."""
+
+    cache: ObjectCache
+    clock: Clock
+    runlog: RunLog
+    route: Route
+    evidence: EvidenceReader
+    fence: Callable[[], int]
+    deadline_seconds: float = 5.0
+
+    async def observe(self, key: Key) -> Observation:
+        """Everything that is known of a doer now; what could not be read says why."""
+        parsed = _parse(self.cache.objects_of(key))
+        needed = parsed.needs
+        live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
+        self.evidence.keep_only(key, live=live)
+        history, attempts, route, readings = await asyncio.gather(
+            self._history(key, needed),
+            self._attempts(key, needed),
+            self._route(parsed.doer),
+            self._evidence(key, parsed.doer, live),
+        )
+        snapshot = Snapshot(
+            key=key,
+            now=self.clock.now(),
+            fence=self.fence(),
+            doer=parsed.doer,
+            policies=parsed.policies,
+            canaries=parsed.canaries,
+            invalid=parsed.invalid,
+            history=history,
+            attempts=attempts,
+            evidence={name: one.evidence for name, one in readings.items()},
+            route=route,
+            route_owner=self.cache.route_owner(key),
+        )
+        waits = [one.next_timeout_seconds for one in readings.values()]
+        wake = min((one for one in waits if one is not None), default=None)
+        return Observation(snapshot=snapshot, live=bool(live), wake_seconds=wake)
+
+    async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:
+        if not needed.history:
+            return None
+        return await self._from_runlog(self.runlog.history(key=key))
+
+    async def _attempts(self, key: Key, needed: Needs) -> dict[str, int] | Unavailable | None:
+        if not needed.attempts:
+            return None
+        return await self._from_runlog(self.runlog.attempts(key=key))
+
+    async def _from_runlog(self, asked: Awaitable[T]) -> T | Unavailable:
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await asked
+        except RunLogUnavailableError as error:
+            message = str(error)
+        except TimeoutError:
+            message = f"no answer within {self.deadline_seconds:g} s"
+        return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message=message)
+
+    async def _route(self, doer: Doer | None) -> RouteReading | Unavailable | None:
+        if doer is None or doer.spec.traffic.router is not Router.GATEWAY_API:
+            return None
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await self.route.read(doer=doer)
+        except RouteUnavailableError as error:
+            message = str(error)
+        except TimeoutError:
+            message = f"the API server did not answer within {self.deadline_seconds:g} s"
+        return Unavailable(reason=ErrorReason.ROUTE_UNAVAILABLE, message=message)
+
+    async def _evidence(
+        self, key: Key, doer: Doer | None, live: tuple[CanaryDeployment, ...]
+    ) -> dict[str, LogReading]:
+        if doer is None:
+            return {}
+        found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
+        return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
+
+    async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+        try:
+            async with asyncio.timeout(self.deadline_seconds):
+                return await self.evidence.read(key=key, doer=doer, canary=canary)
+        except TimeoutError:
+            source = canary.spec.analysis.source
+            message = f"{source.value} did not answer within {self.deadline_seconds:g} s"
+            return LogReading(evidence=Unavailable(reason=_SILENT[source.value], message=message))
+
+
+_SILENT = {
+    "RunLog": ErrorReason.RUN_LOG_UNAVAILABLE,
+    "Prometheus": ErrorReason.PROMETHEUS_UNAVAILABLE,
+}
+
+
+def _parse(objects: DoerObjects) -> _Parsed:
+    doer = None if objects.doer is None else parse(Doer, objects.doer)
+    policies = [parse(Policy, raw) for raw in objects.policies]
+    canaries = [parse(CanaryDeployment, raw) for raw in objects.canaries]
+    invalid = [one for one in (doer, *policies, *canaries) if isinstance(one, InvalidObject)]
+    read = [one for one in canaries if isinstance(one, CanaryDeployment)]
+    return _Parsed(
+        doer=doer if isinstance(doer, Doer) else None,
+        policies={one.metadata.name: one for one in policies if isinstance(one, Policy)},
+        canaries=tuple(sorted(read, key=_age)),
+        invalid=tuple(sorted(invalid, key=lambda one: (one.kind, one.name))),
+    )
+
+
+def _age(canary: CanaryDeployment) -> tuple[str, str]:
+    return canary.metadata.creation_timestamp.isoformat(), canary.metadata.name

@@ -1,0 +1,134 @@
+"""The keyed work queue: one entry per key, one worker per key, back-off per key.
+
+The queue itself is synchronous and reads time from an injected clock; `workers.Workers` waits.
+Its laws: a key waits at most once; a key that is being worked on is never handed out again before
+`done`, and is handed out once more afterwards if it was added meanwhile; no added key is lost; a
+failing key waits longer and longer while the others go on.
+"""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backoff:
+    """Delay of the n-th failure in a row: base * factor^(n-1), at most `cap`, in seconds.
+
+    Up to half of it is taken away at random, so that keys which failed together (a database that
+    went away) do not come back together.
+    """
+
+    base: float = 0.1
+    factor: float = 2.0
+    cap: float = 60.0
+
+    def delay(self, failures: int, *, chance: float) -> float:
+        """Seconds to wait after the n-th failure; `chance` is a random number in [0, 1)."""
+        # The exponent is capped first: a key may fail for weeks, and floats end at 2^1024.
+        full = min(self.cap, self.base * self.factor ** min(failures - 1, 64))
+        return full * (1.0 - 0.5 * chance)
+
+
+@dataclass
+class WorkQueue(Generic[K]):
+    """Keys that need work. `monotonic` gives seconds, `chance` random numbers in [0, 1).
+
+    `changed` is called whenever an earlier wake-up may be due than a waiter knows of.
+    """
+
+    monotonic: Callable[[], float]
+    chance: Callable[[], float]
+    backoff: Backoff = field(default_factory=Backoff)
+    changed: Callable[[], None] = lambda: None
+    _ready: dict[K, float] = field(default_factory=dict)  # key -> ready since; insertion order
+    _active: dict[K, float] = field(
+        default_factory=dict
+    )  # key -> ready since, kept while worked on
+    _again: set[K] = field(default_factory=set)  # added while active
+    _due: dict[K, float] = field(default_factory=dict)
+    _heap: list[tuple[float, int, K]] = field(default_factory=list)
+    _count: int = 0
+    _failures: dict[K, int] = field(default_factory=dict)
+
+    def add(self, key: K) -> None:
+        """Ask for work on `key` as soon as a worker is free."""
+        self._due.pop(key, None)
+        if key in self._active:
+            self._again.add(key)
+            return
+        self._ready.setdefault(key, self.monotonic())
+        self.changed()
+
+    def add_after(self, key: K, *, seconds: float) -> None:
+        """Ask for work on `key` in `seconds`; the earliest of several wishes counts."""
+        if seconds <= 0:
+            self.add(key)
+            return
+        due = self.monotonic() + seconds
+        if key in self._ready or self._due.get(key, due + 1.0) <= due:
+            return
+        self._due[key] = due
+        self._count += 1
+        heapq.heappush(self._heap, (due, self._count, key))
+        self.changed()
+
+    def retry(self, key: K) -> float:
+        """The work on `key` failed: ask again after its back-off, whose seconds are returned."""
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = self.backoff.delay(failures, chance=self.chance())
+        self.add_after(key, seconds=seconds)
+        return seconds
+
+    def forget(self, key: K) -> None:
+        """The work on `key` succeeded: its next failure is its first."""
+        self._failures.pop(key, None)
+
+    def take(self) -> K | None:
+        """The key that is ready for the longest time, now active; None: nothing is ready."""
+        self._promote_due()
+        key = next(iter(self._ready), None)
+        if key is not None:
+            self._active[key] = self._ready.pop(key)
+        return key
+
+    def done(self, key: K) -> None:
+        """The worker has finished with `key`, well or not."""
+        del self._active[key]
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        self.changed()
+
+    def seconds_until_due(self) -> float | None:
+        """How long until a waiting key becomes ready; 0 when one is, None when none waits."""
+        self._promote_due()
+        if self._ready:
+            return 0.0
+        return max(self._heap[0][0] - self.monotonic(), 0.0) if self._heap else None
+
+    def depth(self) -> int:
+        """Keys that are ready or being worked on."""
+        return len(self._ready) + len(self._active)
+
+    def oldest_seconds(self) -> float:
+        """How long the oldest key has been ready or worked on; 0 when there is none.
+
+        A key that waits for its back-off does not age: waiting is what it should do.
+        """
+        since = min([*self._ready.values(), *self._active.values()], default=None)
+        return 0.0 if since is None else self.monotonic() - since
+
+    def _promote_due(self) -> None:
+        now = self.monotonic()
+        while self._heap and self._is_past(self._heap[0], now):
+            due, _, key = heapq.heappop(self._heap)
+            if self._due.get(key) == due:
+                self.add(key)
+
+    def _is_past(self, entry: tuple[float, int, K], now: float) -> bool:
+        due, _, key = entry
+        return due <= now or self._due.get(key) != due  # superseded entries are dropped too

@@ -1,0 +1,117 @@
+"""The application of the operator, put together on given ports."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from learnops.app.act import Actor
+from learnops.app.cache import ObjectCache
+from learnops.app.evidence.counters import CounterEvidence, CounterTick
+from learnops.app.evidence.reader import EvidenceReader
+from learnops.app.evidence.runlog import RunLogEvidence
+from learnops.app.intake import Intake
+from learnops.app.metrics import OperatorMetrics
+from learnops.app.observe import Observer
+from learnops.app.queue import WorkQueue
+from learnops.app.reconcile import Reconciler
+from learnops.app.resync import Resync
+from learnops.app.workers import Workers
+from learnops.domain.observed import Key, Snapshot
+from learnops.domain.plan import Plan
+from learnops.ports.clock import Clock
+from learnops.ports.kube import Kube
+from learnops.ports.metrics import Metrics
+from learnops.ports.runlog import RunLog
+from learnops.ports.traffic import Route
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ports:
+    """What the application needs from outside."""
+
+    clock: Clock
+    kube: Kube
+    runlog: RunLog
+    prometheus: Metrics
+    route: Route
+
+
+@dataclass(frozen=True, kw_only=True)
+class Application:
+    """The parts that the process runs and that its probes look at."""
+
+    cache: ObjectCache
+    queue: WorkQueue[Key]
+    workers: Workers[Key]
+    resync: Resync
+    intake: Intake
+    metrics: OperatorMetrics
+
+
+def assemble(
+    ports: Ports,
+    *,
+    decide: Callable[[Snapshot], Plan],
+    metrics: OperatorMetrics,
+    fence: Callable[[], int],
+    may_act: Callable[[], bool],
+    tick_seconds: float,
+    concurrency: int,
+) -> Application:
+    """Wire the application; nothing runs yet."""
+    cache = ObjectCache()
+    queue: WorkQueue[Key] = WorkQueue(monotonic=ports.clock.monotonic, chance=random.random)
+    reconciler = Reconciler(
+        observer=_observer(ports, cache=cache, fence=fence, tick_seconds=tick_seconds),
+        actor=Actor(
+            kube=ports.kube,
+            runlog=ports.runlog,
+            route=ports.route,
+            cache=cache,
+            clock=ports.clock,
+            may_act=may_act,
+        ),
+        decide=decide,
+        metrics=metrics,
+        clock=ports.clock,
+        tick_seconds=tick_seconds,
+    )
+    metrics.queue_depth.set_function(queue.depth)
+    metrics.queue_oldest.set_function(queue.oldest_seconds)
+    return Application(
+        cache=cache,
+        queue=queue,
+        workers=Workers(
+            queue=queue,
+            work=reconciler.reconcile,
+            concurrency=concurrency,
+            on_bug=reconciler.bug,
+        ),
+        resync=Resync(
+            kube=ports.kube,
+            cache=cache,
+            add_after=lambda key, seconds: queue.add_after(key, seconds=seconds),
+            chance=random.random,
+        ),
+        intake=Intake(cache=cache, queue=queue),
+        metrics=metrics,
+    )
+
+
+def _observer(
+    ports: Ports, *, cache: ObjectCache, fence: Callable[[], int], tick_seconds: float
+) -> Observer:
+    tick = CounterTick(
+        metrics=ports.prometheus, clock=ports.clock, max_age_seconds=tick_seconds / 2
+    )
+    return Observer(
+        cache=cache,
+        clock=ports.clock,
+        runlog=ports.runlog,
+        route=ports.route,
+        evidence=EvidenceReader(
+            runlog=RunLogEvidence(runlog=ports.runlog),
+            counters=CounterEvidence(tick=tick),
+        ),
+        fence=fence,
+    )

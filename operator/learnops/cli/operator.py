@@ -1,0 +1,149 @@
+"""`learnops operator`: its flags and its environment."""
+
+import argparse
+import asyncio
+import os
+import secrets
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DATABASE_URL = "LEARNOPS_DATABASE_URL"
+_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_EXAMPLES = f"""
+The database is given by the environment variable {DATABASE_URL} alone: a URL holds a password.
+
+examples:
+  # in a cluster, everything from the environment
+  learnops operator
+  # on a laptop, two namespaces, evidence every second
+  learnops operator --kubeconfig ~/.kube/config --namespace agents --namespace tests \\
+      --prometheus-url http://127.0.0.1:9090 --tick-seconds 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorSettings:
+    """All that the operator is told from outside."""
+
+    database_url: str = field(repr=False)
+    kubeconfig: Path | None
+    namespaces: tuple[str, ...]  # empty: all
+    prometheus_url: str | None
+    lease_namespace: str
+    lease_name: str
+    identity: str
+    lease_seconds: int
+    tick_seconds: float
+    workers: int
+    probe_host: str
+    probe_port: int
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "operator",
+        help="reconcile Doers, Policies and CanaryDeployments",
+        description="Reconcile Doers, Policies and CanaryDeployments.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_connections(parser)
+    _add_lease(parser)
+    add = parser.add_argument
+    add("--tick-seconds", type=_positive, default=10.0, help="how often evidence is read (10)")
+    add("--workers", type=_count, default=8, help="doers worked on at the same time (8)")
+    add("--probe-host", default="127.0.0.1", help="address of /livez, /readyz and /metrics")
+    add("--probe-port", type=int, default=8081, help="their port; 0: a free one, logged (8081)")
+    add("--log-format", choices=("auto", "json", "text"), default="auto")
+    add("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the operator until it is told to stop; the exit code."""
+    settings = _settings(arguments)
+    if settings is None:
+        print(f"learnops operator: set {DATABASE_URL} to the URL of Postgres", file=sys.stderr)
+        return 2
+    # Heavy imports only now: `learnops --help` must be quick.
+    from learnops.cli import logs
+    from learnops.cli.operator_process import run_operator
+
+    logs.configure(style=arguments.log_format, level=arguments.log_level)
+    return asyncio.run(run_operator(settings))
+
+
+def _settings(arguments: argparse.Namespace) -> OperatorSettings | None:
+    url = os.environ.get(DATABASE_URL, "")
+    if not url:
+        return None
+    told = vars(arguments)
+    kept = {name: told[name] for name in OperatorSettings.__dataclass_fields__ if name in told}
+    kept["namespaces"] = tuple(arguments.namespaces or _listed(os.environ))
+    return OperatorSettings(database_url=url, **kept)
+
+
+def _add_connections(parser: argparse.ArgumentParser) -> None:
+    environment = os.environ
+    kubeconfig = environment.get("KUBECONFIG")
+    parser.add_argument(
+        "--kubeconfig",
+        type=Path,
+        default=Path(kubeconfig) if kubeconfig else None,
+        help="kubeconfig file ($KUBECONFIG); without one, the pod's service account",
+    )
+    parser.add_argument(
+        "--namespace",
+        action="append",
+        dest="namespaces",
+        metavar="NAME",
+        help="watch only this namespace; may be given again ($LEARNOPS_NAMESPACES, by comma)",
+    )
+    parser.add_argument(
+        "--prometheus-url",
+        default=environment.get("LEARNOPS_PROMETHEUS_URL"),
+        help="Prometheus, for canaries with source Prometheus ($LEARNOPS_PROMETHEUS_URL)",
+    )
+
+
+def _add_lease(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--lease-namespace", default=_own_namespace(), help="where the Lease is (own namespace)")
+    add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
+    add("--lease-seconds", type=_count, default=15, help="how long one renewal holds (15)")
+    add("--identity", default=_identity(), help="name of this instance (host and a random part)")
+
+
+def _listed(environment: os._Environ[str]) -> list[str]:
+    names = environment.get("LEARNOPS_NAMESPACES", "").split(",")
+    return [name.strip() for name in names if name.strip()]
+
+
+def _own_namespace() -> str:
+    told = os.environ.get("LEARNOPS_LEASE_NAMESPACE", "")
+    if not told and _IN_CLUSTER_NAMESPACE.exists():
+        told = _IN_CLUSTER_NAMESPACE.read_text().strip()
+    return told or "default"
+
+
+def _identity() -> str:
+    # Random: a process that is started again on the same host is another holder.
+    return f"{socket.gethostname()}-{secrets.token_hex(4)}"
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0.1 <= value <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600 seconds")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000")
+    return value

@@ -1,0 +1,91 @@
+"""All that runs in the background for one learner in one process."""
+
+import time
+from collections.abc import Callable
+
+from learnops.client.content import Contents
+from learnops.client.outgoing import Reporter, Voider
+from learnops.client.policy import Policy
+from learnops.client.registrar import Registrar
+from learnops.client.router import Router
+from learnops.client.settings import Settings
+from learnops.client.snapshot import SnapshotHolder, View
+from learnops.client.source import SnapshotSource
+from learnops.client.telemetry import Telemetry
+
+_JOIN_SECONDS = 1.0
+
+
+class Engine:
+    """Threads, connections and buffers. A forked child gets a new one: threads and locks do not
+    survive a fork, and what waits in the buffer is the parent's to send."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        default_policy: Policy | None,
+        view: View | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`view` is the snapshot to start from, `clock` counts the dead-man switch in seconds."""
+        # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
+        from learnops.client.transport import Transport
+
+        self._started = False
+        self.telemetry = Telemetry()
+        self.transport = Transport(api=settings.api, token=settings.token)
+        self.holder = SnapshotHolder(clock=clock, telemetry=self.telemetry, view=view)
+        self.source = SnapshotSource(
+            settings=settings,
+            transport=self.transport,
+            holder=self.holder,
+            telemetry=self.telemetry,
+        )
+        self.voider = Voider(settings=settings, transport=self.transport, telemetry=self.telemetry)
+        self.reporter = Reporter(
+            settings=settings, transport=self.transport, telemetry=self.telemetry
+        )
+        contents = Contents(
+            settings=settings, holder=self.holder, source=self.source, telemetry=self.telemetry
+        )
+        self.registrar = Registrar(
+            settings=settings,
+            transport=self.transport,
+            prepare=contents.prepare,
+            void=self.voider.void,
+            telemetry=self.telemetry,
+        )
+        self.router = Router(
+            settings=settings,
+            holder=self.holder,
+            contents=contents,
+            registrar=self.registrar,
+            default_policy=default_policy,
+            telemetry=self.telemetry,
+            clock=clock,
+        )
+
+    def start(self) -> None:
+        """Begin to ask for snapshots; the other threads start when they are needed."""
+        if not self._started:
+            self._started = True
+            self.source.start()
+
+    def flush(self, timeout: float) -> bool:
+        """Whether all reports and voids were acknowledged within `timeout` seconds."""
+        end = time.monotonic() + timeout
+        reported = self.reporter.outbox.flush(timeout)
+        return self.voider.outbox.flush(max(end - time.monotonic(), 0.0)) and reported
+
+    def close(self, timeout: float) -> int:
+        """Drain for `timeout` seconds, then end every thread; how many bundles were left."""
+        end = time.monotonic() + timeout
+        self.source.stop()
+        self.registrar.stop()
+        left = self.reporter.outbox.close(timeout)
+        self.voider.outbox.close(max(end - time.monotonic(), 0.0))
+        self.transport.close()
+        for part in (self.source, self.registrar, self.reporter.outbox, self.voider.outbox):
+            part.join(_JOIN_SECONDS)
+        return left

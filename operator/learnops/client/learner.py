@@ -1,0 +1,171 @@
+"""The agent's side of learnops."""
+
+import atexit
+import os
+import time
+from collections.abc import Mapping
+from hashlib import blake2b
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakMethod
+
+from learnops.client.engine import Engine
+from learnops.client.policy import Policy
+from learnops.client.run import Run
+from learnops.client.settings import Options, Settings
+
+_MAX_ID_BYTES = 128
+
+
+class Learner:
+    """Routes and reports the runs of one doer. One per process and doer; thread-safe, fork-safe.
+
+    Nothing that the api does raises into the agent or holds it up beyond the bounds of `Options`:
+    in doubt a run gets the control policy, and counts as evidence for nothing.
+    """
+
+    def __init__(
+        self,
+        doer: str,
+        *,
+        api: str | None = None,
+        token: str | None = None,
+        namespace: str | None = None,
+        serving: str | None = None,
+        default_policy: Policy | Mapping[str, Any] | None = None,
+        options: Options | None = None,
+    ) -> None:
+        """Find the api and begin to ask it for the doer's traffic.
+
+        Args:
+            doer: name of the Doer object.
+            api: base URL of the api; default: LEARNOPS_API.
+            token: bearer token; default: LEARNOPS_TOKEN.
+            namespace: where the Doer lives; default: LEARNOPS_NAMESPACE.
+            serving: behind a gateway, the one policy that this process serves; it does not draw.
+            default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
+                of a Policy manifest.
+            options: bounds, where the defaults do not fit.
+
+        Raises:
+            ValueError: an argument is missing or malformed.
+        """
+        self._settings = Settings.resolve(
+            doer=doer,
+            api=api,
+            token=token,
+            namespace=namespace,
+            serving=serving,
+            options=options or Options(),
+        )
+        if isinstance(default_policy, Mapping):
+            default_policy = Policy.from_wire("", default_policy)
+        self._default_policy = default_policy
+        self._closed = False
+        self._engine = Engine(settings=self._settings, default_policy=default_policy)
+        self._engine.start()
+        self._close_at_exit = _weak(WeakMethod(self.close))
+        atexit.register(self._close_at_exit)
+        os.register_at_fork(after_in_child=_weak(WeakMethod(self._after_fork)))
+
+    def start(
+        self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
+    ) -> Run:
+        """Begin a run: what to run with, drawn and, while a canary is live, registered.
+
+        Args:
+            tenant: for whom the run is.
+            run_id: the caller's own id, unique in the namespace; default: a random one. Started
+                again with the same id, a run keeps its arm.
+            session: runs of one session keep one arm for as long as a rollout lasts.
+        """
+        engine = self._engine
+        engine.start()  # in a forked child it has not begun yet
+        run = self._bounded("run_id", run_id) if run_id else os.urandom(16).hex()
+        unit = self._bounded("session", session) if session else run
+        engine.telemetry.count("runs_started")
+        return Run(
+            identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
+            assignment=engine.router.assign(run_id=run, unit_id=unit),
+            tenant=tenant,
+            report=self._report,
+            telemetry=engine.telemetry,
+        )
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Send what waits; True once the api acknowledged all of it, False after `timeout` s."""
+        return self._engine.flush(timeout)
+
+    def close(self, timeout: float | None = None) -> None:
+        """Drain the buffer for `timeout` seconds (default: the option) and end; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self._close_at_exit)
+        seconds = self._settings.options.close_seconds if timeout is None else timeout
+        left = self._engine.close(seconds)
+        if left:
+            self._engine.telemetry.count("bundles_dropped", left)
+            self._engine.telemetry.warn(
+                "close", "%d bundles were not acknowledged within %g s and are lost", left, seconds
+            )
+
+    def stats(self) -> dict[str, int | float | None]:
+        """Counters since the start, and what waits now.
+
+        `revision` is that of the snapshot in use (None: there is none), `snapshot_seconds_left`
+        what the dead-man switch leaves of it (None: turned off, or no snapshot).
+        """
+        engine = self._engine
+        view = engine.holder.view
+        expires_at = view.expires_at if view else None
+        return {
+            **engine.telemetry.counts(),
+            "bundles_waiting": engine.reporter.outbox.waiting(),
+            "voids_waiting": engine.voider.outbox.waiting(),
+            "revision": view.snapshot.revision if view else None,
+            "snapshot_seconds_left": None if expires_at is None else expires_at - time.monotonic(),
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _report(self, bundle: bytes) -> None:
+        self._engine.reporter.report(bundle)
+
+    def _after_fork(self) -> None:
+        """In a forked child: new threads, connections and buffers, the snapshot as it was."""
+        view = self._engine.holder.view
+        self._engine = Engine(
+            settings=self._settings, default_policy=self._default_policy, view=view
+        )
+
+    def _bounded(self, field: str, value: str) -> str:
+        """The id itself, or its hash where the api would refuse it: always the same one."""
+        encoded = str(value).encode(errors="surrogatepass")
+        if len(encoded) <= _MAX_ID_BYTES and str(value).isprintable():
+            return str(value)
+        self._engine.telemetry.warn(
+            field, "%s is over %d bytes or not printable; its hash is used", field, _MAX_ID_BYTES
+        )
+        return blake2b(encoded, digest_size=16).hexdigest()
+
+
+class _weak:  # noqa: N801 - used like a function
+    """Call a method if its object still lives: process-wide hooks must not keep learners alive."""
+
+    def __init__(self, method: WeakMethod[Any]) -> None:
+        self._method = method
+
+    def __call__(self) -> None:
+        method = self._method()
+        if method is not None:
+            method()

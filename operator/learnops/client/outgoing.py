@@ -1,0 +1,148 @@
+"""What this process owes the api: bundles of finished runs, and registrations to be voided."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from learnops.client.answer import Answer, TransportError
+from learnops.client.outbox import Delivered, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.settings import Settings
+from learnops.client.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from learnops.client.transport import Transport
+
+MAX_BUNDLE_BYTES = 2**20  # what the api takes as one run
+
+_RUNS_PATH = "/v1/runs:batch"
+_VOID_PATH = "/v1/assignments:void"
+_VOID_BATCH = 1000
+_VOID_ITEMS = 50_000
+_REFUSED = (400, 409, 413, 422)  # something in this request; anything else is worth another try
+
+
+class Reporter:
+    """Delivers encoded bundles. One bad bundle never holds up its neighbours."""
+
+    def __init__(self, *, settings: Settings, transport: "Transport", telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._telemetry = telemetry
+        options = settings.options
+        self.outbox: Outbox[bytes] = Outbox(
+            name="learnops-report",
+            deliver=self._deliver,
+            refused=lambda _: telemetry.count("bundles_invalid"),
+            size=len,
+            limits=Limits(
+                batch=options.batch_runs,
+                linger_seconds=options.batch_seconds,
+                items=options.buffer_runs,
+                bytes=options.buffer_bytes,
+            ),
+        )
+
+    def report(self, bundle: bytes) -> None:
+        """Queue one bundle; over the bounds it is dropped and counted."""
+        if len(bundle) > MAX_BUNDLE_BYTES:
+            self._telemetry.count("bundles_dropped")
+            self._telemetry.warn(
+                "bundle-size", "a bundle of %d bytes is over the limit of 1 MiB", len(bundle)
+            )
+        elif not self.outbox.put(bundle):
+            self._telemetry.count("bundles_dropped")
+            self._telemetry.warn("buffer", "the buffer is full or closed; bundles are dropped")
+
+    def _deliver(self, bundles: Sequence[bytes]) -> Verdict:
+        answer = _post(
+            self._transport,
+            _RUNS_PATH,
+            body=b'{"runs":[' + b",".join(bundles) + b"]}",
+            settings=self._settings,
+            telemetry=self._telemetry,
+        )
+        if not isinstance(answer, Answer):
+            return answer
+        results = answer.body.get("results") if isinstance(answer.body, dict) else None
+        if not isinstance(results, list) or len(results) != len(bundles):
+            self._telemetry.count("report_errors")
+            self._telemetry.warn("report-shape", "the api answered a batch without its results")
+            return Retry()
+        for result in results:
+            self._count(result if isinstance(result, dict) else {})
+        return Delivered()
+
+    def _count(self, result: dict[str, Any]) -> None:
+        status = str(result.get("status"))
+        if status in ("accepted", "duplicate", "conflict"):
+            self._telemetry.count(f"bundles_{status}")
+        else:
+            self._telemetry.count("bundles_invalid")
+        if status not in ("accepted", "duplicate"):
+            reason = _problem(result)
+            self._telemetry.warn(f"refused {reason}", "the api refused a bundle: %s", reason)
+
+
+class Voider:
+    """Tells the api which registrations came too late: their agents went on with control."""
+
+    def __init__(self, *, settings: Settings, transport: "Transport", telemetry: Telemetry) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._telemetry = telemetry
+        self.outbox: Outbox[str] = Outbox(
+            name="learnops-void",
+            deliver=self._deliver,
+            refused=lambda _: telemetry.count("voids_refused"),
+            size=len,
+            limits=Limits(batch=_VOID_BATCH, linger_seconds=0.02, items=_VOID_ITEMS, bytes=2**23),
+        )
+
+    def void(self, run_id: str) -> None:
+        """Queue one registration to be voided."""
+        if not self.outbox.put(run_id):
+            self._telemetry.count("voids_dropped")
+
+    def _deliver(self, run_ids: Sequence[str]) -> Verdict:
+        body = {
+            "namespace": self._settings.namespace,
+            "doer": self._settings.doer,
+            "runIds": list(run_ids),
+        }
+        answer = _post(
+            self._transport,
+            _VOID_PATH,
+            body=json.dumps(body).encode(),
+            settings=self._settings,
+            telemetry=self._telemetry,
+        )
+        if not isinstance(answer, Answer):
+            return answer
+        self._telemetry.count("voids_acknowledged", len(run_ids))
+        return Delivered()
+
+
+def _post(
+    transport: "Transport", path: str, *, body: bytes, settings: Settings, telemetry: Telemetry
+) -> Answer | Verdict:
+    """The api's answer if it did what it was asked, else what to do with the batch."""
+    try:
+        answer = transport.post(path, body=body, timeout=settings.options.request_seconds)
+    except TransportError as error:
+        telemetry.count("report_errors")
+        telemetry.warn(path, "no answer at %s: %s; trying again", settings.api, error)
+        return Retry()
+    if 200 <= answer.status < 300:
+        telemetry.forget(path)
+        return answer
+    telemetry.count("report_errors")
+    telemetry.warn(path, "%s refused %s: %s", settings.api, path, answer.detail)
+    return Split() if answer.status in _REFUSED else Retry(after=answer.retry_after)
+
+
+def _problem(result: dict[str, Any]) -> str:
+    """Why one bundle was refused, as one line: the status, the field and what is wrong with it."""
+    problem = result.get("problem")
+    told = problem if isinstance(problem, dict) else {"detail": problem}
+    parts = [result.get("status"), told.get("field"), told.get("detail") or told.get("title")]
+    return ": ".join(f"{part!s:.200}" for part in parts if part)

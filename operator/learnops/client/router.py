@@ -1,0 +1,144 @@
+"""Which policy a run gets: locally while nothing is being tried, registered while a canary is."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from learnops.client.assignment import Assignment
+from learnops.client.content import Contents
+from learnops.client.policy import Policy
+from learnops.client.registrar import Registrar
+from learnops.client.settings import Settings
+from learnops.client.snapshot import Rollout, Snapshot, SnapshotHolder
+from learnops.client.telemetry import Telemetry
+from learnops.client.units import DrawnUnits
+from learnops.domain.assignment import position
+
+CONTROL = "control"
+CANDIDATE = "candidate"
+_GATEWAY = "GatewayAPI"
+
+
+class Router:
+    """Routes runs of one doer. Thread-safe; never raises for anything the api does."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        holder: SnapshotHolder,
+        contents: Contents,
+        registrar: Registrar,
+        default_policy: Policy | None,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._holder = holder
+        self._contents = contents
+        self._registrar = registrar
+        self._default_policy = default_policy
+        self._telemetry = telemetry
+        self._clock = clock
+        self._units = DrawnUnits()
+        self._first_snapshot_by = time.monotonic() + settings.options.first_snapshot_seconds
+
+    def assign(self, *, run_id: str, unit_id: str) -> Assignment:
+        """The policy, arm and π of a run."""
+        view = self._holder.view
+        if view is None:
+            view = self._holder.wait(self._first_snapshot_by - time.monotonic())
+        if view is None:
+            return self._without_snapshot(run_id)
+        snapshot = view.snapshot
+        rollout = snapshot.rollout
+        drawn = self._units.get(rollout.id, unit_id) if rollout else None
+        if drawn is not None and drawn.run_id == run_id:
+            return drawn
+        if not view.fresh(self._clock()):
+            self._telemetry.count("dead_man_switch")
+            if drawn is not None:
+                return replace(drawn, rollout=None, run_id=run_id)
+            return self._control(snapshot, run_id)
+        if rollout is None:
+            return self._local(snapshot, run_id, unit_id)
+        if rollout.percent in (0.0, 100.0):
+            return self._decided(snapshot, rollout, run_id)
+        return self._registered(snapshot, drawn, run_id=run_id, unit_id=unit_id)
+
+    def _registered(
+        self, snapshot: Snapshot, drawn: Assignment | None, *, run_id: str, unit_id: str
+    ) -> Assignment:
+        serving = self._settings.serving
+        if snapshot.router == _GATEWAY and serving is None:
+            self._telemetry.warn(
+                "serving",
+                "doer %s is routed by a gateway: tell Learner(serving=...) which policy this "
+                "process serves; until then its runs are no evidence",
+                self._settings.doer,
+            )
+            return self._control(snapshot, run_id)
+        assignment = self._registrar.register(run_id=run_id, unit_id=unit_id, policy=serving)
+        if assignment is None:
+            self._telemetry.count("runs_unregistered")
+            if drawn is None:
+                return self._control(snapshot, run_id)
+            # A unit that was drawn keeps its arm; this run of it is just no evidence.
+            return replace(drawn, rollout=None, run_id=run_id)
+        if assignment.rollout is not None:
+            self._units.put(assignment.rollout, unit_id, assignment)
+        return assignment
+
+    def _local(self, snapshot: Snapshot, run_id: str, unit_id: str) -> Assignment:
+        """No canary is live: the shares alone decide, by the keyed hash."""
+        others = [(p, percent) for p, percent in snapshot.shares if p != snapshot.active]
+        policy, percent = others[0] if others else (snapshot.active, 0.0)
+        propensity = percent / 100.0
+        chosen = bool(snapshot.salt) and position(snapshot.salt, unit_id) < propensity
+        arm, name = (CANDIDATE, policy) if chosen else (CONTROL, snapshot.active)
+        return self._given(snapshot, name, arm=arm, propensity=propensity, run_id=run_id)
+
+    def _decided(self, snapshot: Snapshot, rollout: Rollout, run_id: str) -> Assignment:
+        """A share of 0 or 100 %: nothing is drawn, nothing to register."""
+        if rollout.percent == 0.0:
+            return self._control(snapshot, run_id)
+        name = rollout.candidate
+        return self._given(snapshot, name, arm=CANDIDATE, propensity=1.0, run_id=run_id)
+
+    def _control(self, snapshot: Snapshot, run_id: str) -> Assignment:
+        return self._given(snapshot, snapshot.control, arm=CONTROL, propensity=0.0, run_id=run_id)
+
+    def _given(
+        self, snapshot: Snapshot, name: str, *, arm: str, propensity: float, run_id: str
+    ) -> Assignment:
+        """An assignment that is no evidence."""
+        policy = snapshot.policies.get(name)
+        if self._settings.serving is not None:
+            policy, arm = self._contents.serving(snapshot), self._serving_arm(snapshot)
+        if policy is None:  # contents lag behind the shares: control's are always there
+            policy, arm, propensity = snapshot.policies[snapshot.control], CONTROL, 0.0
+        return Assignment(
+            policy=policy,
+            arm=arm,
+            propensity=propensity,
+            revision=snapshot.revision,
+            rollout=None,
+            run_id=run_id,
+        )
+
+    def _serving_arm(self, snapshot: Snapshot) -> str:
+        rollout = snapshot.rollout
+        return CANDIDATE if rollout and self._settings.serving == rollout.candidate else CONTROL
+
+    def _without_snapshot(self, run_id: str) -> Assignment:
+        self._telemetry.count("runs_without_snapshot")
+        self._telemetry.warn(
+            "fallback",
+            "no snapshot of doer %s within %g s; runs go on with the default policy",
+            self._settings.doer,
+            self._settings.options.first_snapshot_seconds,
+        )
+        policy = self._default_policy or Policy(name=self._settings.serving or "")
+        return Assignment(
+            policy=policy, arm=CONTROL, propensity=0.0, revision=0, rollout=None, run_id=run_id
+        )

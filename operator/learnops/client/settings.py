@@ -1,0 +1,92 @@
+"""Where the api is, and the bounds the SDK keeps."""
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Bounds of the SDK. Times are in seconds, sizes in bytes.
+
+    Attributes:
+        registration_seconds: how long `start` waits at most for the api to acknowledge a
+            registration while a canary is live; without an answer the run gets control.
+        first_snapshot_seconds: how long after the learner was made `start` may still wait for the
+            first snapshot; later starts do not wait.
+        long_poll_seconds: how long the api may hold a question for a newer snapshot.
+        request_seconds: the longest any request in the background may take.
+        batch_runs: the most bundles in one request.
+        batch_seconds: how long a bundle waits for others to join its request.
+        buffer_runs: bundles kept in memory while the api is away; more are dropped and counted.
+        buffer_bytes: the same as a size.
+        close_seconds: how long `close` waits for the buffer to drain.
+    """
+
+    registration_seconds: float = 0.25
+    first_snapshot_seconds: float = 5.0
+    long_poll_seconds: int = 25
+    request_seconds: float = 10.0
+    batch_runs: int = 500
+    batch_seconds: float = 0.1
+    buffer_runs: int = 20_000
+    buffer_bytes: int = 64 * 2**20
+    close_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Whom this learner speaks for, and to which api."""
+
+    api: str
+    token: str | None = field(repr=False)
+    namespace: str
+    doer: str
+    serving: str | None
+    options: Options
+
+    @classmethod
+    def resolve(
+        cls,
+        *,
+        doer: str,
+        api: str | None,
+        token: str | None,
+        namespace: str | None,
+        serving: str | None,
+        options: Options,
+    ) -> Self:
+        """Fill what is not given from LEARNOPS_API, LEARNOPS_TOKEN and LEARNOPS_NAMESPACE.
+
+        Raises:
+            ValueError: naming the argument that is missing or malformed; an agent that cannot be
+                set up at all should fail at its start and not in silence.
+        """
+        found_api = api or os.environ.get("LEARNOPS_API", "")
+        parts = urlsplit(found_api)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(
+                f"api is {found_api!r}; pass api= or set LEARNOPS_API, like http://learnops-api:8080"
+            )
+        found_namespace = namespace or os.environ.get("LEARNOPS_NAMESPACE", "")
+        _check_name("namespace", found_namespace, hint="pass namespace= or set LEARNOPS_NAMESPACE")
+        _check_name("doer", doer, hint="pass the name of the Doer object")
+        if serving is not None:
+            _check_name("serving", serving, hint="pass the name of the Policy this process serves")
+        return cls(
+            api=found_api.rstrip("/"),
+            token=token or os.environ.get("LEARNOPS_TOKEN") or None,
+            namespace=found_namespace,
+            doer=doer,
+            serving=serving,
+            options=options,
+        )
+
+
+def _check_name(field_name: str, value: str, *, hint: str) -> None:
+    if not _NAME.fullmatch(value):
+        raise ValueError(f"{field_name} is {value!r}, which is no name of an object; {hint}")

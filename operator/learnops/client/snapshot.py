@@ -1,0 +1,190 @@
+"""What this process knows of its doer's traffic, and for how long it may be believed."""
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from threading import Condition
+from typing import Any
+
+from learnops.client.policy import Policy
+from learnops.client.telemetry import Telemetry
+
+_REMEMBERED_UIDS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """The canary that is live: its id, both policies, and the candidate's share in percent."""
+
+    id: str
+    control: str
+    candidate: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """`Doer.status.traffic` with the content of the policies it names."""
+
+    doer_uid: str
+    revision: int
+    etag: str
+    router: str
+    salt: str
+    active: str
+    rollout: Rollout | None
+    shares: tuple[tuple[str, float], ...]
+    policies: Mapping[str, Policy]
+
+    @property
+    def control(self) -> str:
+        """The policy that a run gets when in doubt."""
+        return self.rollout.control if self.rollout else self.active
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A snapshot and the monotonic time at which the dead-man switch opens (None: never)."""
+
+    snapshot: Snapshot
+    expires_at: float | None
+
+    def fresh(self, now: float) -> bool:
+        """Whether the operator was heard of recently enough."""
+        return self.expires_at is None or now < self.expires_at
+
+
+class SnapshotHolder:
+    """The newest snapshot. Readers take no lock; `offer` and `extend` decide what is newest."""
+
+    def __init__(
+        self, *, clock: Callable[[], float], telemetry: Telemetry, view: View | None = None
+    ) -> None:
+        self._clock = clock
+        self._telemetry = telemetry
+        self._view = view
+        self._changed = Condition()
+        self._replaced_uids: deque[str] = deque(maxlen=_REMEMBERED_UIDS)
+
+    @property
+    def view(self) -> View | None:
+        """What is known now; None before the first snapshot."""
+        return self._view
+
+    def offer(self, snapshot: Snapshot, *, ttl_seconds: float | None) -> bool:
+        """Take a snapshot unless it is older than what is known.
+
+        A revision only rises, so that an api replica that lags cannot revive a candidate that was
+        rolled back. A new Doer UID starts over; a UID that was replaced does not come back.
+        """
+        with self._changed:
+            if self._is_older(snapshot):
+                self._telemetry.count("snapshots_refused")
+                return False
+            current = self._view
+            if current and current.snapshot.doer_uid != snapshot.doer_uid:
+                self._replaced_uids.append(current.snapshot.doer_uid)
+            self._view = View(snapshot=snapshot, expires_at=self._deadline(ttl_seconds))
+            self._changed.notify_all()
+        self._telemetry.count("snapshots_accepted")
+        return True
+
+    def extend(self, *, etag: str, ttl_seconds: float | None) -> None:
+        """The snapshot with this etag is still right: count its time to live anew."""
+        with self._changed:
+            if self._view and self._view.snapshot.etag == etag:
+                deadline = self._deadline(ttl_seconds)
+                self._view = View(snapshot=self._view.snapshot, expires_at=deadline)
+
+    def wait(self, timeout: float) -> View | None:
+        """Wait for the first snapshot, `timeout` seconds at most."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._view is not None, timeout=max(timeout, 0.0))
+            return self._view
+
+    def _is_older(self, snapshot: Snapshot) -> bool:
+        if snapshot.doer_uid in self._replaced_uids:
+            return True
+        current = self._view
+        if current is None or current.snapshot.doer_uid != snapshot.doer_uid:
+            return False
+        return snapshot.revision < current.snapshot.revision
+
+    def _deadline(self, ttl_seconds: float | None) -> float | None:
+        return None if ttl_seconds is None else self._clock() + ttl_seconds
+
+
+class MalformedSnapshotError(ValueError):
+    """An answer that is no snapshot; the message names the field."""
+
+
+def parse_snapshot(body: Any) -> tuple[Snapshot, float | None]:
+    """A snapshot and its time to live in seconds (None: the dead-man switch is turned off).
+
+    Raises:
+        MalformedSnapshotError: naming the field. Half a snapshot is never used.
+    """
+    if not isinstance(body, dict):
+        raise MalformedSnapshotError("the answer is not a JSON object")
+    policies = _field(body, "policies", dict)
+    try:
+        contents = {name: Policy.from_wire(name, policies[name]) for name in policies}
+    except ValueError as error:
+        raise MalformedSnapshotError(str(error)) from error
+    snapshot = Snapshot(
+        doer_uid=_field(body, "doerUID", str),
+        revision=_field(body, "revision", int),
+        etag=_field(body, "etag", str),
+        router=_field(body, "router", str),
+        salt=_field(body, "salt", str),
+        active=_field(body, "active", str),
+        rollout=_rollout(body.get("rollout")),
+        shares=tuple(_share(entry) for entry in _field(body, "shares", list)),
+        policies=contents,
+    )
+    if snapshot.control not in contents:
+        raise MalformedSnapshotError(f"policies does not hold {snapshot.control!r}, the control")
+    return snapshot, parse_ttl(body.get("ttlSeconds"))
+
+
+def parse_ttl(value: Any) -> float | None:
+    """Seconds left, None for "turned off"; raises MalformedSnapshotError for anything else."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise MalformedSnapshotError(f"ttlSeconds is {value!r}, no number of seconds")
+    return max(float(value), 0.0)
+
+
+def _rollout(value: Any) -> Rollout | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise MalformedSnapshotError("rollout is no object")
+    return Rollout(
+        id=_field(value, "id", str),
+        control=_field(value, "control", str),
+        candidate=_field(value, "candidate", str),
+        percent=_percent(value),
+    )
+
+
+def _share(value: Any) -> tuple[str, float]:
+    if not isinstance(value, dict):
+        raise MalformedSnapshotError("shares holds an entry that is no object")
+    return _field(value, "policy", str), _percent(value)
+
+
+def _percent(value: dict[str, Any]) -> float:
+    percent = value.get("percent")
+    if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
+        raise MalformedSnapshotError(f"percent is {percent!r}, not from 0 to 100")
+    return float(percent)
+
+
+def _field(body: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    value = body.get(name)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise MalformedSnapshotError(f"{name} is {value!r:.80}, expected {kind.__name__}")
+    return value

@@ -1,0 +1,155 @@
+"""HTTP to the api: bounded in time and size, and closable while an answer is awaited."""
+
+import json
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlencode
+from weakref import WeakSet
+
+import urllib3
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    NewConnectionError,
+    ProtocolError,
+)
+from urllib3.response import BaseHTTPResponse
+
+from learnops.client.answer import Answer, TransportError
+
+MAX_ANSWER_BYTES = 32 * 2**20
+_CHUNK_BYTES = 2**16
+_CONNECTIONS = 4  # one per background thread
+
+
+class Transport:
+    """Connections to one api. Thread-safe."""
+
+    def __init__(self, *, api: str, token: str | None) -> None:
+        self._prefix = (urllib3.util.parse_url(api).path or "").rstrip("/")
+        self._headers = {"Accept": "application/json"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
+        self._open: WeakSet[HTTPConnection] = WeakSet()
+        self._closed = False
+        self._pool = self._make_pool(api)
+
+    def get(
+        self,
+        path: str,
+        *,
+        query: Mapping[str, str],
+        timeout: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """GET within `timeout` seconds; raises TransportError."""
+        url = f"{self._prefix}{path}?{urlencode(query)}"
+        return self._request("GET", url, headers=dict(headers or {}), body=None, timeout=timeout)
+
+    def post(self, path: str, *, body: bytes, timeout: float) -> Answer:
+        """POST JSON within `timeout` seconds; raises TransportError.
+
+        A connection that broke is tried once more: everything the SDK posts is idempotent by run
+        id, and a server may close an idle connection at the moment it is used again.
+        """
+        headers = {"Content-Type": "application/json"}
+        url = f"{self._prefix}{path}"
+        return self._request("POST", url, headers=headers, body=body, timeout=timeout)
+
+    def close(self) -> None:
+        """Break off what is awaited and refuse what comes; idempotent."""
+        self._closed = True
+        for connection in list(self._open):
+            sock = connection.sock
+            if sock is not None:
+                with suppress(OSError):  # the other side may have closed it already
+                    sock.shutdown(socket.SHUT_RDWR)
+        self._pool.close()
+
+    def _request(
+        self, method: str, url: str, *, headers: dict[str, str], body: bytes | None, timeout: float
+    ) -> Answer:
+        end = time.monotonic() + timeout
+        for last in (False, True):
+            if self._closed:
+                raise TransportError("the learner is closed", sent=False)
+            try:
+                return self._attempt(method, url, headers=headers, body=body, end=end)
+            except (NewConnectionError, ConnectTimeoutError) as error:
+                raise TransportError(_name(error), sent=False) from error
+            except ProtocolError as error:
+                if last or time.monotonic() >= end:
+                    raise TransportError(_name(error), sent=True) from error
+            except (HTTPError, OSError) as error:
+                raise TransportError(_name(error), sent=True) from error
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _attempt(
+        self, method: str, url: str, *, headers: dict[str, str], body: bytes | None, end: float
+    ) -> Answer:
+        seconds = max(end - time.monotonic(), 0.001)
+        response = self._pool.urlopen(
+            method,
+            url,
+            body=body,
+            headers={**self._headers, **headers},
+            timeout=urllib3.Timeout(total=seconds),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            content = _read(response, end=end)
+        except BaseException:
+            response.close()  # never back into the pool with half an answer in it
+            raise
+        response.release_conn()
+        return Answer(status=response.status, headers=response.headers, body=_parse(content))
+
+    def _make_pool(self, api: str) -> HTTPConnectionPool:
+        pool = urllib3.connection_from_url(api, maxsize=_CONNECTIONS, block=False)
+        pool.ConnectionCls = _tracked(pool.ConnectionCls, self._open)
+        return pool
+
+
+def _tracked(base: Any, live: WeakSet[HTTPConnection]) -> type[HTTPConnection]:
+    """`base`, remembering its connections so that a long poll can be broken off from outside."""
+
+    class Tracked(base):  # type: ignore[misc]
+        def connect(self) -> None:
+            super().connect()
+            live.add(self)
+
+    return Tracked
+
+
+def _read(response: BaseHTTPResponse, *, end: float) -> bytes:
+    """The whole body, within time and size: a slow trickle resets a socket's own timeout."""
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.read1(_CHUNK_BYTES):
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            raise TransportError(f"the answer has over {MAX_ANSWER_BYTES} bytes", sent=True)
+        if time.monotonic() > end:
+            raise TransportError("the answer took too long", sent=True)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _parse(content: bytes) -> Any:
+    try:
+        return json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _name(error: Exception) -> str:
+    """The kind of failure alone: messages of the HTTP library hold addresses and no secret, but
+    also object ids, so that no two would be the same reason."""
+    return type(error).__name__

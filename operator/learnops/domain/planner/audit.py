@@ -1,0 +1,169 @@
+"""Stage moves on record: rows of `policy_promotions`, and those still to be written."""
+
+from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.doer import PendingAudit
+from learnops.api.policy import Stage
+from learnops.domain.observed import History, Promotion
+from learnops.domain.plan import (
+    FINALIZER,
+    CloseRollout,
+    RecordPromotions,
+    SetFinalizer,
+    WriteStatus,
+)
+from learnops.domain.planner import content
+from learnops.domain.planner.draft import Draft, clip
+from learnops.domain.planner.traffic import salt_of
+
+BY = "operator"
+_MOST_PENDING = 20
+
+
+def row(
+    draft: Draft, *, id_: str, policy: str, move: tuple[Stage | None, Stage], why: str, rollout: str
+) -> Promotion:
+    """One move. A policy whose object is gone has no digest any more; its name remains."""
+    found = draft.snap.policies.get(policy)
+    return Promotion(
+        transition_id=id_,
+        policy=policy,
+        digest=content.digest(found.spec) if found else "",
+        identity=content.identity(found.spec) if found else "",
+        from_stage=move[0],
+        to_stage=move[1],
+        by=BY,
+        why=clip(why, 512),
+        rollout=rollout,
+    )
+
+
+def record_first(draft: Draft, rows: tuple[Promotion, ...]) -> None:
+    """Moves up, before anything shows them; moves down that still wait are recorded before them,
+    so that the record has them in the order in which they happened.
+    """
+    waiting = tuple(as_row(it) for it in draft.doer.status.pending_audit)
+    draft.before.append(RecordPromotions(rows=(*waiting, *rows)))
+
+
+def note_descent(draft: Draft, *, moved: Promotion, outcome: CanaryStage, reason: str) -> None:
+    """Keep a move down in `pendingAudit`, in the same write as the traffic, until it is on record.
+
+    It also tells a later pass how an interrupted descent was meant to end.
+    """
+    pending = PendingAudit(
+        transition_id=moved.transition_id,
+        policy=moved.policy,
+        digest=moved.digest,
+        identity=moved.identity,
+        from_stage=str(moved.from_stage or ""),
+        to_stage=moved.to_stage,
+        by=moved.by,
+        why=moved.why,
+        rollout=moved.rollout,
+        outcome=outcome,
+        reason=reason,
+    )
+    others = tuple(
+        it for it in draft.status.pending_audit if it.transition_id != pending.transition_id
+    )
+    draft.set_doer(pending_audit=(*others, pending)[-_MOST_PENDING:])
+    draft.after += [RecordPromotions(rows=(moved,)), _closed(pending)]
+
+
+def pending_of(draft: Draft, canary: CanaryDeployment) -> PendingAudit | None:
+    """The move that ended this attempt, if it is still to be recorded."""
+    salt = salt_of(canary, draft.canaries[canary.metadata.name])
+    return next((it for it in draft.status.pending_audit if it.rollout == salt), None)
+
+
+def settle_audit(draft: Draft) -> None:
+    """Write pending moves to the run log, once nothing else is left to write.
+
+    So a dead run log never stands before a status; the finalizer keeps the doer, and with it the
+    rows, until they are on record.
+    """
+    pending, doer = draft.status.pending_audit, draft.doer
+    guarded = FINALIZER in doer.metadata.finalizers
+    deleted = doer.metadata.deletion_timestamp is not None  # takes no new finalizer
+    if not draft.unchanged():
+        return
+    if guarded and not pending:
+        draft.fire("audit-finalizer", "off: all moves are on record")
+        draft.after.append(_finalizer(draft, present=False))
+    if not guarded and pending and not deleted:
+        draft.fire("audit-finalizer", "on: moves wait to be put on record")
+        draft.after.append(_finalizer(draft, present=True))
+        return
+    if not pending:
+        return
+    draft.fire("record-pending", f"{len(pending)} move(s) down to put on record")
+    _flush(draft)
+
+
+def _flush(draft: Draft) -> None:
+    """The rows, the end of their rollouts, and only then the status without them."""
+    pending, doer = draft.status.pending_audit, draft.doer
+    draft.after.append(RecordPromotions(rows=tuple(as_row(it) for it in pending)))
+    draft.after += [_closed(it) for it in pending if it.rollout]
+    cleared = draft.status.model_copy(update={"pending_audit": (), "fence": draft.snap.fence})
+    draft.after.append(
+        WriteStatus(
+            kind=doer.kind,
+            name=doer.metadata.name,
+            uid=doer.metadata.uid,
+            resource_version=doer.metadata.resource_version,
+            status=cleared,
+        )
+    )
+
+
+def as_row(pending: PendingAudit) -> Promotion:
+    """The row that a pending move becomes."""
+    return Promotion(
+        transition_id=pending.transition_id,
+        policy=pending.policy,
+        digest=pending.digest,
+        identity=pending.identity,
+        from_stage=Stage(pending.from_stage) if pending.from_stage else None,
+        to_stage=Stage(pending.to_stage),
+        by=pending.by,
+        why=pending.why,
+        rollout=pending.rollout,
+    )
+
+
+def sound_rows(history: History) -> tuple[Promotion, ...]:
+    """The record without moves up that came to nothing.
+
+    A move up is recorded before it is made; where the operator was stopped in between and the
+    rollout then ended another way, both rows are there. The one that went down is what happened.
+    """
+    descended = {it.rollout for it in history.promotions if it.rollout and is_descent(it)}
+    return tuple(
+        it
+        for it in history.promotions
+        if it.rollout not in descended or it.to_stage is Stage.CANARY or is_descent(it)
+    )
+
+
+def is_descent(it: Promotion) -> bool:
+    """A row that ended a rollout without promotion."""
+    ended_at = (Stage.DRAFT, Stage.REJECTED)
+    if it.from_stage is Stage.CANARY:
+        return it.to_stage in ended_at
+    return it.from_stage is Stage.ARCHIVED and it.to_stage is Stage.ARCHIVED
+
+
+def _closed(pending: PendingAudit) -> CloseRollout:
+    return CloseRollout(rollout=pending.rollout, outcome=pending.outcome)
+
+
+def _finalizer(draft: Draft, *, present: bool) -> SetFinalizer:
+    metadata = draft.doer.metadata
+    return SetFinalizer(
+        kind=draft.doer.kind,
+        name=metadata.name,
+        uid=metadata.uid,
+        resource_version=metadata.resource_version,
+        present=present,
+    )

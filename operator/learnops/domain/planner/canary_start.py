@@ -1,0 +1,187 @@
+"""The beginning of a rollout: its turn, its attempt, its first traffic."""
+
+from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus
+from learnops.api.policy import Stage
+from learnops.domain.plan import OpenRollout
+from learnops.domain.planner import audit, content, ramp
+from learnops.domain.planner.canary_end import candidate_of, remember
+from learnops.domain.planner.candidate import contends, obstacle
+from learnops.domain.planner.conditions import merged, stalled, under_way
+from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
+from learnops.domain.planner.live import NOT_OBSERVED, Live, live_of
+from learnops.domain.planner.traffic import salt_of, with_candidate
+
+
+def holder(draft: Draft) -> CanaryDeployment | None:
+    """The canary whose turn it is: the one with traffic, else the oldest that may start."""
+    live = live_of(draft)
+    if live is not None:
+        return live.canary
+    return next((it for it in draft.live_canaries() if contends(draft, it)), None)
+
+
+def start(draft: Draft) -> bool:
+    """Bring the canary whose turn it is to its first traffic, in two passes.
+
+    The first writes down which attempt it is; the second opens the rollout under it. Counted only
+    while opening, an attempt would be counted twice after a stop in between.
+    """
+    canary = holder(draft)
+    if canary is None or live_of(draft) is not None or obstacle(draft, canary) is not None:
+        return False
+    status = draft.canaries[canary.metadata.name]
+    scored_with = content.crl_digest(draft.doer.spec.crl)
+    if not status.candidates or status.crl_digest != scored_with:
+        _prepare(draft, canary, scored_with)
+    else:
+        _open(draft, canary)
+    return True
+
+
+def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
+    name, candidate = canary.metadata.name, candidate_of(canary)
+    status, attempts = draft.canaries[name], draft.snap.attempts
+    assert isinstance(attempts, dict)
+    identity = content.identity(draft.snap.policies[candidate].spec)
+    attempt = 1 + attempts.get(identity, 0)
+    # Prepared under other weights and perhaps opened since: a new salt, so that no run of the old
+    # scoring can be taken for evidence.
+    again = bool(status.candidates)
+    draft.set_canary(
+        name,
+        stage=CanaryStage.PENDING,
+        retries=status.retries + 1 if again else status.retries,
+        crl_digest=scored_with,
+        candidates=(CandidateStatus(name=candidate, attempt=attempt),),
+        waiting_for=f"the rollout to be opened (attempt {attempt})",
+        conditions=merged(
+            status.conditions,
+            under_way("Starting"),
+            now=draft.now,
+            generation=canary.metadata.generation,
+        ),
+    )
+    draft.settled.add(name)
+    draft.fire("prepare", f"{name}: attempt {attempt} of {candidate}")
+    draft.wake(draft.now)
+
+
+def _open(draft: Draft, canary: CanaryDeployment) -> None:
+    """Up: the run log first, then traffic; policy and canary follow from it."""
+    name, candidate = canary.metadata.name, candidate_of(canary)
+    status, traffic = draft.canaries[name], draft.status.traffic
+    assert traffic is not None
+    percent, salt = canary.spec.strategy.canary.steps[0], salt_of(canary, status)
+    draft.before.append(
+        OpenRollout(
+            rollout=salt,
+            canary=name,
+            canary_uid=canary.metadata.uid,
+            control=draft.active,
+            candidate=candidate,
+            identity=content.identity(draft.snap.policies[candidate].spec),
+            attempt=status.candidates[0].attempt,
+            percent=percent,
+            maturation_seconds=canary.spec.analysis.maturation_seconds,
+            crl=draft.doer.spec.crl.to_wire(),
+        )
+    )
+    _record_move(draft, candidate, salt)
+    draft.set_doer(
+        traffic=with_candidate(
+            traffic, canary=name, salt=salt, candidate=candidate, percent=percent
+        ),
+        current_rollout=name,
+    )
+    draft.fire("start", f"{name}: {candidate} gets {percent} %")
+    mark_started(draft, canary)
+
+
+def _record_move(draft: Draft, candidate: str, salt: str) -> None:
+    stage = draft.policies[candidate].stage
+    if stage is not Stage.DRAFT:
+        return  # a policy from the archive keeps its stage while it is tried
+    moved = audit.row(
+        draft,
+        id_=f"{salt}/{Stage.CANARY}",
+        policy=candidate,
+        move=(stage, Stage.CANARY),
+        why="rollout started",
+        rollout=salt,
+    )
+    audit.record_first(draft, (moved,))
+
+
+def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
+    """The canary's own status at its start; also where a stop came right after its traffic."""
+    name, traffic = canary.metadata.name, draft.status.traffic
+    assert traffic is not None
+    draft.set_canary(
+        name,
+        stage=CanaryStage.CANARY,
+        start_time=draft.now,
+        end_time=None,
+        step=0,
+        step_time=None,
+        shares=(),
+        recommendation=None,
+        evidence_state=None,
+    )
+    live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
+    ramp.count_step(live)
+    message = f"{live.candidate} gets {live.percent} % against {traffic.active}"
+    _tell_start(live, message)
+    draft.settled.add(name)
+    draft.wake(live.deadline)
+
+
+def _tell_start(live: Live, message: str) -> None:
+    draft, canary, name = live.draft, live.canary, live.canary.metadata.name
+    draft.set_canary(
+        name,
+        waiting_for=clip(f"first runs at {live.percent} %", 512),
+        conditions=merged(
+            live.status.conditions,
+            under_way("Progressing", message),
+            now=draft.now,
+            generation=canary.metadata.generation,
+        ),
+    )
+    remember(draft, name, percent=live.percent, reason="RolloutStarted", message=message)
+    draft.event(canary, "RolloutStarted", message)
+
+
+def show_waiting(draft: Draft) -> None:
+    """Say of every canary that has no traffic what it waits for; the oldest is first in turn."""
+    first = holder(draft)
+    for canary in draft.live_canaries():
+        name = canary.metadata.name
+        if name in draft.settled or draft.canaries[name].stage is CanaryStage.CANARY:
+            continue
+        reason, message, person = _why_waiting(draft, canary, first)
+        wanted = stalled(reason, message) if person else under_way(reason, message)
+        changes: dict[str, object] = {
+            "stage": CanaryStage.PENDING,
+            "waiting_for": clip(message, 512),
+        }
+        if reason == "Conflict":
+            changes["candidates"] = ()  # its attempt is counted when it is its turn
+        generation, old = canary.metadata.generation, draft.canaries[name].conditions
+        changes["conditions"] = merged(old, wanted, now=draft.now, generation=generation)
+        draft.set_canary(name, **changes)
+
+
+def _why_waiting(
+    draft: Draft, canary: CanaryDeployment, first: CanaryDeployment | None
+) -> tuple[str, str, bool]:
+    found = obstacle(draft, canary)
+    if found is not None and found.blocked:
+        return found.reason, found.message, True
+    if first is not None and first.metadata.uid != canary.metadata.uid:
+        message = f"canary {first.metadata.name} of the same doer goes first: wait or delete one"
+        return "Conflict", message, True
+    if found is not None:
+        if found.reason != "Paused":
+            draft.wake(draft.now + LOOK_AGAIN)
+        return found.reason, found.message, found.reason == "Conflict"
+    return "Starting", "its turn", False

@@ -1,0 +1,135 @@
+"""What stands between a canary and its first traffic. First match is what the status says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from learnops.api.canary import CanaryDeployment, Run
+from learnops.api.policy import Stage
+from learnops.api.rollout import Source
+from learnops.domain.outcome import Unavailable
+from learnops.domain.planner import content, slots
+from learnops.domain.planner.canary_end import candidate_of
+from learnops.domain.planner.draft import Draft
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obstacle:
+    """Why a canary cannot start. `blocked`: not before a person acts; it then holds up no other."""
+
+    reason: str
+    message: str
+    blocked: bool = False
+
+
+def obstacle(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """The first thing in the way; None: it may start as soon as it is its turn."""
+    return next((it for check in (*_OWN, *_AROUND) if (it := check(draft, canary))), None)
+
+
+def contends(draft: Draft, canary: CanaryDeployment) -> bool:
+    """Whether a canary stands in the queue: one that cannot start by itself harms no other."""
+    if canary.metadata.deletion_timestamp is not None:
+        return False
+    return not any(it.blocked for check in _OWN if (it := check(draft, canary)))
+
+
+def find_policy(draft: Draft, name: str) -> Obstacle | None:
+    """Whether a policy of this doer is there and readable."""
+    for broken in draft.snap.invalid:
+        if (broken.kind, broken.name) == ("Policy", name):
+            message = f"policy {name} cannot be read: {broken.message}"
+            return Obstacle(reason="PolicyInvalid", message=message, blocked=True)
+    policy = draft.snap.policies.get(name)
+    if policy is None:
+        message = f"policy {name} of doer {draft.snap.key.doer} does not exist: apply it"
+        return Obstacle(reason="PolicyNotFound", message=message, blocked=True)
+    if policy.spec.doer_ref.name != draft.snap.key.doer:
+        message = f"policy {name} belongs to doer {policy.spec.doer_ref.name}"
+        return Obstacle(reason="PolicyInvalid", message=message, blocked=True)
+    return None
+
+
+def _gateway_needs_counters(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """A gateway does not draw by our hash, so its run log carries no known propensity."""
+    if not slots.by_gateway(draft.doer) or canary.spec.analysis.source is Source.PROMETHEUS:
+        return None
+    message = "spec.analysis.source must be Prometheus where the doer's router is GatewayAPI"
+    return Obstacle(reason="InvalidSpec", message=message, blocked=True)
+
+
+def _candidate_found(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """The candidate must exist, be readable and belong to the same doer."""
+    return find_policy(draft, candidate_of(canary))
+
+
+def _candidate_staged(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """Until the record has been read it is not known whether this content was Rejected before."""
+    name = candidate_of(canary)
+    if draft.policies[name].stage is not None:
+        return None
+    return Obstacle(reason="PolicyPending", message=f"policy {name} is being looked up")
+
+
+def _candidate_not_rejected(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """The evidence said worse: only a person may have it tried again."""
+    name = candidate_of(canary)
+    if draft.policies[name].stage is not Stage.REJECTED:
+        return None
+    message = f"{name} was Rejected: set spec.action to Retry with a new id, or make a new policy"
+    return Obstacle(reason="PolicyRejected", message=message, blocked=True)
+
+
+def _lineage_sound(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """Where a policy comes from must be known before it is served."""
+    name = candidate_of(canary)
+    found = content.lineage(name, draft.snap.policies)
+    if not found.reason:
+        return None
+    return Obstacle(reason=found.reason, message=f"{name}: {found.message}", blocked=True)
+
+
+def _doer_serves(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
+    """Without an active policy there is no control."""
+    if draft.active not in draft.snap.policies:
+        return Obstacle(reason="NoControl", message="the doer's active policy is not there")
+    if draft.doer.metadata.deletion_timestamp is not None:
+        return Obstacle(reason="DoerDeleting", message="the doer is being deleted")
+    return None
+
+
+def _not_paused(_draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """A paused canary does not go up, to its first step neither."""
+    if canary.spec.run is not Run.PAUSED:
+        return None
+    return Obstacle(reason="Paused", message="spec.run is Paused: set it to Running to start")
+
+
+def _gateway_ready(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """No weight goes to a slot that does not serve the candidate."""
+    traffic = draft.status.traffic
+    if traffic is None:
+        return None
+    found = slots.trouble(draft.snap, traffic, candidate_of(canary))
+    return Obstacle(reason=found[0], message=found[1]) if found else None
+
+
+def _attempts_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
+    """Each further attempt must show more, so their number must be known."""
+    attempts = draft.snap.attempts
+    if isinstance(attempts, dict):
+        return None
+    if isinstance(attempts, Unavailable):
+        message = f"number of earlier attempts: {attempts.message}"
+        return Obstacle(reason="RunLogUnavailable", message=message)
+    return Obstacle(reason="Starting", message="the number of earlier attempts")
+
+
+_Check = Callable[[Draft, CanaryDeployment], Obstacle | None]
+_OWN: tuple[_Check, ...] = (
+    _gateway_needs_counters,
+    _candidate_found,
+    _candidate_staged,
+    _candidate_not_rejected,
+    _lineage_sound,
+)
+_AROUND: tuple[_Check, ...] = (_doer_serves, _not_paused, _gateway_ready, _attempts_known)

@@ -1,0 +1,97 @@
+"""Finish what a stop interrupted, and let go of what is no longer there."""
+
+from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
+from learnops.domain.planner import audit
+from learnops.domain.planner.canary_end import (
+    candidate_of,
+    close_promoted,
+    descend,
+    finish,
+    release,
+)
+from learnops.domain.planner.canary_start import mark_started
+from learnops.domain.planner.decision import End
+from learnops.domain.planner.draft import Draft
+from learnops.domain.planner.traffic import control_only, holds, salt_of
+
+
+def complete_promotion(draft: Draft) -> bool:
+    """The doer serves the candidate and the canary does not say so: say so, without evidence.
+
+    Early, because whatever else is seen, the promotion has happened. A revert to a candidate ends
+    its canary first, so nothing else looks like this.
+    """
+    for canary in _had_traffic(draft):
+        traffic, status = draft.status.traffic, draft.canaries[canary.metadata.name]
+        same_rollout = traffic is not None and traffic.salt == salt_of(canary, status)
+        if same_rollout and draft.active == candidate_of(canary):
+            draft.fire("complete-promotion", canary.metadata.name)
+            close_promoted(draft, canary, f"{draft.active} is active")
+            return True
+    return False
+
+
+def release_lost(draft: Draft) -> bool:
+    """Traffic names a canary that is gone, was made again, or has ended: control gets it back.
+
+    A canary of the same name with another UID is not the one that was judged.
+    """
+    traffic = draft.status.traffic
+    if traffic is None or traffic.canary is None:
+        return False
+    if any(holds(traffic, it, draft.canaries[it.metadata.name]) for it in draft.live_canaries()):
+        return False
+    candidate = next((it.policy for it in traffic.shares if it.policy != traffic.active), None)
+    message = f"canary {traffic.canary} was deleted while it had traffic"
+    end = End(stage=CanaryStage.ABORTED, reason="CanaryDeleted", message=message)
+    if candidate is None:  # shares that were edited by hand
+        draft.set_doer(traffic=control_only(traffic), current_rollout=None)
+    else:
+        release(draft, candidate=candidate, rollout=traffic.salt, end=end)
+    draft.fire("release-lost", message)
+    draft.event(draft.doer, "CanaryDeleted", f"{message}: {traffic.active} has all of it again")
+    return True
+
+
+def complete_descent(draft: Draft) -> bool:
+    """Traffic is back at control and the canary still believes that it has some: end it likewise.
+
+    The move in `pendingAudit` tells how it was meant to end. Without one the doer itself was made
+    anew meanwhile.
+    """
+    for canary in _had_traffic(draft):
+        pending = audit.pending_of(draft, canary)
+        if pending is None:
+            message = "its traffic was lost: the doer was made again"
+            end = End(stage=CanaryStage.SUPERSEDED, reason="TrafficLost", message=message)
+            descend(draft, canary, end)
+        else:
+            stage = CanaryStage(pending.outcome)
+            verdict = Verdict.ROLLBACK if stage is CanaryStage.ROLLED_BACK else None
+            end = End(stage=stage, reason=pending.reason, message=pending.why, verdict=verdict)
+            finish(draft, canary, end)
+        draft.fire("complete-descent", f"{canary.metadata.name}: {end.stage}")
+        return True
+    return False
+
+
+def complete_start(draft: Draft) -> bool:
+    """The canary has its first traffic and its status does not say so: say so."""
+    for canary in draft.live_canaries():
+        status = draft.canaries[canary.metadata.name]
+        if status.stage is not CanaryStage.CANARY and holds(draft.status.traffic, canary, status):
+            draft.fire("complete-start", canary.metadata.name)
+            mark_started(draft, canary)
+            return True
+    return False
+
+
+def _had_traffic(draft: Draft) -> list[CanaryDeployment]:
+    """Canaries in stage Canary to whom the doer gives nothing."""
+    found = []
+    for canary in draft.live_canaries():
+        status = draft.canaries[canary.metadata.name]
+        held = holds(draft.status.traffic, canary, status)
+        if status.stage is CanaryStage.CANARY and not held:
+            found.append(canary)
+    return found

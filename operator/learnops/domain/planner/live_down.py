@@ -1,0 +1,91 @@
+"""Rules that take a canary's traffic away, in order. No data check ever stands before them."""
+
+from learnops.api.canary import ActionType, CanaryStage, Verdict
+from learnops.api.rollout import OnInconclusive
+from learnops.domain.outcome import Unavailable
+from learnops.domain.planner import content
+from learnops.domain.planner.decision import Decision, End
+from learnops.domain.planner.live import Live
+from learnops.domain.planner.numbers import e_value_short, fraction
+
+
+def being_deleted(live: Live) -> Decision | None:
+    """The object is on its way out: give traffic back while its status can still say so."""
+    if live.canary.metadata.deletion_timestamp is None:
+        return None
+    return End(
+        stage=CanaryStage.ABORTED, reason="CanaryDeleted", message="the CanaryDeployment is deleted"
+    )
+
+
+def abort_ordered(live: Live) -> Decision | None:
+    """A person ended it; first of the verdicts, because it costs no one anything."""
+    action = live.canary.spec.action
+    if action is None or action.type is not ActionType.ABORT:
+        return None
+    if action.id == live.status.handled_action_id:
+        return None
+    return End(stage=CanaryStage.ABORTED, reason="Aborted", message=f"action {action.id}: Abort")
+
+
+def candidate_gone(live: Live) -> Decision | None:
+    """The candidate was deleted, or deleted and made again: what runs was not what was proved."""
+    known = live.candidate in live.draft.policies
+    if known and live.draft.policies[live.candidate].stage is not None:
+        return None
+    if any(it.kind == "Policy" and it.name == live.candidate for it in live.draft.snap.invalid):
+        return None  # still there; a hold says that it cannot be read
+    message = f"candidate {live.candidate} no longer exists as it was when the canary started"
+    return End(stage=CanaryStage.ERROR, reason="CandidateGone", message=message)
+
+
+def control_changed(live: Live) -> Decision | None:
+    """Another policy became active meanwhile: the evidence compares with what is not served."""
+    shares = live.status.shares
+    if not shares or live.draft.active in {share.policy for share in shares}:
+        return None
+    message = f"the active policy is now {live.draft.active}"
+    return End(stage=CanaryStage.SUPERSEDED, reason="ControlChanged", message=message)
+
+
+def weights_changed(live: Live) -> Decision | None:
+    """Runs are scored differently now: old and new losses do not add up to one test."""
+    scored_with = live.status.crl_digest
+    if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.crl):
+        return None
+    message = "the doer's spec.crl changed: order Retry to judge by the new weights"
+    return End(stage=CanaryStage.INCONCLUSIVE, reason="WeightsChanged", message=message)
+
+
+def shown_worse(live: Live) -> Decision | None:
+    """Fail. Neither a pause, nor a data check, nor an unhealthy route stands before it."""
+    if not live.worse:
+        return None
+    reading = live.reading
+    figures = "the verdict stands from an earlier look"
+    if reading is not None:
+        loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
+        figures = (
+            f"mean loss {loss or 'unknown'} against {control or 'unknown'} of control after "
+            f"{reading.candidate_runs} candidate runs (e-value {e_value_short(reading.rollback)})"
+        )
+    return End(
+        stage=CanaryStage.ROLLED_BACK,
+        reason="Worse",
+        message=f"{live.candidate} is worse: {figures}",
+        reject=True,
+        verdict=Verdict.ROLLBACK,
+    )
+
+
+def overdue_without_evidence(live: Live) -> Decision | None:
+    """Error: the source stayed away until the deadline, so nothing is known of the candidate."""
+    if not isinstance(live.evidence, Unavailable) or not live.overdue or live.paused:
+        return None
+    if live.canary.spec.analysis.on_inconclusive is OnInconclusive.HOLD:
+        return None
+    return End(
+        stage=CanaryStage.ERROR,
+        reason=live.evidence.reason,
+        message=f"deadline reached without evidence: {live.evidence.message}",
+    )

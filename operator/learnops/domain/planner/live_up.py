@@ -1,0 +1,136 @@
+"""Rules that hold a canary or let it go up, in order, once nothing asks for its end."""
+
+from learnops.api.canary import CanaryStage, Verdict
+from learnops.api.rollout import OnInconclusive
+from learnops.domain.outcome import Unavailable
+from learnops.domain.planner import ramp, slots
+from learnops.domain.planner.candidate import find_policy
+from learnops.domain.planner.decision import Decision, End, Promote, Stay
+from learnops.domain.planner.live import Live
+from learnops.domain.planner.numbers import e_value_short, fraction
+
+MOST_CONTROL_TIMEOUTS = 0.05
+
+
+def step_not_counted(live: Live) -> Decision | None:
+    """The shares moved and the canary's status did not say so yet: count that step, take none.
+
+    So a stop between the two writes neither skips a step nor takes one twice.
+    """
+    traffic, stored = live.draft.status.traffic, live.canary.status
+    if traffic is None or live.overdue:
+        return None
+    if live.status.step_time is None:
+        return _progress(f"the gateway to take over {live.percent} %")
+    if stored.shares == traffic.shares and stored.step_time is not None:
+        return None
+    return _progress(f"the step interval at {live.percent} %")
+
+
+def evidence_unavailable(live: Live) -> Decision | None:
+    """Error: unknown is never good, and it is not bad either; everything stays as it is."""
+    if not isinstance(live.evidence, Unavailable):
+        return None
+    return _hold(live.evidence.reason, f"evidence: {live.evidence.message}")
+
+
+def data_doubtful(live: Live) -> Decision | None:
+    """A data check stands in the way of going up; the deadline still counts."""
+    found = _doubt(live)
+    return None if found is None or live.overdue else _hold(*found)
+
+
+def paused(live: Live) -> Decision | None:
+    """A person said so: shares stay, also past the deadline."""
+    if not live.paused:
+        return None
+    return _hold("Paused", "spec.run is Paused: set it to Running to go on")
+
+
+def shown_better(live: Live) -> Decision | None:
+    """Promote: the test decided, enough runs were seen, and the newest are among them."""
+    reading = live.reading
+    if reading is None or not live.better or _doubt(live) is not None:
+        return None
+    if reading.candidate_runs < live.canary.spec.analysis.min_candidate_runs:
+        return None
+    if not reading.prefix_current:
+        return None
+    loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
+    return Promote(
+        message=f"{live.candidate} is better: mean loss {loss or 'unknown'} against "
+        f"{control or 'unknown'} of control after {reading.candidate_runs} candidate runs "
+        f"(e-value {e_value_short(reading.promote)})"
+    )
+
+
+def undecided(live: Live) -> Decision | None:
+    """The deadline or maxRuns is reached without a verdict."""
+    reading, analysis = live.reading, live.canary.spec.analysis
+    exhausted = reading is not None and reading.runs >= analysis.max_runs
+    if not live.overdue and not exhausted:
+        return None
+    what = "the deadline" if live.overdue else f"maxRuns ({analysis.max_runs})"
+    found = _doubt(live)
+    because = f" ({found[1]})" if found else ""
+    if analysis.on_inconclusive is OnInconclusive.HOLD:
+        text = f"{what} is reached without a verdict{because}: order Abort, or let it run on"
+        return Stay(
+            verdict=Verdict.HOLD,
+            reason="Inconclusive",
+            waiting_for=text,
+            hold=True,
+            needs_person=True,
+        )
+    message = f"{what} is reached without a verdict{because}"
+    return End(stage=CanaryStage.INCONCLUSIVE, reason="NoVerdict", message=message)
+
+
+def carry_on(live: Live) -> Decision:
+    """Nothing to do but wait; say for what."""
+    verdict = Verdict.PROMOTE if live.better else Verdict.CONTINUE
+    return Stay(verdict=verdict, reason="Progressing", waiting_for=_waiting_for(live))
+
+
+def _doubt(live: Live) -> tuple[str, str] | None:
+    draft, reading = live.draft, live.reading
+    if draft.doer.metadata.deletion_timestamp is not None:
+        return "DoerDeleting", "the doer is being deleted"
+    for name in (draft.active, live.candidate):
+        if (broken := find_policy(draft, name)) is not None:
+            return broken.reason, broken.message
+    if reading is not None and reading.control_timeout_fraction > MOST_CONTROL_TIMEOUTS:
+        seconds = live.canary.spec.analysis.maturation_seconds
+        share = round(100 * reading.control_timeout_fraction)
+        return (
+            "MaturationTooShort",
+            f"{share} % of control's runs were not resolved within {seconds} s: "
+            "raise maturationSeconds",
+        )
+    traffic = draft.status.traffic
+    return slots.trouble(draft.snap, traffic, live.candidate) if traffic else None
+
+
+def _progress(text: str) -> Stay:
+    return Stay(verdict=Verdict.CONTINUE, reason="Progressing", waiting_for=text)
+
+
+def _hold(reason: str, text: str) -> Stay:
+    return Stay(verdict=Verdict.HOLD, reason=reason, waiting_for=text, hold=True)
+
+
+def _waiting_for(live: Live) -> str:
+    reading, analysis = live.reading, live.canary.spec.analysis
+    if reading is None:
+        return ""
+    needed = analysis.min_candidate_runs
+    parts = [
+        f"e-value {e_value_short(reading.promote)} of {reading.promote.threshold:.1f} to promote",
+        f"{min(reading.candidate_runs, needed)} of {needed} candidate runs",
+    ]
+    if not reading.prefix_current:
+        parts.append("older runs still to be resolved")
+    following = ramp.next_step(live)
+    if following is not None:
+        parts.append(ramp.waiting(live, following))
+    return "; ".join(parts)

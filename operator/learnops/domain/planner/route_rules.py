@@ -1,0 +1,84 @@
+"""The user's HTTPRoute follows the doer's traffic: weights, drift, the active policy's slot."""
+
+from datetime import timedelta
+
+from learnops.domain.observed import RouteReading
+from learnops.domain.outcome import Unavailable
+from learnops.domain.plan import PatchRoute
+from learnops.domain.planner import slots
+from learnops.domain.planner.conditions import ROUTE_DRIFTED, Wanted, find, merged
+from learnops.domain.planner.draft import Draft
+
+# At most one correction in this time: two writers in a fight alternate less than four times a
+# minute, and the condition says that somebody else holds on to the weights.
+_BETWEEN_CORRECTIONS = timedelta(seconds=20)
+_CONTESTED = "Contested"
+
+
+def settle_route(draft: Draft) -> None:
+    """Bring the weights to what the doer serves. What the operator moved is patched at once."""
+    traffic = draft.status.traffic
+    if traffic is None or not slots.by_gateway(draft.doer):
+        return
+    route = draft.snap.route
+    if draft.snap.route_owner is not None:
+        message = f"the HTTPRoute is held by doer {draft.snap.route_owner}: use another route"
+        draft.stalled = draft.stalled or ("Conflict", message)
+        return
+    if route is None or isinstance(route, Unavailable):
+        message = "not observed yet" if route is None else route.message
+        draft.stalled = draft.stalled or ("RouteUnavailable", f"HTTPRoute: {message}")
+        return
+    if traffic.active_backend not in {slot.backend for slot in route.slots}:
+        chosen = slots.choose_active(draft.snap, route, traffic.active)
+        draft.set_doer(traffic=traffic.model_copy(update={"active_backend": chosen}))
+        draft.fire("choose-slot", f"{chosen} carries {traffic.active}")
+    _sync(draft, route)
+
+
+def _sync(draft: Draft, route: RouteReading) -> None:
+    traffic = draft.status.traffic
+    assert traffic is not None
+    wanted = slots.weights(draft.doer, traffic)
+    if wanted is None:
+        return
+    now_set = tuple(slot.weight for slot in route.slots)
+    if wanted == now_set:
+        routed = traffic.model_copy(update={"routed_revision": traffic.revision})
+        draft.set_doer(traffic=routed)
+        _condition(draft, drifted=False, reason="InSync", message="")
+        return
+    patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
+    if traffic.routed_revision != traffic.revision:
+        draft.route.append(patch)  # ours, in this plan or in one that was cut short
+        return
+    _correct(draft, patch, f"weights are {now_set[0]}/{now_set[1]}, not {wanted[0]}/{wanted[1]}")
+
+
+def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
+    """Somebody else's edit: told once, put right, and without a fight."""
+    before = find(draft.status.conditions, ROUTE_DRIFTED)
+    since = before.last_transition_time if before else None
+    waits = since is not None and draft.now < since + _BETWEEN_CORRECTIONS
+    if waits and since is not None:
+        draft.wake(since + _BETWEEN_CORRECTIONS)
+        message = f"{found}, and were corrected moments ago: find who else writes this HTTPRoute"
+        _condition(draft, drifted=True, reason=_CONTESTED, message=message)
+    else:
+        draft.route.append(patch)
+        draft.fire("correct-route", found)
+        _condition(draft, drifted=True, reason="WeightsEdited", message=found)
+    if before is None or before.status != "True":
+        draft.event(draft.doer, "RouteDrifted", found, warning=True)
+
+
+def _condition(draft: Draft, *, drifted: bool, reason: str, message: str) -> None:
+    wanted = Wanted(type=ROUTE_DRIFTED, true=drifted, reason=reason, message=message)
+    draft.set_doer(
+        conditions=merged(
+            draft.status.conditions,
+            (wanted,),
+            now=draft.now,
+            generation=draft.doer.metadata.generation,
+        )
+    )

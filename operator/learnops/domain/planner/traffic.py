@@ -1,0 +1,71 @@
+"""Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
+
+from learnops.api.canary import CanaryDeployment, CanaryStatus
+from learnops.api.doer import Share, TrafficStatus
+
+
+def salt_of(canary: CanaryDeployment, status: CanaryStatus) -> str:
+    """The rollout's id: it keys the hash, and each Retry draws anew."""
+    return f"{canary.metadata.uid}.{status.retries}"
+
+
+def holds(traffic: TrafficStatus | None, canary: CanaryDeployment, status: CanaryStatus) -> bool:
+    """Whether this very attempt of the canary has traffic (not one of the same name before it)."""
+    if traffic is None or traffic.canary != canary.metadata.name:
+        return False
+    return traffic.salt == salt_of(canary, status)
+
+
+def candidate_percent(traffic: TrafficStatus | None) -> int:
+    """The candidate's share; 0 without one."""
+    if traffic is None:
+        return 0
+    return sum(share.percent for share in traffic.shares if share.policy != traffic.active)
+
+
+def first(*, active: str, revision: int) -> TrafficStatus:
+    """All runs to one policy."""
+    return TrafficStatus(
+        revision=revision, active=active, shares=(Share(policy=active, percent=100),)
+    )
+
+
+def control_only(traffic: TrafficStatus) -> TrafficStatus:
+    """All runs to the active policy; the salt of the last rollout is kept."""
+    return settled_on(traffic, active=traffic.active, backend=traffic.active_backend)
+
+
+def settled_on(traffic: TrafficStatus, *, active: str, backend: str | None) -> TrafficStatus:
+    """All runs to a (new) active policy, on the slot that carries it."""
+    new = traffic.model_copy(
+        update={
+            "active": active,
+            "canary": None,
+            "shares": (Share(policy=active, percent=100),),
+            "active_backend": backend,
+        }
+    )
+    return _risen(traffic, new)
+
+
+def with_candidate(
+    traffic: TrafficStatus, *, canary: str, salt: str, candidate: str, percent: int
+) -> TrafficStatus:
+    """A share for the candidate of a canary, the rest for control."""
+    new = traffic.model_copy(
+        update={
+            "canary": canary,
+            "salt": salt,
+            "shares": (
+                Share(policy=traffic.active, percent=100 - percent),
+                Share(policy=candidate, percent=percent),
+            ),
+        }
+    )
+    return _risen(traffic, new)
+
+
+def _risen(old: TrafficStatus, new: TrafficStatus) -> TrafficStatus:
+    if (old.shares, old.active, old.salt) == (new.shares, new.active, new.salt):
+        return new
+    return new.model_copy(update={"revision": old.revision + 1})

@@ -1,0 +1,151 @@
+"""kopf: login, watching, reconnecting. A handler hands on what it got and does nothing else.
+
+kopf runs in a thread with an event loop of its own: it takes every task that began after it for its
+own and cancels them all when it ends, and it takes over the signals of the main thread.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import kopf
+
+from learnops.adapters.kube.connection import Credentials
+from learnops.api.canary import CanaryDeployment
+from learnops.api.common import GROUP, VERSION
+from learnops.api.doer import Doer
+from learnops.api.policy import Policy
+
+Receive = Callable[[str | None, dict[str, Any]], None]
+Login = Callable[[], Awaitable[Credentials]]
+_STOP_SECONDS = 10.0
+
+
+class JitteredBackoffs:
+    """Endless delays in seconds: 0.5, 1, 2, ... up to `cap`, each less up to half at random.
+
+    kopf gives up after the last delay of the iterable, and being deaf is worse than being late.
+    """
+
+    def __init__(self, *, chance: Callable[[], float], cap: float = 30.0) -> None:
+        self._chance = chance
+        self._cap = cap
+
+    def __iter__(self) -> Iterator[float]:
+        delay = 0.5
+        while True:
+            yield delay * (1.0 - 0.5 * self._chance())
+            delay = min(delay * 2.0, self._cap)
+
+
+def make_settings(*, chance: Callable[[], float] = random.random) -> kopf.OperatorSettings:
+    """kopf's settings, all of them explicit."""
+    settings = kopf.OperatorSettings()
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process, not the thread
+    settings.networking.error_backoffs = JitteredBackoffs(chance=chance)
+    settings.networking.request_timeout = 30.0
+    settings.networking.connect_timeout = 5.0
+    settings.watching.connect_timeout = 5.0
+    settings.watching.chunk_size = 500
+    settings.posting.enabled = False  # its Events are core/v1 and unaggregated
+    settings.scanning.disabled = True
+    settings.queueing.worker_limit = None  # a limit is slow, and deadlocks with an index
+    settings.persistence.consistency_timeout = 10.0
+    return settings
+
+
+def make_registry(*, receive: Receive, login: Login) -> kopf.OperatorRegistry:
+    """The handlers: one login, and one handler of raw events per kind."""
+    registry = kopf.OperatorRegistry()
+
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        return _connection(await login())
+
+    async def hand_on(event: kopf.RawEvent, **_: Any) -> None:
+        receive(event["type"], dict(event["object"]))
+
+    # A login that fails ends the session; the supervisor tries again sooner than kopf would.
+    kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(log_in)
+    for model in (Doer, Policy, CanaryDeployment):
+        kopf.on.event(GROUP, VERSION, model.plural, registry=registry)(hand_on)
+    return registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class KopfSession:
+    """One run of kopf. `receive` is called in the event loop that calls `run`.
+
+    `namespaces` are the ones to watch; empty: all of them.
+    """
+
+    receive: Receive
+    login: Login
+    namespaces: tuple[str, ...] = ()
+
+    async def run(self) -> BaseException | None:
+        """Watch until kopf ends by itself; why it did. Cancelled, it stops kopf and waits."""
+        loop = asyncio.get_running_loop()
+
+        def hand_over(event: str | None, raw: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(self.receive, event, raw)
+
+        stopper = _Stopper()
+        registry = make_registry(receive=hand_over, login=self.login)
+        pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kopf")
+        running = pool.submit(asyncio.run, self._watch(registry, stopper))
+        pool.shutdown(wait=False)
+        ended = asyncio.wrap_future(running)
+        try:
+            await asyncio.wait([ended])
+        finally:
+            stopper.stop()
+            await asyncio.wait([ended], timeout=_STOP_SECONDS)
+        return ended.exception()
+
+    async def _watch(self, registry: kopf.OperatorRegistry, stopper: "_Stopper") -> None:
+        await kopf.operator(
+            registry=registry,
+            settings=make_settings(),
+            clusterwide=not self.namespaces,
+            namespaces=self.namespaces,
+            stop_flag=stopper.arm(),
+        )
+
+
+class _Stopper:
+    """A flag of kopf's loop that another thread may raise, before that loop is there too."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._armed: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def arm(self) -> asyncio.Event:
+        """The flag; called in kopf's loop."""
+        flag = asyncio.Event()
+        self._armed = (asyncio.get_running_loop(), flag)
+        if self._wanted:
+            flag.set()
+        return flag
+
+    def stop(self) -> None:
+        """Raise the flag; a loop that has ended needs none."""
+        self._wanted = True
+        if self._armed is not None and not self._armed[0].is_closed():
+            loop, flag = self._armed
+            loop.call_soon_threadsafe(flag.set)
+
+
+def _connection(found: Credentials) -> kopf.ConnectionInfo:
+    scheme, _, token = (found.authorization or "").partition(" ")
+    return kopf.ConnectionInfo(
+        server=found.server,
+        ca_path=found.ca_file,
+        insecure=not found.verify,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=found.certificate_file,
+        private_key_path=found.key_file,
+    )

@@ -1,0 +1,148 @@
+"""`make demo`: set everything up, play four rollouts of known truth, compare the verdicts.
+
+Exit codes: 0 all four verdicts are right, 1 one is not, 2 the demo itself could not run.
+"""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from testbed.demo.cluster import NAMESPACE, State, read
+from testbed.demo.processes import Product
+from testbed.demo.screen import Screen
+from testbed.demo.story import Ending, Player
+from testbed.demo.truth import STORIES
+from testbed.demo.verdicts import table
+from testbed.errors import TestbedError
+from testbed.stack import Stack
+
+ROOT = Path(__file__).resolve().parents[2]
+LOOK_SECONDS = 0.4
+WIDTH = 120
+
+
+def main() -> int:
+    """Parse the flags and play."""
+    arguments = _parser().parse_args()
+    console = Console(highlight=False)
+    if not console.is_terminal:  # a log file has no width of its own; the table needs this much
+        console = Console(highlight=False, width=WIDTH)
+    # Ctrl-C and SIGTERM alike unwind the stack below, so that nothing is left running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _play(console, keep=arguments.keep, deadline_seconds=arguments.deadline_seconds)
+    except TestbedError as error:
+        console.print(f"[bold red]the demo could not run:[/] {error}", soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m testbed.demo",
+        description="Play four rollouts of known truth on a real control plane.",
+    )
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
+    parser.add_argument(
+        "--deadline-seconds",
+        type=float,
+        default=180,
+        help="give up on verdicts after this long (180)",
+    )
+    return parser
+
+
+def _play(console: Console, *, keep: bool, deadline_seconds: float) -> int:
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {what}", soft_wrap=True)
+
+    say("starting etcd, kube-apiserver, kube-controller-manager, Prometheus, PostgreSQL")
+    with Stack(scrape_interval_seconds=1.0) as stack:
+        product = Product(stack, root=ROOT)
+        try:
+            _set_up(stack, product, say=say)
+            endings = _tell(stack, product, console=console, deadline_seconds=deadline_seconds)
+            console.print(table(endings))
+            right = sum(ending.right for ending in endings)
+            say(f"{right} of {len(endings)} verdicts are right")
+            if keep:
+                _keep(stack, product, console=console)
+        finally:
+            product.stop()
+    return 0 if right == len(endings) else 1
+
+
+def _set_up(stack: Stack, product: Product, *, say: Callable[[str], None]) -> None:
+    say("kubectl apply -f crds/ and -k examples/demo")
+    stack.plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
+    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *_crds())
+    stack.plane.kubectl("apply", "-k", str(ROOT / "examples/demo"))
+    say("learnops db upgrade, learnops api, learnops operator")
+    product.migrate()
+    product.start()
+    say("simulated agents work through the SDK; each doer's policyRef changes to v2, then to v3")
+    for doer in STORIES:
+        product.start_agents(doer, truth=ROOT / "examples/demo/truth.yaml")
+
+
+def _crds() -> list[str]:
+    kinds = ("doers", "policies", "canarydeployments")
+    return [f"crd/{kind}.learnops.dev" for kind in kinds]
+
+
+def _tell(
+    stack: Stack, product: Product, *, console: Console, deadline_seconds: float
+) -> list[Ending]:
+    players = [Player(doer, stack.plane) for doer in STORIES]
+    deadline = time.monotonic() + deadline_seconds
+    pause = threading.Event()
+    state: State = read(stack.plane.api)
+    with Screen(console) as screen:
+        while not all(player.done for player in players) and time.monotonic() < deadline:
+            if (dead := product.failed()) is not None:
+                raise TestbedError(f"{dead.name} ended by itself; its log ends:\n{dead.log_tail()}")
+            state = read(stack.plane.api)
+            screen.show(state)
+            for player in players:
+                player.advance(state)
+            pause.wait(LOOK_SECONDS)
+        screen.show(state)
+    for player in players:
+        player.give_up(state)
+    return [ending for player in players for ending in player.endings]
+
+
+def _keep(stack: Stack, product: Product, *, console: Console) -> None:
+    console.print(
+        f"""
+Everything is still running. In another terminal:
+
+  export KUBECONFIG={stack.plane.kubeconfig}
+  kubectl get learnops -n {NAMESPACE}
+  kubectl describe doer planner -n {NAMESPACE}
+  kubectl patch doer planner -n {NAMESPACE} --type merge \\
+    -p '{{"spec":{{"policyRef":{{"name":"planner-v1"}}}}}}'     # back to what was before
+
+  api         {product.api_url}   (Authorization: Bearer {product.token})
+  operator    {product.operator_url}/metrics
+  Prometheus  {stack.prometheus.url}/api/v1/query?query=learnops_canary_weight
+  logs        {stack.work.logs}
+
+Ctrl-C here stops all of it.""",
+        soft_wrap=True,
+    )
+    threading.Event().wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

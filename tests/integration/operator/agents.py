@@ -1,0 +1,83 @@
+"""Agents in one line: draw from what the Doer serves, register, report a loss."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import psycopg
+
+from learnops.adapters.postgres.prefix import CHANNEL
+from testbed.kubeapi import Json
+from testbed.waiting import wait_until
+from tests.integration.objects import Objects
+
+_REGISTER = """
+WITH numbered AS (
+    UPDATE shadow_deployments SET next_seq = next_seq + %(count)s
+    WHERE id = %(rollout)s AND ended_at IS NULL RETURNING next_seq - %(count)s AS first
+)
+INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
+                                 propensity, revision, resolved_at, resolution, loss)
+SELECT %(rollout)s, first + position - 1, %(namespace)s, %(doer)s,
+       %(rollout)s || '-' || (first + position), %(rollout)s || '-' || (first + position),
+       arm, policy, %(propensity)s, %(revision)s, clock_timestamp(), 'Bundle', loss
+FROM numbered, unnest(%(arm)s::text[], %(policy)s::text[], %(loss)s::float8[])
+    WITH ORDINALITY AS i (arm, policy, loss, position)
+"""
+
+
+@dataclass(kw_only=True)
+class Agents:
+    """Runs of one doer. `losses` gives the mean loss of each policy, its truth."""
+
+    objects: Objects
+    database: str
+    losses: dict[str, float]
+    doer: str = "planner"
+    deadline_seconds: float = 90.0
+    _random: random.Random = field(default_factory=lambda: random.Random(7))
+
+    def work(self, *, runs: int = 50) -> Json:
+        """Some runs on what is served now; the traffic that they saw."""
+        traffic = self.traffic()
+        shares = {share["policy"]: share["percent"] for share in traffic["shares"]}
+        candidate = next((one for one in shares if one != traffic["active"]), None)
+        if candidate is None or not 0 < shares[candidate] < 100:
+            return traffic
+        propensity = shares[candidate] / 100
+        drawn = [self._random.random() < propensity for _ in range(runs)]
+        policies = [candidate if one else traffic["active"] for one in drawn]
+        values = {
+            "rollout": traffic["salt"],
+            "namespace": self.objects.namespace,
+            "doer": self.doer,
+            "propensity": propensity,
+            "revision": traffic["revision"],
+            "count": runs,
+            "arm": ["candidate" if one else "control" for one in drawn],
+            "policy": policies,
+            "loss": [self._loss(one) for one in policies],
+        }
+        with psycopg.connect(self.database) as connection:
+            connection.execute(_REGISTER, values)
+            told = f"{self.objects.namespace}/{self.doer}"
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, told))
+        return traffic
+
+    def until(self, expected: Callable[[Json], bool], *, what: str, runs: int = 50) -> Json:
+        """Work until the Doer's status is as expected; the status."""
+
+        def tried() -> Json | None:
+            self.work(runs=runs)
+            status: Json = self.objects.get("doers", self.doer).get("status", {})
+            return status if expected(status) else None
+
+        return wait_until(tried, what=what, deadline_seconds=self.deadline_seconds)
+
+    def traffic(self) -> Json:
+        """What the Doer serves."""
+        found: Json = self.objects.get("doers", self.doer)["status"]["traffic"]
+        return found
+
+    def _loss(self, policy: str) -> float:
+        return min(max(self._random.gauss(self.losses[policy], 0.1), 0.0), 1.0)

@@ -1,0 +1,46 @@
+"""The operator as a process, under its own rights, on the real servers."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from learnops.adapters.postgres.migrate import upgrade
+from testbed.ports import LOOPBACK, free_ports
+from testbed.stack import Stack
+from tests.integration.objects import Objects
+from tests.integration.operator.process import OperatorProcess
+
+Start = Callable[..., OperatorProcess]
+
+
+@pytest.fixture
+def migrated(database: str) -> str:
+    """A database with the run log's schema."""
+    upgrade(database)
+    return database
+
+
+@pytest.fixture
+def start_operator(
+    stack: Stack, operator_kubeconfig: Path, objects: Objects, migrated: str
+) -> Iterator[Start]:
+    """Starts operators of the test's namespace; each is stopped at the end."""
+    with ExitStack() as running:
+
+        def start(**changes: str) -> OperatorProcess:
+            (port,) = free_ports(1)
+            process = OperatorProcess(
+                stack=stack,
+                kubeconfig=operator_kubeconfig,
+                namespace=objects.namespace,
+                database=migrated,
+                url=f"http://{LOOPBACK}:{port}",
+                changes=changes,
+            )
+            running.callback(process.stop)
+            process.start()
+            return process
+
+        yield start

@@ -1,0 +1,87 @@
+"""`learnops operator` as a process of the test."""
+
+import json
+import os
+import signal
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from testbed.process import ManagedProcess
+from testbed.stack import Stack
+from testbed.waiting import wait_until
+
+
+@dataclass(kw_only=True)
+class OperatorProcess:
+    """One operator; `changes` are further flags by name (`_` for `-`)."""
+
+    stack: Stack
+    kubeconfig: Path
+    namespace: str
+    database: str
+    url: str
+    changes: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        port = self.url.rsplit(":", 1)[1]
+        flags = {
+            "kubeconfig": str(self.kubeconfig),
+            "namespace": self.namespace,
+            "prometheus-url": self.stack.prometheus.url,
+            "lease-namespace": "learnops-system",
+            "lease-seconds": "3",
+            "tick-seconds": "0.5",
+            "probe-port": port,
+            "log-format": "json",
+            **{name.replace("_", "-"): value for name, value in self.changes.items()},
+        }
+        command = [sys.executable, "-m", "learnops.cli.main", "operator"]
+        self.log = self.stack.work.logs / f"operator-{port}.log"
+        self.process = ManagedProcess(
+            name=f"operator-{port}",
+            command=[
+                *command,
+                *(part for name, one in flags.items() for part in (f"--{name}", one)),
+            ],
+            log=self.log,
+            env={**os.environ, "LEARNOPS_DATABASE_URL": self.database},
+        )
+
+    def start(self) -> None:
+        self.process.start()
+        self.process.wait_ready(lambda: self.status("/livez") == 200)
+
+    def stop(self) -> None:
+        self.process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it can react."""
+        self.process.signal(signal.SIGKILL)
+        self.process.wait(timeout_seconds=10)
+
+    def status(self, path: str) -> int:
+        """The status of a probe; 0 when nothing answers."""
+        try:
+            return urllib3.request("GET", self.url + path, timeout=2, retries=False).status
+        except urllib3.exceptions.HTTPError:
+            return 0
+
+    def phase(self) -> str:
+        """What it says that it is doing."""
+        return urllib3.request("GET", f"{self.url}/readyz", timeout=2).data.decode()
+
+    def wait_phase(self, phase: str) -> None:
+        """Wait until it says so."""
+        wait_until(lambda: self.phase() == phase, what=f"phase {phase}", deadline_seconds=30)
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        return urllib3.request("GET", f"{self.url}/metrics", timeout=2).data.decode()
+
+    def lines(self) -> list[dict[str, Any]]:
+        """What it logged."""
+        return [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]

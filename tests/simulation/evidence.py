@@ -1,0 +1,48 @@
+"""Readings that a story gives to a candidate."""
+
+import math
+
+from learnops.domain.observed import EValue, EvidenceReading
+from learnops.domain.outcome import ErrorReason, Unavailable
+
+PROMETHEUS_DOWN = Unavailable(
+    reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="connection refused"
+)
+_PROMOTE, _ROLLBACK, _RAMP = 32.9, 20.0, 5.0
+
+
+def _value(e: float, threshold: float) -> EValue:
+    crossed_at = 100 if e >= threshold else None
+    return EValue(log_e=math.log(e), threshold=threshold, crossed_at=crossed_at)
+
+
+def reading(
+    *,
+    promote: float = 1.0,
+    rollback: float = 1.0,
+    ramp: float = 1.0,
+    runs: int = 400,
+    candidate: int = 40,
+    current: bool = True,
+    timeouts: float = 0.0,
+    losses: tuple[float, float] = (0.30, 0.30),
+) -> EvidenceReading:
+    """E-values as numbers; `losses` are those of candidate and control."""
+    return EvidenceReading(
+        promote=_value(promote, _PROMOTE),
+        rollback=_value(rollback, _ROLLBACK),
+        ramp=_value(ramp, _RAMP),
+        runs=runs,
+        candidate_runs=candidate,
+        control_runs=runs - candidate,
+        candidate_loss=losses[0],
+        control_loss=losses[1],
+        prefix_current=current,
+        control_timeout_fraction=timeouts,
+    )
+
+
+NOTHING_YET = reading(runs=0, candidate=0)
+NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
+BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
+WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))

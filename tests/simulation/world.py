@@ -1,0 +1,247 @@
+"""A world to play rollouts in: it makes snapshots, applies plans, and can be stopped anywhere."""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.doer import Doer
+from learnops.api.policy import Policy
+from learnops.domain.observed import InvalidObject, Key, Snapshot
+from learnops.domain.plan import (
+    Action,
+    CloseRollout,
+    CreateCanary,
+    EmitEvent,
+    OpenRollout,
+    PatchRoute,
+    Plan,
+    RecordPromotions,
+    SetFinalizer,
+    WriteInvalidStatus,
+    WriteStatus,
+)
+from learnops.domain.planner import content, decide, needs
+from tests.simulation import evidence, journal, laws
+from tests.simulation.objects import NAMESPACE, START
+from tests.simulation.route import Route
+from tests.simulation.runlog import RunLog, RunLogDownError
+from tests.simulation.store import ConflictError, Obj, Store
+
+KEY = Key(namespace=NAMESPACE, doer="planner")
+_MOST_PASSES = 60
+
+
+class World:
+    """`chance` (None: ordered play) decides where passes are stopped and what is seen late."""
+
+    def __init__(self, *, chance: random.Random | None = None) -> None:
+        self.now: datetime = START
+        self.store, self.log, self.route = Store(), RunLog(), Route()
+        self.gateway = False
+        self.truth: dict[str, Any] = {}  # evidence by candidate
+        self.invalid: list[InvalidObject] = []
+        self.chance = chance
+        self.lines: list[str] = []
+        self.events: list[EmitEvent] = []
+
+    def say(self, text: str) -> None:
+        """What people, time or the agents do, as a heading of the log."""
+        self.lines += ["", f"{self.now:%H:%M:%S} {text}"]
+
+    def observe(self, late: frozenset[tuple[str, str]] = frozenset()) -> Snapshot:
+        """What the operator sees; objects in `late` as before people's last changes."""
+        self.store.catch_up(late=late)
+        doers = [it for it in self.store.all("Doer", late=late) if isinstance(it, Doer)]
+        doer = doers[0] if doers else None
+        policies = [it for it in self.store.all("Policy", late=late) if isinstance(it, Policy)]
+        canaries = [
+            it
+            for it in self.store.all("CanaryDeployment", late=late)
+            if isinstance(it, CanaryDeployment)
+        ]
+        canaries.sort(key=lambda it: (it.metadata.creation_timestamp, it.metadata.uid))
+        asked = needs(doer, policies, canaries)
+        return Snapshot(
+            key=KEY,
+            now=self.now,
+            fence=1,
+            doer=doer,
+            policies={it.metadata.name: it for it in policies},
+            canaries=tuple(canaries),
+            invalid=tuple(self.invalid),
+            history=self.log.history() if asked.history else None,
+            attempts=self.log.attempts() if asked.attempts else None,
+            evidence={
+                it.metadata.name: self._evidence(it)
+                for it in canaries
+                if it.metadata.name == asked.evidence
+            },
+            route=self.route.read() if self.gateway else None,
+        )
+
+    def settle(self) -> None:
+        """Look and act until there is nothing left to do now."""
+        for _ in range(_MOST_PASSES):
+            plan = decide(self.observe(self._late()))
+            if not plan.actions:
+                if self._late_possible():
+                    self.store.see_all()
+                    continue
+                break
+            if not self.act(plan):
+                break
+        else:
+            raise AssertionError(f"no end in {_MOST_PASSES} passes: {plan.rules}")
+        self.store.see_all()
+        if self.log.up:
+            assert not decide(self.observe()).actions, "the plan of an applied plan is not empty"
+            laws.check_settled(self.objects())
+
+    def stopped_after(self, actions: int) -> None:
+        """A single pass that is killed after some of its actions."""
+        plan = decide(self.observe())
+        for rule in plan.rules:
+            self.lines.append(f"  · {rule}")
+        for action in plan.actions[:actions]:
+            self._do(action)
+        self.lines.append("    the operator is killed")
+
+    def one_pass(self) -> None:
+        """A single look and act, stopped anywhere."""
+        self.act(decide(self.observe(self._late())))
+
+    def act(self, plan: Plan) -> bool:
+        """Do the actions in order, up to where chance stops; false when the run log is down."""
+        for rule in plan.rules:
+            self.lines.append(f"  · {rule}")
+        upto = len(plan.actions)
+        if self.chance is not None and self.chance.random() < 0.5:
+            upto = self.chance.randint(0, upto)
+        try:
+            for action in plan.actions[:upto]:
+                self._do(action)
+        except ConflictError:
+            self.store.see_all()
+        except RunLogDownError:
+            self.lines.append("    the run log does not answer; the rest waits")
+            return False
+        return True
+
+    def objects(self) -> list[Obj]:
+        """Everything there is."""
+        return [stored.now for stored in self.store.items.values()]
+
+    def _do(self, action: Action) -> None:
+        before = None
+        if isinstance(action, WriteStatus | SetFinalizer):
+            stored = self.store.items.get((action.kind, action.name))
+            before = stored.now if stored else None
+        told = journal.tell(action, before)
+        self._apply(action, before)
+        if told is not None:
+            self.lines.append(f"    {told}")
+        laws.check_world(self.objects())
+
+    def _apply(self, action: Action, before: Obj | None) -> None:
+        match action:
+            case RecordPromotions(rows=rows):
+                self.log.record(rows)
+            case OpenRollout():
+                self.log.open(action)
+            case CloseRollout():
+                self.log.close(action)
+            case PatchRoute():
+                self.route.patch(action)
+            case CreateCanary(manifest=manifest):
+                self._create_canary(manifest)
+            case EmitEvent():
+                self.events.append(action)
+            case SetFinalizer() as it:
+                self.store.set_finalizer(
+                    kind=it.kind,
+                    name=it.name,
+                    uid=it.uid,
+                    version=it.resource_version,
+                    present=it.present,
+                )
+            case WriteInvalidStatus() as it:
+                self._report_invalid(it)
+            case WriteStatus() as it:
+                self._write(it, before)
+
+    def _write(self, it: WriteStatus, before: Obj | None) -> None:
+        type(it.status).model_validate(it.status.to_wire())  # within the schema's bounds
+        self.store.write_status(
+            kind=it.kind,
+            name=it.name,
+            uid=it.uid,
+            version=it.resource_version,
+            status=it.status,
+        )
+        assert before is not None
+        rows = [(row.policy, row.to_stage) for row in self.log.rows.values()]
+        after = self.store.get(it.kind, it.name)
+        laws.check_write(before, after, evidence=self._all_evidence(), rows=rows)
+
+    def _create_canary(self, manifest: dict[str, Any]) -> None:
+        name = manifest["metadata"]["name"]
+        if ("CanaryDeployment", name) in self.store.items:
+            return
+        metadata = {**manifest["metadata"], "uid": name, "creationTimestamp": self.now}
+        made = CanaryDeployment.model_validate({**manifest, "metadata": metadata})
+        self.store.create(made, at=self.now, by_operator=True)
+
+    def _report_invalid(self, report: WriteInvalidStatus) -> None:
+        self.invalid = [
+            InvalidObject(
+                kind=it.kind,
+                name=it.name,
+                uid=it.uid,
+                generation=it.generation,
+                resource_version=it.resource_version,
+                message=it.message,
+                reported=it.reported or it.name == report.name,
+            )
+            for it in self.invalid
+        ]
+
+    def _evidence(self, canary: CanaryDeployment) -> Any:
+        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+
+    def _all_evidence(self) -> dict[str, object]:
+        names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}
+        return {name: self.truth.get(name, evidence.NOTHING_YET) for name in names}
+
+    def _late(self) -> frozenset[tuple[str, str]]:
+        if self.chance is None:
+            return frozenset()
+        known = [*self.store.items, *self.store.gone]
+        return frozenset(key for key in known if self.chance.random() < 0.3)
+
+    def _late_possible(self) -> bool:
+        if self.chance is None:
+            return False
+        behind = any(stored.seen is not stored.now for stored in self.store.items.values())
+        return behind or bool(self.store.gone)
+
+    def advance(self, **delta: float) -> None:
+        """Time passes."""
+        self.now += timedelta(**delta)
+
+    def digest_of(self, name: str) -> str:
+        """What pods that serve a policy report."""
+        policy = self.store.get("Policy", name)
+        assert isinstance(policy, Policy)
+        return content.digest(policy.spec)
+
+    def live_canary(self) -> str:
+        """The name of the only canary that has not ended."""
+        live = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+        names = [
+            it.metadata.name
+            for it in self.objects()
+            if isinstance(it, CanaryDeployment) and it.status.stage in live
+        ]
+        assert len(names) == 1, names
+        return names[0]

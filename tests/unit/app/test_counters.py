@@ -1,0 +1,226 @@
+"""Counters: whatever Prometheus says, no run is counted twice and nothing unknown becomes good."""
+
+import asyncio
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from learnops.app.evidence.counters import CounterEvidence, CounterTick
+from learnops.domain.observed import EvidenceReading
+from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+from tests.unit.app.fakes import FakeClock
+from tests.unit.app.models import KEY, canary, doer
+
+
+class Answers:
+    """A source of samples: what the last question would be answered, and how many there were."""
+
+    def __init__(self) -> None:
+        self.questions = 0
+        self.samples: list[CounterSample] = []
+        self.error: MetricsUnavailableError | None = None
+
+    async def evidence_counters(self) -> list[CounterSample]:
+        self.questions += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return self.samples
+
+
+def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:
+    made = CounterSample(
+        instance="api-0",
+        namespace="agents",
+        doer="planner",
+        policy="v2" if arm == "candidate" else "v1",
+        arm=arm,
+        epoch=epoch,
+        runs=float(count),
+        loss_sum=count * loss,
+        loss_sumsq=count * loss * loss,
+        age_seconds=1.0,
+    )
+    return replace(made, **change)
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def evidence(answers: Answers) -> CounterEvidence:
+    return CounterEvidence(tick=CounterTick(metrics=answers, clock=FakeClock(), max_age_seconds=-1))
+
+
+async def read(evidence: CounterEvidence, *, of: Any, served: Any = None) -> Any:
+    return await evidence.read(key=KEY, doer=served or doer(), canary=of)
+
+
+async def state_after(evidence: CounterEvidence, *, of: Any, served: Any = None) -> Any:
+    """A good reading, and the canary as the status write leaves it."""
+    found = await read(evidence, of=of, served=served)
+    assert isinstance(found, EvidenceReading), found
+    return found, canary(state=found.state)
+
+
+async def test_what_was_counted_once_is_not_counted_again(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 40, 0.75), sample("control", 400, 0.25)]
+    first, stored = await state_after(evidence, of=canary())
+    again, _ = await state_after(evidence, of=stored)
+    assert first.runs == again.runs == 440
+    assert again.rollback == first.rollback
+    assert first.rollback.crossed_at is not None
+
+
+async def test_a_status_write_that_was_lost_costs_nothing(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.5), sample("control", 100, 0.5)]
+    lost, _ = await state_after(evidence, of=canary())
+    answers.samples = [sample("candidate", 20, 0.5), sample("control", 200, 0.5)]
+    found, _ = await state_after(evidence, of=canary())
+    assert lost.runs == 110
+    assert found.runs == 220
+
+
+async def test_a_restart_goes_on_from_the_status(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.5), sample("control", 100, 0.5)]
+    _, stored = await state_after(evidence, of=canary())
+    fresh = CounterEvidence(
+        tick=CounterTick(metrics=answers, clock=FakeClock(), max_age_seconds=-1)
+    )
+    stepped = doer(revision=6, percent=50)
+    answers.samples += [
+        sample("candidate", 30, 0.5, epoch=6),
+        sample("control", 30, 0.5, epoch=6),
+    ]
+    kept, _ = await state_after(evidence, of=stored, served=stepped)
+    found, _ = await state_after(fresh, of=stored, served=stepped)
+    assert found == kept
+    assert found.runs == 170
+    assert json.loads(found.state)["propensities"] == {"5": 0.1, "6": 0.5}
+
+
+async def test_a_share_served_while_prometheus_was_away_is_known_later(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.error = MetricsUnavailableError(ErrorReason.PROMETHEUS_UNAVAILABLE, "refused")
+    away = await read(evidence, of=canary())
+    assert away == Unavailable(reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="refused")
+    answers.error = None
+    answers.samples = [
+        sample("candidate", 10, 0.5),
+        sample("control", 90, 0.5),
+        sample("candidate", 10, 0.5, epoch=6),
+        sample("control", 10, 0.5, epoch=6),
+    ]
+    found = await read(evidence, of=canary(), served=doer(revision=6, percent=50))
+    assert isinstance(found, EvidenceReading)
+    assert found.runs == 120
+
+
+async def test_runs_of_an_epoch_whose_share_is_not_known_are_no_evidence(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.9, epoch=4), sample("control", 10, 0.1)]
+    found = await read(evidence, of=canary())
+    assert isinstance(found, EvidenceReading)
+    assert (found.candidate_runs, found.control_runs) == (0, 10)
+
+
+async def test_others_counters_are_not_ours(evidence: CounterEvidence, answers: Answers) -> None:
+    ours = sample("control", 10, 0.1)
+    answers.samples = [
+        ours,
+        replace(ours, doer="coder", runs=1000.0),
+        replace(ours, namespace="elsewhere", runs=1000.0),
+    ]
+    found = await read(evidence, of=canary())
+    assert isinstance(found, EvidenceReading)
+    assert found.runs == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"age_seconds": 61.0}, ErrorReason.STALE),
+        ({"age_seconds": float("nan")}, ErrorReason.STALE),
+        ({"runs": float("nan")}, ErrorReason.NOT_A_NUMBER),
+        ({"loss_sum": 11.0}, ErrorReason.INCONSISTENT),
+        ({"problem": ErrorReason.PROMETHEUS_PARTIAL}, ErrorReason.PROMETHEUS_PARTIAL),
+    ],
+)
+async def test_what_cannot_be_trusted_has_a_reason_and_no_numbers(
+    evidence: CounterEvidence, answers: Answers, change: dict[str, Any], reason: ErrorReason
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.5, **change)]
+    found = await read(evidence, of=canary())
+    assert isinstance(found, Unavailable)
+    assert found.reason is reason
+
+
+async def test_no_data_and_two_of_the_same_series_are_named(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    nothing = await read(evidence, of=canary())
+    answers.samples = [sample("candidate", 10, 0.5), sample("candidate", 11, 0.5)]
+    twice = await read(evidence, of=canary())
+    assert isinstance(nothing, Unavailable)
+    assert isinstance(twice, Unavailable)
+    assert nothing.reason is ErrorReason.NO_DATA
+    assert twice.reason is ErrorReason.AMBIGUOUS_SERIES
+
+
+@pytest.mark.parametrize("state", ["not json", "[]", '{"propensities": 3}'])
+async def test_a_state_that_is_none_is_as_no_state(
+    evidence: CounterEvidence, answers: Answers, state: str
+) -> None:
+    answers.samples = [sample("candidate", 40, 0.75), sample("control", 400, 0.25)]
+    found = await read(evidence, of=canary(state=state))
+    assert found == await read(evidence, of=canary())
+
+
+async def test_a_state_of_another_engine_counts_only_what_comes_from_now_on(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 40, 0.75), sample("control", 400, 0.25)]
+    foreign = canary(state='{"engine": {"version": 99}, "propensities": {"5": 0.1}}')
+    first, stored = await state_after(evidence, of=foreign)
+    answers.samples = [sample("candidate", 41, 0.75), sample("control", 402, 0.25)]
+    later, _ = await state_after(evidence, of=stored)
+    assert first.runs == 0
+    assert later.runs == 3
+
+
+async def test_all_who_ask_in_one_tick_share_one_query(answers: Answers) -> None:
+    clock = FakeClock()
+    tick = CounterTick(metrics=answers, clock=clock, max_age_seconds=0.5)
+    await asyncio.gather(*(tick.samples() for _ in range(50)))
+    assert answers.questions == 1
+    clock.advance(0.4)
+    await tick.samples()
+    assert answers.questions == 1
+    clock.advance(0.2)
+    await tick.samples()
+    assert answers.questions == 2
+
+
+async def test_one_who_gives_up_does_not_take_the_answer_from_the_others(
+    answers: Answers,
+) -> None:
+    tick = CounterTick(metrics=answers, clock=FakeClock(), max_age_seconds=0.5)
+    impatient = asyncio.create_task(tick.samples())
+    patient = asyncio.create_task(tick.samples())
+    await asyncio.sleep(0)
+    impatient.cancel()
+    assert await patient == []
+    assert answers.questions == 1

@@ -1,0 +1,29 @@
+"""What ingest makes of a bundle's own budgets."""
+
+import pytest
+
+from learnops.api.doer import CRL
+from learnops.server.models import Bundle
+from learnops.server.scoring import score_bundle, yardstick
+
+DOER = CRL.model_validate(
+    {
+        "weights": {"costOverBudget": "1", "latencyP95": "1"},
+        "budget": {"costUSD": "0.05", "latencyMilliseconds": 100},
+    }
+)
+
+
+def bundle(**given: object) -> Bundle:
+    reported = {"costs": {"costUSD": 1.5}, "metrics": {"latencyP95Milliseconds": 1250}}
+    head = {"namespace": "agents", "doer": "planner", "runId": "r", "policy": "planner-v1"}
+    return Bundle.model_validate({**head, **reported, **given})
+
+
+def test_a_run_that_states_its_budgets_is_measured_by_them() -> None:
+    own = {"maxCostUSD": 1, "maxDurationMilliseconds": 1000}
+    assert score_bundle(bundle(budget=own), yardstick(DOER)).loss == pytest.approx(0.375)
+
+
+def test_one_that_states_none_is_measured_by_the_doers() -> None:
+    assert score_bundle(bundle(), yardstick(DOER)).loss == 1.0
