@@ -17,6 +17,8 @@ def configure(*, style: str = "auto", level: str = "info", stream: TextIO = sys.
     handler.addFilter(_is_of_use)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    # The pool warns of every attempt; who needs the database says so once, with the key.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,0 +1,172 @@
+"""What a cluster does to an operator: CRDs come late or go, rights are missing, the log is away."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from testbed.kubeapi import Json
+from testbed.stack import Stack
+from testbed.waiting import wait_until
+from tests.integration.objects import Objects
+from tests.integration.operator.agents import Agents
+from tests.integration.operator.conftest import Start
+from tests.integration.operator.test_stories import condition, first_policy, follow, status
+
+CRDS = Path(__file__).parents[2] / "crds"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
+
+
+@pytest.fixture
+def crd(stack: Stack, operator_kubeconfig: Path) -> Iterator[Path]:
+    """The CRD of the Doers, there again when the test has ended."""
+    path = CRDS / "learnops.dev_doers.yaml"
+    yield path
+    apply(stack, path)
+
+
+def apply(stack: Stack, path: Path) -> None:
+    stack.plane.kubectl("apply", "--server-side", f"--filename={path}")
+    stack.plane.kubectl("wait", "--for=condition=Established", f"--filename={path}")
+
+
+def test_a_missing_crd_is_waited_for_and_named(
+    stack: Stack, crd: Path, objects: Objects, start_operator: Start
+) -> None:
+    stack.plane.kubectl("delete", f"--filename={crd}")
+    operator = start_operator()
+    operator.wait_phase("waiting for doers.learnops.dev")
+    assert operator.status("/readyz") == 503
+    assert operator.status("/livez") == 200
+    apply(stack, crd)
+    operator.wait_phase("active")
+    assert first_policy(objects)["activePolicy"] == "planner-v1"
+
+
+def test_a_crd_that_goes_and_comes_back_is_watched_again(
+    stack: Stack, crd: Path, objects: Objects, start_operator: Start
+) -> None:
+    operator = start_operator()
+    first_policy(objects)
+    stack.plane.kubectl("delete", f"--filename={crd}")
+    wait_until(
+        lambda: operator.phase().startswith("waiting for doers"),
+        what="the operator to notice",
+        deadline_seconds=60,
+    )
+    apply(stack, crd)
+    operator.wait_phase("active")
+    # The same doer, deleted with its CRD and applied again: rebuilt from the run log.
+    objects.doer()
+    told = wait_until(
+        lambda: (one := status(objects, "doers", "planner")).get("traffic") and one,
+        what="the doer to be served again",
+        deadline_seconds=30,
+    )
+    assert told["activePolicy"] == "planner-v1"
+    assert operator.process.running
+
+
+@pytest.fixture
+def no_creating(stack: Stack, operator_kubeconfig: Path) -> Iterator[list[Json]]:
+    """The operator may not create canaries; gives the whole rules, which come back at the end."""
+    rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
+    fewer = [one for one in rules if one["verbs"] != ["create"]]
+    assert len(fewer) == len(rules) - 1
+    stack.plane.api.merge(ROLE, {"rules": fewer})
+    yield rules
+    stack.plane.api.merge(ROLE, {"rules": rules})
+
+
+def test_a_missing_right_is_named_and_the_work_goes_on_when_it_is_granted(
+    stack: Stack, no_creating: list[Json], objects: Objects, start_operator: Start
+) -> None:
+    start_operator()
+    first_policy(objects)
+    objects.policy("planner-v2", version="2.0.0", parentRef={"name": "planner-v1"})
+    follow(objects, "planner-v2")
+    stalled = wait_until(
+        lambda: (
+            (one := status(objects, "doers", "planner"))
+            and condition(one, "Stalled") == ("True", "Forbidden")
+            and one
+        ),
+        what="the doer to say what is forbidden",
+        deadline_seconds=30,
+    )
+    (message,) = (one["message"] for one in stalled["conditions"] if one["type"] == "Stalled")
+    assert 'cannot create resource "canarydeployments"' in message
+    assert "Forbidden" in {one["reason"] for one in objects.events("planner")}
+    assert stalled["traffic"]["shares"] == [{"policy": "planner-v1", "percent": 100}]
+    stack.plane.api.merge(ROLE, {"rules": no_creating})
+    wait_until(
+        lambda: (
+            (one := status(objects, "doers", "planner")).get("currentRollout")
+            and condition(one, "Stalled")[1] != "Forbidden"
+        ),
+        what="the rollout to begin",
+        deadline_seconds=90,
+    )
+
+
+def test_without_the_run_log_nothing_goes_up_and_it_goes_on_when_it_is_back(
+    stack: Stack, objects: Objects, start_operator: Start, migrated: str
+) -> None:
+    operator = start_operator()
+    first_policy(objects)
+    objects.policy("planner-v2", version="2.0.0", parentRef={"name": "planner-v1"})
+    follow(objects, "planner-v2")
+    agents = Agents(
+        objects=objects, database=migrated, losses={"planner-v1": 0.5, "planner-v2": 0.2}
+    )
+    agents.until(lambda one: len(one["traffic"]["shares"]) == 2, what="the rollout")
+    served = agents.traffic()
+    stack.postgres.kill()
+    try:
+        told = wait_until(
+            lambda: "RunLogUnavailable" in (said := waiting(objects)) and said,
+            what="the canary to say what it waits for",
+            deadline_seconds=60,
+        )
+        assert "Connection refused" in told or "did not answer" in told
+        assert agents.traffic() == served
+        assert operator.status("/livez") == 200
+    finally:
+        stack.postgres.start()
+    agents.until(
+        lambda one: one.get("activePolicy") == "planner-v2", what="planner-v2 to be promoted"
+    )
+
+
+def test_a_policy_that_the_run_log_may_know_waits_for_it(
+    stack: Stack, objects: Objects, start_operator: Start
+) -> None:
+    start_operator()
+    first_policy(objects)
+    stack.postgres.kill()
+    try:
+        objects.policy("planner-v2", version="2.0.0", parentRef={"name": "planner-v1"})
+        follow(objects, "planner-v2")
+        wait_until(
+            lambda: (
+                (one := status(objects, "policies", "planner-v2"))
+                and condition(one, "Ready") == ("False", "NoHistory")
+            ),
+            what="the policy to wait for the run log",
+            deadline_seconds=60,
+        )
+        assert objects.api.get(objects.path("canarydeployments"))["items"] == []
+    finally:
+        stack.postgres.start()
+    wait_until(
+        lambda: status(objects, "doers", "planner").get("currentRollout"),
+        what="the rollout to begin",
+        deadline_seconds=60,
+    )
+
+
+def waiting(objects: Objects) -> str:
+    """What the only canary waits for; empty where there is none yet."""
+    (found,) = objects.api.get(objects.path("canarydeployments"))["items"]
+    told: str = found.get("status", {}).get("waitingFor", "")
+    return told
