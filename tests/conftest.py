@@ -13,6 +13,11 @@ from testbed.waiting import wait_until
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Golden files are rewritten by this flag and looked at before they are committed."""
+    parser.addoption("--update-golden", action="store_true", help="rewrite golden logs")
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Build the binaries before the first test, whose time limit a cold build would exceed."""
     collect_only = session.config.option.collectonly

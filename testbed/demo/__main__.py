@@ -24,18 +24,21 @@ from testbed.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK_SECONDS = 0.4
+WIDTH = 120
 
 
 def main() -> int:
     """Parse the flags and play."""
     arguments = _parser().parse_args()
     console = Console(highlight=False)
+    if not console.is_terminal:  # a log file has no width of its own; the table needs this much
+        console = Console(highlight=False, width=WIDTH)
     # Ctrl-C and SIGTERM alike unwind the stack below, so that nothing is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _play(console, keep=arguments.keep, deadline_seconds=arguments.deadline_seconds)
     except TestbedError as error:
-        console.print(f"[bold red]the demo could not run:[/] {error}")
+        console.print(f"[bold red]the demo could not run:[/] {error}", soft_wrap=True)
         return 2
     except KeyboardInterrupt:
         console.print("stopped")
@@ -61,7 +64,7 @@ def _play(console: Console, *, keep: bool, deadline_seconds: float) -> int:
     began = time.monotonic()
 
     def say(what: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {what}")
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/]  {what}", soft_wrap=True)
 
     say("starting etcd, kube-apiserver, kube-controller-manager, Prometheus, PostgreSQL")
     with Stack(scrape_interval_seconds=1.0) as stack:

@@ -23,7 +23,7 @@ class Story:
 
 STORIES: dict[str, tuple[Story, ...]] = {
     doer: (
-        Story(doer=doer, candidate=f"{doer}-v2", effect=-0.20, right_end="Promoted"),
+        Story(doer=doer, candidate=f"{doer}-v2", effect=-0.07, right_end="Promoted"),
         Story(doer=doer, candidate=f"{doer}-v3", effect=+0.25, right_end="RolledBack"),
     )
     for doer in ("planner", "coder")

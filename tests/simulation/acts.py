@@ -189,3 +189,48 @@ def start(candidate: str, **spec: Any) -> list[Beat]:
 def win(candidate: str) -> list[Beat]:
     """The evidence says better."""
     return [learn(candidate, BETTER, "300 runs, better")]
+
+
+def killed_in(act: Beat, *, actions: int, passes: int = 0) -> Beat:
+    """An act, some passes of the operator, and then one that is killed after some actions."""
+
+    def beat(world: World) -> None:
+        act(world)
+        for _ in range(passes):
+            world.one_pass()
+        world.stopped_after(actions)
+
+    return beat
+
+
+def delete_slowly(kind: str, name: str) -> Beat:
+    """`kubectl delete` of an object that somebody else's finalizer keeps."""
+
+    def beat(world: World) -> None:
+        world.say(f"somebody deletes {kind} {name}, which a finalizer keeps")
+        world.store.keep_on_delete(kind, name)
+        world.store.delete(kind, name, at=world.now)
+
+    return beat
+
+
+def restore_traffic(active: str) -> Beat:
+    """The doer's status is restored to one in which another policy was active."""
+
+    def beat(world: World) -> None:
+        was_active = {row.policy for row in world.log.rows.values() if row.to_stage == "Active"}
+        assert active in was_active, "a backup holds only what once was"
+        world.say(f"the doer's status is restored: {active} is active")
+        doer = world.store.get("Doer", "planner")
+        assert isinstance(doer, Doer)
+        traffic = doer.status.traffic
+        assert traffic is not None
+        shares = tuple(
+            it.model_copy(update={"policy": active}) if it.policy == traffic.active else it
+            for it in traffic.shares
+        )
+        old = traffic.model_copy(update={"active": active, "shares": shares})
+        status = doer.status.model_copy(update={"active_policy": active, "traffic": old})
+        world.store.edit_status("Doer", "planner", status)
+
+    return beat

@@ -83,6 +83,11 @@ class Store:
         if stored.seen is not None:
             self.gone[(kind, name)] = stored.seen
 
+    def keep_on_delete(self, kind: str, name: str) -> None:
+        """Somebody else's finalizer."""
+        kept = _with_metadata(self.get(kind, name), finalizers=("example.com/keep",))
+        self._put(kept, by_operator=False)
+
     def all(self, kind: str, *, late: frozenset[tuple[str, str]] = frozenset()) -> list[Obj]:
         """Objects of a kind; those in `late` as before people's last changes to them."""
         found: list[Obj] = []
@@ -92,6 +97,14 @@ class Store:
                 found.append(shown)
         ghosts = [obj for key, obj in self.gone.items() if key in late and key not in self.items]
         return found + [obj for obj in ghosts if obj.kind == kind]
+
+    def catch_up(self, *, late: frozenset[tuple[str, str]]) -> None:
+        """What was seen once stays seen; the rest is seen later."""
+        for key in [key for key in self.gone if key not in late]:
+            del self.gone[key]
+        for key, stored in self.items.items():
+            if key not in late:
+                stored.seen = stored.now
 
     def see_all(self) -> None:
         """The watcher has caught up."""

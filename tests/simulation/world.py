@@ -51,6 +51,7 @@ class World:
 
     def observe(self, late: frozenset[tuple[str, str]] = frozenset()) -> Snapshot:
         """What the operator sees; objects in `late` as before people's last changes."""
+        self.store.catch_up(late=late)
         doers = [it for it in self.store.all("Doer", late=late) if isinstance(it, Doer)]
         doer = doers[0] if doers else None
         policies = [it for it in self.store.all("Policy", late=late) if isinstance(it, Policy)]
@@ -96,6 +97,15 @@ class World:
         if self.log.up:
             assert not decide(self.observe()).actions, "the plan of an applied plan is not empty"
             laws.check_settled(self.objects())
+
+    def stopped_after(self, actions: int) -> None:
+        """A single pass that is killed after some of its actions."""
+        plan = decide(self.observe())
+        for rule in plan.rules:
+            self.lines.append(f"  · {rule}")
+        for action in plan.actions[:actions]:
+            self._do(action)
+        self.lines.append("    the operator is killed")
 
     def one_pass(self) -> None:
         """A single look and act, stopped anywhere."""

@@ -158,6 +158,9 @@ class TrafficStatus(StatusModel):
     """Which part of the runs each policy gets; together 100."""
     active_backend: Name | None = None
     """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
+    routed_revision: Annotated[Integer, Field(ge=0)] = 0
+    """With GatewayAPI: the last revision whose weights were seen in the route. A difference at a
+    later revision is the operator's own unfinished change, at this one somebody else's edit."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

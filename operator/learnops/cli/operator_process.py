@@ -13,6 +13,7 @@ from importlib.metadata import version
 from kubernetes.aio import client
 
 from learnops.adapters.clock import SystemClock
+from learnops.adapters.gateway import GatewayRoute
 from learnops.adapters.kube.connection import connect, credentials
 from learnops.adapters.kube.discovery import missing_resources
 from learnops.adapters.kube.events import EventRecorder
@@ -23,7 +24,7 @@ from learnops.adapters.postgres.connection import Pool, make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
 from learnops.adapters.prometheus import PrometheusMetrics
-from learnops.adapters.unconfigured import NoPrometheus, NoRoute
+from learnops.adapters.unconfigured import NoPrometheus
 from learnops.app.metrics import OperatorMetrics
 from learnops.cli.assembly import Application, Ports, assemble
 from learnops.cli.operator import OperatorSettings
@@ -214,7 +215,7 @@ def _ports(
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=PostgresRunLog(pool),
         prometheus=prometheus,
-        route=NoRoute(),
+        route=GatewayRoute(rest=rest),
     )
 
 

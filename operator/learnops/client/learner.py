@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import time
 from collections.abc import Mapping
 from hashlib import blake2b
 from types import TracebackType
@@ -118,13 +117,12 @@ class Learner:
         """
         engine = self._engine
         view = engine.holder.view
-        expires_at = view.expires_at if view else None
         return {
             **engine.telemetry.counts(),
             "bundles_waiting": engine.reporter.outbox.waiting(),
             "voids_waiting": engine.voider.outbox.waiting(),
             "revision": view.snapshot.revision if view else None,
-            "snapshot_seconds_left": None if expires_at is None else expires_at - time.monotonic(),
+            "snapshot_seconds_left": engine.holder.seconds_left(),
         }
 
     def __enter__(self) -> Self:

@@ -72,6 +72,13 @@ class SnapshotHolder:
         """What is known now; None before the first snapshot."""
         return self._view
 
+    def seconds_left(self) -> float | None:
+        """Until the dead-man switch opens; None: never, or nothing is known yet."""
+        view = self._view
+        if view is None or view.expires_at is None:
+            return None
+        return max(view.expires_at - self._clock(), 0.0)
+
     def offer(self, snapshot: Snapshot, *, ttl_seconds: float | None) -> bool:
         """Take a snapshot unless it is older than what is known.
 

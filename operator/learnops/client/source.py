@@ -88,7 +88,7 @@ class SnapshotSource:
         """Whether there was news, and the seconds to wait after an answer that is no snapshot."""
         view = self._holder.view
         etag = view.snapshot.etag if view else None
-        wait = self._settings.options.long_poll_seconds if etag else 0
+        wait = self._patience() if etag else 0
         headers = {"If-None-Match": f'"{etag}"'} if etag else {}
         answer = self._transport.get(
             _PATH,
@@ -102,6 +102,13 @@ class SnapshotSource:
             self._extend(etag, answer)
             return False, None
         return False, self._failed(answer.detail, retry_after=answer.retry_after)
+
+    def _patience(self) -> int:
+        """How long to let the api hold a question, in seconds. The time to live comes with its
+        answer, so it must be there well before the last one ends, and soon after it has ended."""
+        longest = self._settings.options.long_poll_seconds
+        left = self._holder.seconds_left()
+        return longest if left is None else max(1, min(longest, int(left / 3)))
 
     def _offer(self, answer: Answer) -> bool:
         before = self._holder.view

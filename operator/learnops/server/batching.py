@@ -40,6 +40,7 @@ class Batcher(Generic[In, Out]):
         self._limits = limits or BatchLimits()
         self._jobs: deque[_Job[In, Out]] = deque()
         self._waiting = 0
+        self._workers = 0
         self._running: set[asyncio.Task[None]] = set()
 
     @property
@@ -60,7 +61,8 @@ class Batcher(Generic[In, Out]):
         job = _Job[In, Out](items, asyncio.get_running_loop().create_future())
         self._waiting += len(items)
         self._jobs.append(job)
-        if len(self._running) < self._limits.flushes:
+        if self._workers < self._limits.flushes:
+            self._workers += 1
             task = asyncio.create_task(self._work())
             self._running.add(task)
             task.add_done_callback(self._running.discard)
@@ -74,6 +76,9 @@ class Batcher(Generic[In, Out]):
     async def _work(self) -> None:
         while self._jobs:
             await self._run(self._take())
+        # In the same step as the look at the queue: whoever submits next sees no worker. The task
+        # itself is still in `_running` then.
+        self._workers -= 1
 
     def _take(self) -> list[_Job[In, Out]]:
         jobs = [self._jobs.popleft()]

@@ -8,6 +8,7 @@ from typing import Any
 from learnops.adapters.postgres import runs as table
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
+from learnops.api.doer import Doer
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.server.batching import Batcher, BatchLimits
@@ -55,6 +56,7 @@ class Ingest:
         self._metrics = metrics
         self._resolved = resolved
         self._frozen: dict[str, Yardstick] = {}
+        self._present: dict[str, tuple[int, Yardstick]] = {}  # doer uid -> generation, yardstick
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
@@ -142,7 +144,16 @@ class Ingest:
                 "the name"
             )
             raise InvalidMetric(field="doer", detail=detail)
-        return yardstick(doer.spec.crl)
+        return self._present_yardstick(doer)
+
+    def _present_yardstick(self, doer: Doer) -> Yardstick:
+        uid, generation = doer.metadata.uid, doer.metadata.generation
+        held = self._present.get(uid)
+        if held is None or held[0] != generation:
+            if len(self._present) >= _YARDSTICKS:
+                self._present.clear()
+            held = self._present[uid] = (generation, yardstick(doer.spec.crl))
+        return held[1]
 
     def _count(self, rows: Sequence[RunRow]) -> None:
         for row in rows:

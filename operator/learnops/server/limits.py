@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from learnops.server.problems import Problem
@@ -11,10 +12,6 @@ from learnops.server.problems import Problem
 BODY_BYTES: Final = 1024 * 1024
 BATCH_BODY_BYTES: Final = 16 * 1024 * 1024
 BY_PATH: Final[Mapping[str, int]] = {"/v1/runs:batch": BATCH_BODY_BYTES}
-
-
-class _TooLargeError(Exception):
-    pass
 
 
 class BodyLimit:
@@ -32,18 +29,7 @@ class BodyLimit:
         if _announced(scope) > limit:
             await _refuse(scope, receive, send, limit=limit)
             return
-        started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, _counting(receive, limit=limit), watched_send)
-        except _TooLargeError:
-            if not started:
-                await _refuse(scope, receive, send, limit=limit)
+        await self._app(scope, _counting(receive, limit=limit), send)
 
 
 def _counting(receive: Receive, *, limit: int) -> Receive:
@@ -54,7 +40,8 @@ def _counting(receive: Receive, *, limit: int) -> Receive:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise _TooLargeError
+            # As an HTTPException: FastAPI answers 400 to anything else that reading a body raises.
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _detail(limit))
         return message
 
     return counted
@@ -68,6 +55,9 @@ def _announced(scope: Scope) -> int:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, *, limit: int) -> None:
-    detail = f"the body is over {limit} bytes; send less at once"
-    answer = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail).response()
+    answer = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _detail(limit)).response()
     await answer(scope, receive, send)
+
+
+def _detail(limit: int) -> str:
+    return f"the body is over {limit} bytes; send less at once"

@@ -1,5 +1,7 @@
 """Prometheus metrics of the api: bounded labels, series that go when their policy is archived."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
@@ -16,6 +18,27 @@ _SECONDS_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 ArmLabels = tuple[str, str, str, str]
 
 
+@dataclass
+class _Arm:
+    """The series of one arm: looked up once, for looking up costs more than counting."""
+
+    assignments: Counter
+    runs: Counter
+    crl_sum: Counter
+    cost: Counter
+    crl: Histogram
+    duration: Histogram
+    make_term: Callable[[str], Counter]
+    terms: dict[str, Counter] = field(default_factory=dict)
+
+    def term(self, name: str) -> Counter:
+        """The term's sum."""
+        series = self.terms.get(name)
+        if series is None:
+            series = self.terms[name] = self.make_term(name)
+        return series
+
+
 class Metrics:
     """All series of one process, in registries of their own."""
 
@@ -24,7 +47,7 @@ class Metrics:
         # `learnops_crl_sum_total` beside the histogram `learnops_crl`: distinct in the text format,
         # but one registry takes the counter's family name for the histogram's sum.
         self._apart = CollectorRegistry()
-        self._arms: dict[ArmLabels, set[str]] = {}  # terms seen per arm
+        self._arms: dict[ArmLabels, _Arm] = {}
         self._evidence: dict[str, set[tuple[str, ...]]] = {}  # label sets per rollout
         self._assignments = self._counter("assignments", "Runs that were given a policy", _ARM)
         self._runs = self._counter("runs", "Runs reported and stored", _ARM)
@@ -62,23 +85,34 @@ class Metrics:
 
     def assigned(self, labels: ArmLabels) -> None:
         """A run was given a policy."""
-        self._arms.setdefault(labels, set())
-        self._assignments.labels(*labels).inc()
+        self._arm(labels).assignments.inc()
 
     def stored(self, row: RunRow, *, policy: str) -> None:
         """A run was stored; `policy` is its name, or "other" for one that nobody knows."""
-        labels = (row.namespace, row.doer, policy, row.arm)
-        terms = self._arms.setdefault(labels, set())
-        self._runs.labels(*labels).inc()
-        self._crl.labels(*labels).observe(row.loss)
-        self._crl_sum.labels(*labels).inc(row.loss)
+        arm = self._arm((row.namespace, row.doer, policy, row.arm))
+        arm.runs.inc()
+        arm.crl.observe(row.loss)
+        arm.crl_sum.inc(row.loss)
         for term, value in row.terms.items():
-            terms.add(term.value)
-            self._term_sum.labels(*labels, term.value).inc(value)
+            arm.term(term.value).inc(value)
         if row.cost_usd is not None:
-            self._cost.labels(*labels).inc(row.cost_usd)
+            arm.cost.inc(row.cost_usd)
         if row.duration_milliseconds is not None:
-            self._duration.labels(*labels).observe(row.duration_milliseconds / 1000)
+            arm.duration.observe(row.duration_milliseconds / 1000)
+
+    def _arm(self, labels: ArmLabels) -> "_Arm":
+        arm = self._arms.get(labels)
+        if arm is None:
+            arm = self._arms[labels] = _Arm(
+                assignments=self._assignments.labels(*labels),
+                runs=self._runs.labels(*labels),
+                crl_sum=self._crl_sum.labels(*labels),
+                cost=self._cost.labels(*labels),
+                crl=self._crl.labels(*labels),
+                duration=self._duration.labels(*labels),
+                make_term=lambda name: self._term_sum.labels(*labels, name),
+            )
+        return arm
 
     def counted(self, part: Counted) -> None:
         """Runs entered the resolved prefix of their rollout."""
@@ -94,7 +128,10 @@ class Metrics:
 
     def forget_arm(self, labels: ArmLabels) -> None:
         """Remove the series of an arm, those of evidence excepted."""
-        for term in self._arms.pop(labels, set()):
+        arm = self._arms.pop(labels, None)
+        if arm is None:
+            return
+        for term in arm.terms:
             self._term_sum.remove(*labels, term)
         for metric in (
             self._assignments,

@@ -14,6 +14,8 @@ from learnops.adapters.postgres.connection import DatabaseUnavailableError
 
 log = logging.getLogger(__name__)
 
+# The names of RFC 9110, whatever the Python version calls them.
+_TITLES = {413: "Content Too Large", 422: "Unprocessable Content"}
 MEDIA_TYPE = "application/problem+json"
 _SHOWN_CHARACTERS = 60
 
@@ -39,7 +41,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         """The JSON of the answer."""
         told: dict[str, Any] = {
             "type": "about:blank",
-            "title": self.status.phrase,
+            "title": _TITLES.get(self.status, self.status.phrase),
             "status": self.status.value,
             "detail": self.detail,
         }

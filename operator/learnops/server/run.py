@@ -1,6 +1,7 @@
 """The api as a process: reflectors, application, server, signals."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,9 +41,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_exit = on_exit
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """SIGTERM or SIGINT."""
-        super().handle_exit(sig, frame)
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's
+        """SIGTERM or SIGINT; a second SIGINT does not wait for what is under way.
+
+        uvicorn's own handler raises the signal again after its shutdown, which would end the
+        process before ours.
+        """
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
         self._on_exit()
 
 

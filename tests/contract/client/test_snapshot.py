@@ -142,6 +142,21 @@ def test_changes_arrive_by_long_poll(api: Api, connect: Connect) -> None:
     assert len(polls) <= 4
 
 
+@pytest.mark.parametrize(("ttl", "wait"), [(6.5, "2"), (0.0, "1"), (3000.0, "25"), (None, "25")])
+def test_the_long_poll_ends_before_the_time_to_live(
+    api: Api, connect: Connect, ttl: float | None, wait: str
+) -> None:
+    """Else an operator that lives, or that came back, would not be heard of in time."""
+    api.ttl = ttl
+    ready(connect())
+
+    def polls() -> list[str]:
+        return [r["query"]["waitSeconds"] for r in api.requests if r["path"] == SNAPSHOT]
+
+    api.wait_for(lambda: len(polls()) > 1, "the long poll")
+    assert polls()[1] == wait
+
+
 def test_a_server_that_does_not_hold_the_poll_is_not_flooded(api: Api, connect: Connect) -> None:
     learner = ready(connect())
     hasty = threading.Semaphore(0)

@@ -44,7 +44,7 @@ class RestClient:
         verb: str,
         path: str,
         *,
-        body: Json | None = None,
+        body: Json | list[Json] | None = None,
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Json:
@@ -63,7 +63,7 @@ class RestClient:
         self,
         verb: str,
         path: str,
-        body: Json | None,
+        body: Json | list[Json] | None,
         query: Mapping[str, str] | None,
         content_type: str,
     ) -> aiohttp.ClientResponse:

@@ -97,6 +97,12 @@ def settle_audit(draft: Draft) -> None:
     if not pending:
         return
     draft.fire("record-pending", f"{len(pending)} move(s) down to put on record")
+    _flush(draft)
+
+
+def _flush(draft: Draft) -> None:
+    """The rows, the end of their rollouts, and only then the status without them."""
+    pending, doer = draft.status.pending_audit, draft.doer
     draft.after.append(RecordPromotions(rows=tuple(as_row(it) for it in pending)))
     draft.after += [_closed(it) for it in pending if it.rollout]
     cleared = draft.status.model_copy(update={"pending_audit": (), "fence": draft.snap.fence})

@@ -8,6 +8,7 @@ from learnops.api.canary import (
     Verdict,
 )
 from learnops.api.policy import Stage
+from learnops.domain.observed import Promotion
 from learnops.domain.plan import CloseRollout
 from learnops.domain.planner import audit
 from learnops.domain.planner.conditions import EVIDENCE, Wanted, find, merged, settled
@@ -69,25 +70,7 @@ def promote(draft: Draft, canary: CanaryDeployment, message: str) -> None:
     name, candidate, replaced = canary.metadata.name, candidate_of(canary), draft.active
     traffic, salt = draft.status.traffic, salt_of(canary, draft.canaries[canary.metadata.name])
     assert traffic is not None
-    came_from = draft.policies[candidate].stage
-    rows = (
-        audit.row(
-            draft,
-            id_=f"{salt}/{Stage.ACTIVE}",
-            policy=candidate,
-            move=(came_from, Stage.ACTIVE),
-            why=message,
-            rollout=salt,
-        ),
-        audit.row(
-            draft,
-            id_=f"{salt}/{Stage.ARCHIVED}",
-            policy=replaced,
-            move=(Stage.ACTIVE, Stage.ARCHIVED),
-            why=f"replaced by {candidate}",
-            rollout=salt,
-        ),
-    )
+    rows = _promotion_rows(draft, candidate=candidate, replaced=replaced, rollout=salt)
     audit.record_first(draft, rows)
     backend = other_backend(draft.doer, traffic)
     draft.set_doer(
@@ -98,6 +81,26 @@ def promote(draft: Draft, canary: CanaryDeployment, message: str) -> None:
     )
     draft.fire("promote", f"{name}: {message}")
     close_promoted(draft, canary, message)
+
+
+def _promotion_rows(
+    draft: Draft, *, candidate: str, replaced: str, rollout: str
+) -> tuple[Promotion, ...]:
+    moves = (
+        (candidate, draft.policies[candidate].stage, Stage.ACTIVE, "shown better"),
+        (replaced, Stage.ACTIVE, Stage.ARCHIVED, f"replaced by {candidate}"),
+    )
+    return tuple(
+        audit.row(
+            draft,
+            id_=f"{rollout}/{to_stage}",
+            policy=policy,
+            move=(from_stage, to_stage),
+            why=why,
+            rollout=rollout,
+        )
+        for policy, from_stage, to_stage, why in moves
+    )
 
 
 def close_promoted(draft: Draft, canary: CanaryDeployment, message: str) -> None:

@@ -129,21 +129,25 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
     )
     live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
     ramp.count_step(live)
-    status = draft.canaries[name]
     message = f"{live.candidate} gets {live.percent} % against {traffic.active}"
+    _tell_start(live, message)
+    draft.settled.add(name)
+    draft.wake(live.deadline)
+
+
+def _tell_start(live: Live, message: str) -> None:
+    draft, canary, name = live.draft, live.canary, live.canary.metadata.name
     draft.set_canary(
         name,
         waiting_for=clip(f"first runs at {live.percent} %", 512),
         conditions=merged(
-            status.conditions,
+            live.status.conditions,
             under_way("Progressing", message),
             now=draft.now,
             generation=canary.metadata.generation,
         ),
     )
     remember(draft, name, percent=live.percent, reason="RolloutStarted", message=message)
-    draft.settled.add(name)
-    draft.wake(live.deadline)
     draft.event(canary, "RolloutStarted", message)
 
 

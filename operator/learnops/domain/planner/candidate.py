@@ -118,8 +118,10 @@ def _attempts_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
     attempts = draft.snap.attempts
     if isinstance(attempts, dict):
         return None
-    why = attempts.message if isinstance(attempts, Unavailable) else "not read yet"
-    return Obstacle(reason="RunLogUnavailable", message=f"number of earlier attempts: {why}")
+    if isinstance(attempts, Unavailable):
+        message = f"number of earlier attempts: {attempts.message}"
+        return Obstacle(reason="RunLogUnavailable", message=message)
+    return Obstacle(reason="Starting", message="the number of earlier attempts")
 
 
 _Check = Callable[[Draft, CanaryDeployment], Obstacle | None]

@@ -62,8 +62,17 @@ def _rollout_blocked(draft: Draft, wanted: str) -> tuple[str, str] | None:
 
 def _under_way(draft: Draft) -> set[str]:
     """Candidates that a rollout is at, or about to be."""
-    live = {candidate_of(it) for it in draft.live_canaries() if contends(draft, it)}
-    return live | ({draft.created} if draft.created else set())
+    found = {candidate_of(it) for it in draft.live_canaries() if contends(draft, it)}
+    wanted = draft.doer.spec.policy_ref.name
+    if draft.created or (wanted != draft.status.handled_policy_ref and _startable(draft, wanted)):
+        found.add(wanted)
+    return found
+
+
+def _startable(draft: Draft, wanted: str) -> bool:
+    if wanted == draft.active or find_policy(draft, wanted) is not None:
+        return False
+    return draft.policies[wanted].stage is not Stage.REJECTED
 
 
 def _ready(draft: Draft, stalled: tuple[str, str] | None) -> Wanted:

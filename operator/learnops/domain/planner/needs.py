@@ -1,6 +1,6 @@
 """What a pass has to observe beyond the objects: no query that no rule would look at."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
@@ -24,7 +24,7 @@ class Needs:
 
 
 def needs(
-    doer: Doer | None, policies: Iterable[Policy], canaries: Iterable[CanaryDeployment]
+    doer: Doer | None, policies: Iterable[Policy], canaries: Sequence[CanaryDeployment]
 ) -> Needs:
     """Decide it from the objects alone, so that the steady state asks the run log nothing."""
     if doer is None:
@@ -34,6 +34,13 @@ def needs(
     held = [canary for canary in live if holds(traffic, canary, canary.status)]
     return Needs(
         history=traffic is None or any(policy.status.stage is None for policy in policies),
-        attempts=any(canary.status.stage is not CanaryStage.CANARY for canary in live),
+        attempts=any(_may_start(canary) for canary in canaries),
         evidence=held[0].metadata.name if held else None,
     )
+
+
+def _may_start(canary: CanaryDeployment) -> bool:
+    """Has no traffic yet, or is ordered to try again."""
+    status, action = canary.status, canary.spec.action
+    ordered = action is not None and action.id != status.handled_action_id
+    return ordered or status.stage in (None, CanaryStage.PENDING)

@@ -11,7 +11,7 @@ from learnops.api.policy import (
 )
 from learnops.domain.observed import History
 from learnops.domain.planner import conditions, content
-from learnops.domain.planner.audit import BY, as_row
+from learnops.domain.planner.audit import BY, as_row, sound_rows
 from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.rebuild import last_stage
@@ -122,6 +122,8 @@ def _gates(
 ) -> tuple[GateResult, ...]:
     """The Canary gate: open while it is tried, decided by the rollout that ended or promoted it."""
     gates = draft.policies[policy.metadata.name].gates
+    if policy.status.stage is None:
+        return _gates_on_record(draft, policy)
     if to_stage is Stage.CANARY:
         return ()
     if to_stage is Stage.REJECTED and ended is not None:
@@ -131,6 +133,20 @@ def _gates(
         judged = _judged_in(draft, policy, draft.status.traffic.salt)
         return (_gate(draft, GateOutcome.PASSED, judged),) if judged else gates
     return gates
+
+
+def _gates_on_record(draft: Draft, policy: Policy) -> tuple[GateResult, ...]:
+    """A policy whose status was lost: how its last rollout was decided, if one was."""
+    history = _record(draft)
+    rows = sound_rows(history) if history else ()
+    name, digest = policy.metadata.name, content.digest(policy.spec)
+    own = [it for it in rows if (it.policy, it.digest) == (name, digest)]
+    decided = [it for it in own if it.rollout and it.to_stage in (Stage.REJECTED, Stage.ACTIVE)]
+    if not decided:
+        return ()
+    passed = decided[-1].to_stage is Stage.ACTIVE
+    where = _judged_in(draft, policy, decided[-1].rollout) or decided[-1].rollout
+    return (_gate(draft, GateOutcome.PASSED if passed else GateOutcome.FAILED, where),)
 
 
 def _gate(draft: Draft, outcome: GateOutcome, where: str) -> GateResult:

@@ -6,6 +6,7 @@ from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.common import API_VERSION, GROUP
 from learnops.api.doer import Revert
 from learnops.api.policy import Stage
+from learnops.domain.observed import Promotion
 from learnops.domain.plan import CreateCanary
 from learnops.domain.planner import audit, slots
 from learnops.domain.planner.canary_end import candidate_of, descend, finish
@@ -109,20 +110,8 @@ def _revert(draft: Draft, wanted: str) -> bool:
     if trouble is not None:
         draft.stalled = (trouble[0], f"cannot go back to {wanted}: {trouble[1]}")
         return False
-    moves = ((wanted, Stage.ARCHIVED, Stage.ACTIVE), (replaced, Stage.ACTIVE, Stage.ARCHIVED))
-    metadata = draft.doer.metadata
     why = f"policyRef was set back to {wanted}"
-    rows = tuple(
-        audit.row(
-            draft,
-            id_=f"{metadata.uid}/revert/{metadata.generation}/{to_stage}",
-            policy=policy,
-            move=(from_stage, to_stage),
-            why=why,
-            rollout="",
-        )
-        for policy, from_stage, to_stage in moves
-    )
+    rows = _revert_rows(draft, wanted=wanted, replaced=replaced, why=why)
     audit.record_first(draft, rows)
     backend = slots.other_backend(draft.doer, traffic)
     draft.set_doer(
@@ -134,6 +123,22 @@ def _revert(draft: Draft, wanted: str) -> bool:
     draft.fire("revert", f"{wanted} at once, {replaced} to the archive")
     draft.event(draft.doer, "Reverted", f"{why}: it has all traffic, {replaced} is archived")
     return True
+
+
+def _revert_rows(draft: Draft, *, wanted: str, replaced: str, why: str) -> tuple[Promotion, ...]:
+    moves = ((wanted, Stage.ARCHIVED, Stage.ACTIVE), (replaced, Stage.ACTIVE, Stage.ARCHIVED))
+    metadata = draft.doer.metadata
+    return tuple(
+        audit.row(
+            draft,
+            id_=f"{metadata.uid}/revert/{metadata.generation}/{to_stage}",
+            policy=policy,
+            move=(from_stage, to_stage),
+            why=why,
+            rollout="",
+        )
+        for policy, from_stage, to_stage in moves
+    )
 
 
 def _have_canary(draft: Draft, wanted: str) -> str:

@@ -16,7 +16,7 @@ _CONTESTED = "Contested"
 
 
 def settle_route(draft: Draft) -> None:
-    """Bring the weights to what the doer serves. Traffic this plan moved is patched at once."""
+    """Bring the weights to what the doer serves. What the operator moved is patched at once."""
     traffic = draft.status.traffic
     if traffic is None or not slots.by_gateway(draft.doer):
         return
@@ -37,25 +37,26 @@ def settle_route(draft: Draft) -> None:
 
 
 def _sync(draft: Draft, route: RouteReading) -> None:
-    traffic, stored = draft.status.traffic, draft.doer.status.traffic
+    traffic = draft.status.traffic
     assert traffic is not None
     wanted = slots.weights(draft.doer, traffic)
     if wanted is None:
         return
     now_set = tuple(slot.weight for slot in route.slots)
-    ours = stored is None or stored.shares != traffic.shares or stored.active != traffic.active
     if wanted == now_set:
+        routed = traffic.model_copy(update={"routed_revision": traffic.revision})
+        draft.set_doer(traffic=routed)
         _condition(draft, drifted=False, reason="InSync", message="")
         return
     patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
-    if ours:
-        draft.route.append(patch)
+    if traffic.routed_revision != traffic.revision:
+        draft.route.append(patch)  # ours, in this plan or in one that was cut short
         return
     _correct(draft, patch, f"weights are {now_set[0]}/{now_set[1]}, not {wanted[0]}/{wanted[1]}")
 
 
 def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
-    """Somebody else's edit (or a patch of ours that was cut short): once, and without a fight."""
+    """Somebody else's edit: told once, put right, and without a fight."""
     before = find(draft.status.conditions, ROUTE_DRIFTED)
     since = before.last_transition_time if before else None
     waits = since is not None and draft.now < since + _BETWEEN_CORRECTIONS

@@ -1,0 +1,119 @@
+"""What the api depends on goes away and comes back; the api is told to stop."""
+
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from learnops.adapters.postgres.migrate import upgrade
+from testbed.postgres import Postgres
+from testbed.stack import Stack
+from testbed.waiting import wait_until
+from testbed.workdir import WorkDir
+from tests.integration.server.conftest import Api, launch
+from tests.integration.server.world import World
+
+
+@pytest.fixture
+def postgres() -> Iterator[Postgres]:
+    """A server that the test may stop."""
+    work = WorkDir()
+    server = Postgres(work).start()
+    yield server
+    server.stop()
+    work.close()
+
+
+@pytest.fixture
+def running(
+    crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path
+) -> Iterator[tuple[Api, World]]:
+    """An api on that server, with a live canary."""
+    url = postgres.create_database()
+    upgrade(url)
+    api = launch(
+        url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
+    )
+    world = World(kube=crds.plane.api, namespace=namespace, database=url)
+    world.setup()
+    api.start()
+    yield api, world
+    api.process.stop()
+
+
+def snapshot(world: World, *, wait: int = 0) -> str:
+    return f"/v1/snapshot?namespace={world.namespace}&doer=planner&waitSeconds={wait}"
+
+
+def test_postgres_away_is_503_and_snapshots_go_on(
+    running: tuple[Api, World], postgres: Postgres
+) -> None:
+    api, world = running
+    assert api.post("/v1/runs", world.bundle("before")).status == 201
+    postgres.kill()
+    assign = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "r"}]}
+    for path, body in (("/v1/runs", world.bundle("during")), ("/v1/assignments", assign)):
+        answer = api.post(path, body)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+    assert api.get(snapshot(world)).status == 200
+    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=10)
+    told = api.get("/readyz", token=None).body["components"]
+    assert told["postgres"] == "the database does not answer"
+    postgres.start()
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    assert api.post("/v1/runs", world.bundle("during")).status == 201
+    assert api.post("/v1/runs", world.bundle("before")).status == 200
+    assert api.post("/v1/assignments", assign).body["assignments"][0]["registered"] is True
+
+
+def test_the_api_server_away_and_back(running: tuple[Api, World], crds: Stack) -> None:
+    api, world = running
+    world.renew_lease(create=True)
+    wait_until(
+        lambda: api.get(snapshot(world)).body["ttlSeconds"],
+        what="the Lease to be seen",
+        deadline_seconds=10,
+    )
+    crds.plane.apiserver.kill()
+    try:
+        first = api.get(snapshot(world)).body
+        second = wait_until(
+            lambda: (
+                told
+                if (told := api.get(snapshot(world)).body)["ttlSeconds"] < first["ttlSeconds"]
+                else None
+            ),
+            what="the time to live to fall",
+            deadline_seconds=5,
+        )
+        assert second["shares"] == first["shares"]
+    finally:
+        crds.plane.apiserver.start()
+        crds.plane.wait_api_ready()
+    world.traffic(revision=3, percent=0)
+    wait_until(
+        lambda: api.get(snapshot(world)).body["revision"] == 3,
+        what="the change to be seen",
+        deadline_seconds=30,
+    )
+
+
+def test_sigterm_ends_long_polls_at_once(running: tuple[Api, World]) -> None:
+    api, world = running
+    etag = api.get(snapshot(world)).body["etag"]
+    with ThreadPoolExecutor() as pool:
+        asked = {"If-None-Match": f'"{etag}"'}
+        poll = pool.submit(lambda: api.get(snapshot(world, wait=50), headers=asked))
+        wait_until(
+            lambda: poll.running() and api.get("/livez").status == 200,
+            what="the poll to be under way",
+            deadline_seconds=5,
+        )
+        asked_at = time.monotonic()
+        api.process.signal(signal.SIGTERM)
+        assert poll.result(timeout=10).status == 304
+        assert api.process.wait(timeout_seconds=15) == 0
+    assert time.monotonic() - asked_at < 10

@@ -1,0 +1,406 @@
+"""The Route port on the real API server, Gateway API CRDs and endpoint controller."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from learnops.adapters.gateway import GatewayRoute
+from learnops.adapters.kube.connection import connect
+from learnops.adapters.kube.rest import RestClient
+from learnops.api.doer import Doer
+from learnops.domain.plan import PatchRoute
+from learnops.ports.kube import ConflictError
+from learnops.ports.traffic import RouteUnavailableError
+from testbed.kubeapi import Json
+from testbed.stack import Stack
+from testbed.waiting import wait_until
+
+NODE = "gateway-tests"
+DIGEST = "learnops.dev/policy-digest"
+ROUTES = "/apis/gateway.networking.k8s.io/v1/namespaces/{}/httproutes"
+
+
+@pytest.fixture(autouse=True)
+def ready_gateway(stack: Stack) -> Iterator[None]:
+    """Each test leaves the shared controller accepting."""
+    yield
+    stack.gateway.accept()
+    stack.gateway.resume()
+
+
+@pytest.fixture(scope="module")
+def node(stack: Stack) -> Iterator[str]:
+    """The endpoint controller leaves out pods of a node that does not exist."""
+    path = "/api/v1/nodes"
+    stack.plane.api.create(path, {"metadata": {"name": NODE}})
+    yield NODE
+    stack.plane.api.delete(f"{path}/{NODE}")
+
+
+@pytest.fixture
+def adapter(rest: RestClient) -> GatewayRoute:
+    """With the operator's own rights."""
+    return GatewayRoute(rest=rest)
+
+
+@pytest.fixture
+def doer(namespace: str) -> Doer:
+    return Doer.model_validate(
+        {
+            "metadata": {
+                "name": "judge",
+                "namespace": namespace,
+                "uid": "u",
+                "creationTimestamp": datetime.now(UTC),
+            },
+            "spec": {
+                "policyRef": {"name": "judge-v1"},
+                "crl": {"weights": {"gatePassRate": "1"}},
+                "rollout": {"analysis": {"source": "Prometheus"}},
+                "traffic": {
+                    "router": "GatewayAPI",
+                    "routeRef": {"name": "judge"},
+                    "backends": ["judge-a", "judge-b"],
+                },
+            },
+        }
+    )
+
+
+def refs(*weights: tuple[str, int | None]) -> list[Json]:
+    return [
+        {"name": name, "port": 80, **({} if weight is None else {"weight": weight})}
+        for name, weight in weights
+    ]
+
+
+def make_route(stack: Stack, namespace: str, rules: list[Json], **spec: Any) -> str:
+    path = ROUTES.format(namespace)
+    stack.plane.api.create(
+        path,
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "HTTPRoute",
+            "metadata": {"name": "judge"},
+            "spec": {"parentRefs": [{"name": "public"}], "rules": rules, **spec},
+        },
+    )
+    return f"{path}/judge"
+
+
+def make_service(stack: Stack, namespace: str, name: str) -> None:
+    stack.plane.api.create(
+        f"/api/v1/namespaces/{namespace}/services",
+        {"metadata": {"name": name}, "spec": {"ports": [{"port": 80}], "selector": {"app": name}}},
+    )
+
+
+def make_pod(
+    stack: Stack, namespace: str, name: str, *, app: str, digest: str | None, ready: bool = True
+) -> None:
+    """A pod as a kubelet would report it."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    annotations = {} if digest is None else {DIGEST: digest}
+    container = {"name": "agent", "image": "agent"}
+    stack.plane.api.create(
+        pods,
+        {
+            "metadata": {"name": name, "labels": {"app": app}, "annotations": annotations},
+            "spec": {"nodeName": NODE, "containers": [container]},
+        },
+    )
+    address = f"192.0.2.{sum(name.encode()) % 250 + 1}"
+    status = {
+        "phase": "Running",
+        "podIP": address,
+        "podIPs": [{"ip": address}],
+        "conditions": [{"type": "Ready", "status": str(ready)}],
+    }
+    stack.plane.api.merge(f"{pods}/{name}/status", {"status": status})
+
+
+def wait_endpoints(stack: Stack, namespace: str, service: str, *, ready: int, all_: int) -> None:
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+
+    def check() -> bool:
+        slices = stack.plane.api.get(
+            path, query={"labelSelector": f"kubernetes.io/service-name={service}"}
+        )["items"]
+        endpoints = [one for part in slices for one in part.get("endpoints") or []]
+        known_ready = [one for one in endpoints if one["conditions"]["ready"]]
+        return (len(known_ready), len(endpoints)) == (ready, all_)
+
+    wait_until(check, what=f"{ready} of {all_} endpoints of {service}", deadline_seconds=60)
+
+
+def wait_answered(stack: Stack, path: str, status: str = "True") -> None:
+    """Until the parent controller has answered the present generation."""
+
+    def check() -> bool:
+        route = stack.plane.api.get(path)
+        parents = (route.get("status") or {}).get("parents") or []
+        accepted = [c for p in parents for c in p["conditions"] if c["type"] == "Accepted"]
+        generation = route["metadata"]["generation"]
+        return bool(accepted) and all(
+            c["observedGeneration"] == generation and c["status"] == status for c in accepted
+        )
+
+    wait_until(check, what=f"Accepted={status} of {path}", deadline_seconds=30)
+
+
+def weights_of(stack: Stack, path: str) -> list[int]:
+    return [ref["weight"] for ref in stack.plane.api.get(path)["spec"]["rules"][0]["backendRefs"]]
+
+
+def rule(first: int | None = 100, second: int | None = 0) -> Json:
+    return {"backendRefs": refs(("judge-a", first), ("judge-b", second))}
+
+
+@pytest.fixture
+def route(stack: Stack, namespace: str) -> str:
+    """An accepted route whose two Services exist."""
+    for name in ("judge-a", "judge-b"):
+        make_service(stack, namespace, name)
+    path = make_route(stack, namespace, [rule()])
+    wait_answered(stack, path)
+    return path
+
+
+async def test_weights_and_acceptance(adapter: GatewayRoute, doer: Doer, route: str) -> None:
+    reading = await adapter.read(doer=doer)
+    assert [(one.backend, one.weight) for one in reading.slots] == [
+        ("judge-a", 100),
+        ("judge-b", 0),
+    ]
+    assert (reading.accepted, reading.message) == (True, "")
+    assert [(one.ready, one.policy_digest) for one in reading.slots] == [(False, None)] * 2
+
+
+async def test_a_weight_that_is_not_given_counts_1(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer
+) -> None:
+    make_route(stack, namespace, [rule(None, None)])
+    assert [one.weight for one in (await adapter.read(doer=doer)).slots] == [1, 1]
+
+
+async def test_slots_are_in_the_doers_order_and_other_rules_stay(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer
+) -> None:
+    other = {
+        "matches": [{"path": {"type": "PathPrefix", "value": "/docs"}}],
+        "backendRefs": refs(("judge-a", 7), ("docs", 3)),
+    }
+    both = {"backendRefs": refs(("docs", 5), ("judge-b", 30), ("judge-a", 70))}
+    path = make_route(stack, namespace, [other, both])
+    reading = await adapter.read(doer=doer)
+    assert [one.weight for one in reading.slots] == [70, 30]
+    action = PatchRoute(weights=(60, 40), resource_version=reading.resource_version)
+    await adapter.patch(doer=doer, action=action)
+    first, second = stack.plane.api.get(path)["spec"]["rules"]
+    assert [ref["weight"] for ref in first["backendRefs"]] == [7, 3]
+    assert [ref["weight"] for ref in second["backendRefs"]] == [5, 40, 60]
+
+
+async def test_a_slot_is_ready_with_a_ready_endpoint_and_tells_its_pods_digest(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, route: str, node: str
+) -> None:
+    make_pod(stack, namespace, "a-1", app="judge-a", digest="v1:one")
+    make_pod(stack, namespace, "a-2", app="judge-a", digest="v1:one")
+    make_pod(stack, namespace, "a-old", app="judge-a", digest="v1:old", ready=False)
+    make_pod(stack, namespace, "b-1", app="judge-b", digest="v1:two", ready=False)
+    wait_endpoints(stack, namespace, "judge-a", ready=2, all_=3)
+    wait_endpoints(stack, namespace, "judge-b", ready=0, all_=1)
+    first, second = (await adapter.read(doer=doer)).slots
+    assert (first.ready, first.policy_digest) == (True, "v1:one")
+    assert (second.ready, second.policy_digest) == (False, None)
+
+
+@pytest.mark.parametrize("other", ["v1:two", None])
+async def test_pods_that_differ_tell_no_digest(
+    stack: Stack,
+    namespace: str,
+    adapter: GatewayRoute,
+    doer: Doer,
+    route: str,
+    node: str,
+    other: str | None,
+) -> None:
+    make_pod(stack, namespace, "a-1", app="judge-a", digest="v1:one")
+    make_pod(stack, namespace, "a-2", app="judge-a", digest=other)
+    wait_endpoints(stack, namespace, "judge-a", ready=2, all_=2)
+    slot = (await adapter.read(doer=doer)).slots[0]
+    assert (slot.ready, slot.policy_digest) == (True, None)
+
+
+async def test_a_backend_whose_service_is_gone_is_not_ready(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    slice_ = {
+        "metadata": {"name": "left", "labels": {"kubernetes.io/service-name": "judge-b"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["192.0.2.9"], "conditions": {"ready": True}}],
+    }
+    stack.plane.api.create(path, slice_)
+    assert (await adapter.read(doer=doer)).slots[1].ready
+    stack.plane.api.delete(f"/api/v1/namespaces/{namespace}/services/judge-b")
+    assert not (await adapter.read(doer=doer)).slots[1].ready
+
+
+async def test_a_patch_sets_both_weights_and_waits_for_the_parent_again(
+    stack: Stack, adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    reading = await adapter.read(doer=doer)
+    stack.gateway.pause()
+    action = PatchRoute(weights=(90, 10), resource_version=reading.resource_version)
+    await adapter.patch(doer=doer, action=action)
+    after = await adapter.read(doer=doer)
+    assert [one.weight for one in after.slots] == [90, 10]
+    assert after.generation == reading.generation + 1
+    assert not after.accepted
+    assert f"generation {after.generation} is not answered yet" in after.message
+    stack.gateway.resume()
+    wait_answered(stack, route)
+    assert (await adapter.read(doer=doer)).accepted
+
+
+async def test_a_route_that_changed_since_is_a_conflict(
+    stack: Stack, adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    reading = await adapter.read(doer=doer)
+    stack.plane.api.merge(route, {"metadata": {"labels": {"touched": "yes"}}})
+    action = PatchRoute(weights=(0, 100), resource_version=reading.resource_version)
+    with pytest.raises(ConflictError):
+        await adapter.patch(doer=doer, action=action)
+    weights = [
+        ref["weight"] for ref in stack.plane.api.get(route)["spec"]["rules"][0]["backendRefs"]
+    ]
+    assert weights == [100, 0]
+
+
+async def test_a_change_between_look_and_patch_is_a_conflict_too(
+    stack: Stack, operator_kubeconfig: Path, doer: Doer, route: str
+) -> None:
+    """The test of the resourceVersion is the API server's, not only ours."""
+    api = await connect(kubeconfig=operator_kubeconfig)
+
+    class Overtaken(RestClient):
+        async def call(self, verb: str, path: str, **given: Any) -> Json:
+            if verb == "PATCH":
+                stack.plane.api.merge(route, {"metadata": {"labels": {"touched": "yes"}}})
+            return await super().call(verb, path, **given)
+
+    adapter = GatewayRoute(rest=Overtaken(api=api, timeout_seconds=10))
+    try:
+        reading = await adapter.read(doer=doer)
+        action = PatchRoute(weights=(0, 100), resource_version=reading.resource_version)
+        with pytest.raises(ConflictError):
+            await adapter.patch(doer=doer, action=action)
+    finally:
+        await api.close()
+    weights = [
+        ref["weight"] for ref in stack.plane.api.get(route)["spec"]["rules"][0]["backendRefs"]
+    ]
+    assert weights == [100, 0]
+
+
+async def test_a_weight_that_the_api_server_refuses_is_no_conflict(
+    adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    reading = await adapter.read(doer=doer)
+    action = PatchRoute(weights=(0, 10_000_000), resource_version=reading.resource_version)
+    with pytest.raises(RouteUnavailableError, match="weight"):
+        await adapter.patch(doer=doer, action=action)
+
+
+async def test_a_parent_that_refuses_says_why(
+    stack: Stack, adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    stack.gateway.refuse("NotAllowedByListeners", "the listener takes no routes from here")
+    wait_answered(stack, route, "False")
+    reading = await adapter.read(doer=doer)
+    assert not reading.accepted
+    assert reading.message == (
+        "parent public: NotAllowedByListeners the listener takes no routes from here"
+    )
+
+
+async def test_each_parent_must_accept(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
+    stack.gateway.pause()
+    parents = [{"name": "public"}, {"name": "internal"}]
+    stack.plane.api.merge(route, {"spec": {"parentRefs": parents}})
+    current = stack.plane.api.get(route)
+    only_public = [
+        {
+            **current["status"]["parents"][0],
+            "conditions": [
+                {**c, "observedGeneration": current["metadata"]["generation"]}
+                for c in current["status"]["parents"][0]["conditions"]
+            ],
+        }
+    ]
+    stack.plane.api.merge(f"{route}/status", {"status": {"parents": only_public}})
+    reading = await adapter.read(doer=doer)
+    assert (reading.accepted, reading.message) == (False, "parent internal has not answered yet")
+
+
+async def test_a_missing_service_shows_in_the_parents_answer(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer
+) -> None:
+    path = make_route(stack, namespace, [rule()])
+    wait_answered(stack, path)
+    reading = await adapter.read(doer=doer)
+    assert not reading.accepted
+    assert "BackendNotFound no Service judge-a" in reading.message
+
+
+TWICE = {"backendRefs": refs(("judge-a", 1), ("judge-a", 1), ("judge-b", 1))}
+ELSEWHERE = {
+    "backendRefs": [
+        {"name": "judge-a", "port": 80},
+        {"name": "judge-b", "port": 80, "namespace": "x"},
+    ]
+}
+BAD_RULES: dict[str, tuple[list[Json], str]] = {
+    "one backend": ([{"backendRefs": refs(("judge-a", 1))}], "no rule .* add them"),
+    "two rules": (
+        [{"backendRefs": refs(("judge-a", 1))}, {"backendRefs": refs(("judge-b", 1))}],
+        "no rule .* add them",
+    ),
+    "both in two rules": ([rule(), rule()], "2 rules .* leave them in one rule"),
+    "one twice": ([TWICE], "names judge-a more than once"),
+    "another namespace": ([ELSEWHERE], "no rule .* add them"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_RULES)
+async def test_a_route_without_the_two_slots_says_what_to_mend(
+    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, kind: str
+) -> None:
+    rules, words = BAD_RULES[kind]
+    make_route(stack, namespace, rules)
+    with pytest.raises(RouteUnavailableError, match=words):
+        await adapter.read(doer=doer)
+
+
+async def test_no_route(adapter: GatewayRoute, doer: Doer, namespace: str) -> None:
+    with pytest.raises(RouteUnavailableError, match=f"no HTTPRoute {namespace}/judge; create it"):
+        await adapter.read(doer=doer)
+    action = PatchRoute(weights=(1, 1), resource_version="1")
+    with pytest.raises(RouteUnavailableError, match="create it"):
+        await adapter.patch(doer=doer, action=action)
+
+
+async def test_without_the_right_it_says_which(stack: Stack, doer: Doer, route: str) -> None:
+    api = await connect(kubeconfig=stack.plane.kubeconfig_for("alice"))
+    try:
+        adapter = GatewayRoute(rest=RestClient(api=api, timeout_seconds=10))
+        with pytest.raises(RouteUnavailableError, match='"alice" cannot get resource "httproutes"'):
+            await adapter.read(doer=doer)
+    finally:
+        await api.close()
