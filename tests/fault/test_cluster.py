@@ -119,16 +119,22 @@ def test_without_the_run_log_nothing_goes_up_and_it_goes_on_when_it_is_back(
     agents = Agents(
         objects=objects, database=migrated, losses={"planner-v1": 0.5, "planner-v2": 0.2}
     )
-    agents.until(lambda one: len(one["traffic"]["shares"]) == 2, what="the rollout")
+    wait_until(
+        lambda: len(agents.traffic()["shares"]) == 2, what="the rollout", deadline_seconds=30
+    )
     served = agents.traffic()
     stack.postgres.kill()
     try:
         told = wait_until(
-            lambda: "RunLogUnavailable" in (said := waiting(objects)) and said,
+            lambda: (
+                condition(one := canary(objects), "EvidenceAvailable")
+                == ("False", "RunLogUnavailable")
+                and one
+            ),
             what="the canary to say what it waits for",
             deadline_seconds=60,
         )
-        assert "Connection refused" in told or "did not answer" in told
+        assert "evidence: run log: " in told["waitingFor"]
         assert agents.traffic() == served
         assert operator.status("/livez") == 200
     finally:
@@ -165,8 +171,8 @@ def test_a_policy_that_the_run_log_may_know_waits_for_it(
     )
 
 
-def waiting(objects: Objects) -> str:
-    """What the only canary waits for; empty where there is none yet."""
+def canary(objects: Objects) -> Json:
+    """The status of the only canary."""
     (found,) = objects.api.get(objects.path("canarydeployments"))["items"]
-    told: str = found.get("status", {}).get("waitingFor", "")
+    told: Json = found.get("status", {})
     return told

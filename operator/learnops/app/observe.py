@@ -103,7 +103,8 @@ class Observer:
             message = str(error)
         except TimeoutError:
             message = f"no answer within {self.deadline_seconds:g} s"
-        return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message=message)
+        reason = ErrorReason.RUN_LOG_UNAVAILABLE
+        return Unavailable(reason=reason, message=f"run log: {message}")
 
     async def _route(self, doer: Doer | None) -> RouteReading | Unavailable | None:
         if doer is None or doer.spec.traffic.router is not Router.GATEWAY_API:

@@ -18,8 +18,9 @@ def status(objects: Objects, plural: str, name: str) -> Json:
 
 
 def condition(told: Json, kind: str) -> tuple[str, str]:
-    found = next(one for one in told["conditions"] if one["type"] == kind)
-    return found["status"], found["reason"]
+    """Status and reason of a condition; empty where it is not there yet."""
+    found = [one for one in told.get("conditions", []) if one["type"] == kind]
+    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
 
 
 def first_policy(objects: Objects) -> Json:

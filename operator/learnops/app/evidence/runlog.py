@@ -81,7 +81,8 @@ class RunLogEvidence:
             reading = _to_reading(tail, rows, percent=candidate_percent(doer, canary))
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
-            return LogReading(evidence=Unavailable(reason=reason, message=str(error)))
+            message = f"run log: {error}"
+            return LogReading(evidence=Unavailable(reason=reason, message=message))
         except EvidenceError as error:
             return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
         return LogReading(evidence=reading, next_timeout_seconds=rows.next_timeout_seconds)
