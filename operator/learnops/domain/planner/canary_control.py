@@ -34,6 +34,7 @@ DOWN: tuple[_Rule, ...] = (
 )
 UP: tuple[_Rule, ...] = (
     live_up.step_not_counted,
+    live_up.not_scraped_yet,
     live_up.evidence_unavailable,
     live_up.data_doubtful,
     live_up.paused,

@@ -63,7 +63,7 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
     )
     draft.settled.add(name)
     draft.fire("prepare", f"{name}: attempt {attempt} of {candidate}")
-    draft.wake(draft.now)
+    draft.look_again()
 
 
 def _open(draft: Draft, canary: CanaryDeployment) -> None:

@@ -97,6 +97,7 @@ def _move(draft: Draft, policy: Policy, to_stage: Stage) -> None:
         from_stage=came_from, to_stage=to_stage, by=BY, at=draft.now, why=clip(why, 512)
     )
     gates = _gates(draft, policy, to_stage, ended)
+    draft.look_again()
     draft.set_policy(
         name, stage=to_stage, gates=gates, history=(*status.history, moved)[-_KEPT_MOVES:]
     )
