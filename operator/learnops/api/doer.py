@@ -178,9 +178,10 @@ class TrafficStatus(StatusModel):
         # changes with them.
         Rule(
             rule="self.revision != oldSelf.revision || (self.active == oldSelf.active"
-            " && self.shares == oldSelf.shares"
-            " && self.?salt.orValue('') == oldSelf.?salt.orValue('')"
-            " && self.?canary.orValue('') == oldSelf.?canary.orValue(''))",
+            " && self.shares == oldSelf.shares && has(self.salt) == has(oldSelf.salt)"
+            " && (!has(self.salt) || self.salt == oldSelf.salt)"
+            " && has(self.canary) == has(oldSelf.canary)"
+            " && (!has(self.canary) || self.canary == oldSelf.canary))",
             message="must be higher than before when what is served changes",
             field_path=".revision",
         ),
