@@ -66,6 +66,21 @@ STORIES: dict[str, list[Beat]] = {
         learn("v2", WORSE, "24 runs, worse"),
         run_log(up=True),
     ],
+    "control-made-again-with-other-content": [
+        *begin(),
+        *start("v2"),
+        delete("Policy", "v1"),
+        apply(objects.policy("v1", text="You are something else.")),
+        learn("v2", BETTER, "300 runs, better than what is control by now"),
+        STEP,
+    ],
+    "control-made-again-as-it-was": [
+        *begin(),
+        *start("v2"),
+        delete("Policy", "v1"),
+        apply(objects.policy("v1")),
+        *win("v2"),
+    ],
     "paused-and-resumed": [
         *begin(),
         V2_BY_HAND,

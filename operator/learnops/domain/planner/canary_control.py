@@ -27,6 +27,7 @@ DOWN: tuple[_Rule, ...] = (
     live_down.being_deleted,
     live_down.abort_ordered,
     live_down.candidate_gone,
+    live_down.control_gone,
     live_down.control_changed,
     live_down.weights_changed,
     live_down.shown_worse,

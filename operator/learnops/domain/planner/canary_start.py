@@ -164,8 +164,8 @@ def show_waiting(draft: Draft) -> None:
             "stage": CanaryStage.PENDING,
             "waiting_for": clip(message, 512),
         }
-        if reason == "Conflict":
-            changes["candidates"] = ()  # its attempt is counted when it is its turn
+        if person:  # others may go first: its attempt is counted when it is its turn
+            changes["candidates"] = ()
         generation, old = canary.metadata.generation, draft.canaries[name].conditions
         changes["conditions"] = merged(old, wanted, now=draft.now, generation=generation)
         draft.set_canary(name, **changes)
