@@ -76,10 +76,14 @@ class WorkQueue(Generic[K]):
         heapq.heappush(self._heap, (due, self._count, key))
         self.changed()
 
-    def retry(self, key: K) -> float:
-        """The work on `key` failed: ask again after its back-off, whose seconds are returned."""
+    def retry(self, key: K, *, at_least: float = 0.0) -> float:
+        """The work on `key` failed: ask again after its back-off, whose seconds are returned.
+
+        `at_least` is what a server asked for; it shortens no back-off and never exceeds the cap.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         seconds = self.backoff.delay(failures, chance=self.chance())
+        seconds = max(seconds, min(at_least, self.backoff.cap))
         self.add_after(key, seconds=seconds)
         return seconds
 

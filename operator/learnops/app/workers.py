@@ -14,7 +14,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Next:
-    """What follows for a key: `retry` after its back-off, or a look after `after_seconds`."""
+    """What follows for a key: `retry` after its back-off, or a look after `after_seconds`.
+
+    With both, the back-off is at least that long.
+    """
 
     retry: bool = False
     after_seconds: float | None = None
@@ -84,7 +87,7 @@ class Workers(Generic[K]):
             self._on_bug(key)
             return
         if following.retry:
-            self._queue.retry(key)
+            self._queue.retry(key, at_least=following.after_seconds or 0.0)
             return
         self._queue.forget(key)
         if following.after_seconds is not None:

@@ -84,6 +84,16 @@ def test_failures_back_off_to_a_cap_and_success_forgets_them() -> None:
     assert queue.retry("a") == 1.0
 
 
+@pytest.mark.parametrize(("asked", "waited"), [(0.0, 1.0), (3.0, 3.0), (1e9, 5.0)])
+def test_a_server_may_ask_for_a_longer_wait_but_neither_for_none_nor_for_ever(
+    asked: float, waited: float
+) -> None:
+    queue = WorkQueue[str](
+        monotonic=FakeClock().monotonic, chance=lambda: 0.0, backoff=Backoff(base=1.0, cap=5.0)
+    )
+    assert queue.retry("a", at_least=asked) == waited
+
+
 def test_back_off_of_a_key_that_failed_for_weeks_is_still_a_number() -> None:
     assert Backoff(cap=60.0).delay(1_000_000, chance=0.0) == 60.0
 
