@@ -22,6 +22,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
+from learnops.domain.planner.draft import LOOK_AGAIN
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.route import Route
@@ -82,6 +83,7 @@ class World:
 
     def settle(self) -> None:
         """Look and act until there is nothing left to do now."""
+        forgotten = False
         for _ in range(_MOST_PASSES):
             plan = decide(self.observe(self._late()))
             if not plan.actions:
@@ -89,14 +91,22 @@ class World:
                     self.store.see_all()
                     continue
                 break
+            assert not forgotten, f"left undone by a plan that asked for no look: {plan.rules}"
             if not self.act(plan):
                 break
+            forgotten = self.chance is None and not self._looks_again(plan)
         else:
             raise AssertionError(f"no end in {_MOST_PASSES} passes: {plan.rules}")
         self.store.see_all()
         if self.log.up:
             assert not decide(self.observe()).actions, "the plan of an applied plan is not empty"
             laws.check_settled(self.objects())
+
+    def _looks_again(self, plan: Plan) -> bool:
+        """An own write is no news: the plan itself or the evidence tick brings the next look."""
+        snapshot = self.observe()
+        asked = plan.requeue_after
+        return bool(snapshot.evidence) or (asked is not None and asked <= LOOK_AGAIN)
 
     def stopped_after(self, actions: int) -> None:
         """A single pass that is killed after some of its actions."""

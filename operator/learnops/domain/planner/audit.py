@@ -12,7 +12,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content
-from learnops.domain.planner.draft import Draft, clip
+from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
 from learnops.domain.planner.traffic import salt_of
 
 BY = "operator"
@@ -85,6 +85,9 @@ def settle_audit(draft: Draft) -> None:
     pending, doer = draft.status.pending_audit, draft.doer
     guarded = FINALIZER in doer.metadata.finalizers
     deleted = doer.metadata.deletion_timestamp is not None  # takes no new finalizer
+    if guarded or pending:
+        # The finalizer and the rows take a pass each, and no own write brings the next one.
+        draft.wake(draft.now if draft.unchanged() else draft.now + LOOK_AGAIN)
     if not draft.unchanged():
         return
     if guarded and not pending:

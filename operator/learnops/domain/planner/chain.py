@@ -59,7 +59,8 @@ def decide(snapshot: Snapshot) -> Plan:
         moved = any(rule(draft) for rule in TRANSITIONS)
         for settle in SETTLEMENTS:
             settle(draft)
-        if moved and (draft.before or not draft.unchanged()):
+        # A stage is what transitions go by, and the operator's own write is no news to it.
+        if draft.restaged() or (moved and (draft.before or not draft.unchanged())):
             draft.wake(draft.now)
         _wake_for_sources(draft)
         plan = draft.plan()

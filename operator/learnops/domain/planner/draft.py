@@ -106,6 +106,11 @@ class Draft:
         """True while no status differs from what is stored."""
         return not self._doer_write() and not self._member_writes()
 
+    def restaged(self) -> bool:
+        """True when a policy's stage differs from what is stored."""
+        stored = self.snap.policies
+        return any(it.stage is not stored[name].status.stage for name, it in self.policies.items())
+
     def plan(self) -> Plan:
         """The actions in their order, and the next look."""
         members = self._member_writes()
