@@ -230,6 +230,8 @@ async def _pump(
             watch.swallowed += len(chunk)
         else:
             await response.write(chunk)
+    if watch.silent.is_set():
+        await asyncio.Event().wait()  # not even the end is heard; the client hangs up at last
 
 
 def _headers(told: aiohttp.ClientResponse) -> dict[str, str]:
