@@ -82,8 +82,12 @@ class World:
 
     def settle(self) -> None:
         """Look and act until there is nothing left to do now."""
+        asleep = False
         for _ in range(_MOST_PASSES):
             plan = decide(self.observe(self._late()))
+            # An own write wakes nobody, so a plan that leaves more to do has to say so.
+            assert not (asleep and plan.actions), f"nobody asked for this look: {plan.rules}"
+            asleep = self.chance is None and plan.requeue_after is None
             if not plan.actions:
                 if self._late_possible():
                     self.store.see_all()

@@ -86,6 +86,8 @@ def settle_audit(draft: Draft) -> None:
     guarded = FINALIZER in doer.metadata.finalizers
     deleted = doer.metadata.deletion_timestamp is not None  # takes no new finalizer
     if not draft.unchanged():
+        if pending or guarded:
+            draft.wake(draft.now)  # an own write wakes nobody, and the record waits for it
         return
     if guarded and not pending:
         draft.fire("audit-finalizer", "off: all moves are on record")
@@ -93,11 +95,13 @@ def settle_audit(draft: Draft) -> None:
     if not guarded and pending and not deleted:
         draft.fire("audit-finalizer", "on: moves wait to be put on record")
         draft.after.append(_finalizer(draft, present=True))
+        draft.wake(draft.now)
         return
     if not pending:
         return
     draft.fire("record-pending", f"{len(pending)} move(s) down to put on record")
     _flush(draft)
+    draft.wake(draft.now)  # for the finalizer
 
 
 def _flush(draft: Draft) -> None:

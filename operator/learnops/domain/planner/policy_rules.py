@@ -90,6 +90,9 @@ def _move(draft: Draft, policy: Policy, to_stage: Stage) -> None:
     status, came_from = draft.policies[name], policy.status.stage
     if to_stage is came_from:
         return
+    # The transitions come before this: one that waits for the stage can go on now, and an own
+    # write wakes nobody.
+    draft.wake(draft.now)
     fell = came_from is Stage.CANARY and to_stage in (Stage.DRAFT, Stage.REJECTED)
     ended = _ended_by(draft, name) if fell else None
     why = ended.why if ended else _why(draft, policy, to_stage)

@@ -50,9 +50,14 @@ def _sync(draft: Draft, route: RouteReading) -> None:
         return
     patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
     if traffic.routed_revision != traffic.revision:
-        draft.route.append(patch)  # ours, in this plan or in one that was cut short
+        _patch(draft, patch)  # ours, in this plan or in one that was cut short
         return
     _correct(draft, patch, f"weights are {now_set[0]}/{now_set[1]}, not {wanted[0]}/{wanted[1]}")
+
+
+def _patch(draft: Draft, patch: PatchRoute) -> None:
+    draft.route.append(patch)
+    draft.wake(draft.now)  # nobody tells that the route took it, and the status has to say so
 
 
 def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
@@ -65,7 +70,7 @@ def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
         message = f"{found}, and were corrected moments ago: find who else writes this HTTPRoute"
         _condition(draft, drifted=True, reason=_CONTESTED, message=message)
     else:
-        draft.route.append(patch)
+        _patch(draft, patch)
         draft.fire("correct-route", found)
         _condition(draft, drifted=True, reason="WeightsEdited", message=found)
     if before is None or before.status != "True":
