@@ -6,7 +6,7 @@ from bench.runs import Runs
 from bench.world import World
 
 RATES = (1000.0, 750.0, 500.0, 250.0)
-_SECONDS = 8.0
+_SECONDS = 5.0
 _P99_SECONDS = 0.005
 _DOER = "routed"
 

@@ -25,7 +25,7 @@ class Runs:
     prefix: str = "r"
     _count: int = 0
     _pool: urllib3.PoolManager = field(
-        default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=4, timeout=10)
+        default_factory=lambda: urllib3.PoolManager(retries=False, maxsize=4, timeout=30)
     )
 
     def assign(self, doer: str, *, count: int) -> list[Json]:

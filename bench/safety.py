@@ -1,5 +1,6 @@
 """From the commit of the bundle that resolves a bad block to the Doer's traffic at control."""
 
+import threading
 import time
 from collections.abc import Callable
 from queue import Empty, Queue
@@ -19,6 +20,7 @@ REPETITIONS = 40
 BLOCK = 10
 _DOER = "guarded"
 _DEADLINE_SECONDS = 30.0
+_QUIET_SECONDS = 0.3
 
 _RESOLVED_AT = """
 SELECT extract(epoch FROM resolved_at)::float8 FROM deployment_routings
@@ -79,6 +81,8 @@ def _once(
         runs.bundle(_DOER, one, loss=1.0 if one["arm"] == "candidate" else 0.0) for one in drawn
     ]
     runs.report(bundles[:-1])
+    # Until the wake-up that these nine caused is over: it must not serve the tenth as well.
+    threading.Event().wait(_QUIET_SECONDS)
     runs.report(bundles[-1:])
     seen = traffic.until(lambda told: not told.get("canary"), what="control")
     row = connection.execute(_RESOLVED_AT, (objects.namespace, drawn[-1]["runId"])).fetchone()
