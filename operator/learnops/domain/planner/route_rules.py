@@ -13,6 +13,7 @@ from learnops.domain.planner.draft import Draft
 # minute, and the condition says that somebody else holds on to the weights.
 _BETWEEN_CORRECTIONS = timedelta(seconds=20)
 _CONTESTED = "Contested"
+_NEVER_EDITED, _CORRECTED = "InSync", "Corrected"
 
 
 def settle_route(draft: Draft) -> None:
@@ -48,7 +49,10 @@ def _sync(draft: Draft, route: RouteReading) -> None:
         draft.set_doer(traffic=routed)
         if traffic.routed_revision != traffic.revision:
             draft.look_again()
-        _condition(draft, drifted=False, reason="InSync", message="")
+        before = find(draft.status.conditions, ROUTE_DRIFTED)
+        edited = before is not None and before.reason != _NEVER_EDITED
+        reason = _CORRECTED if edited else _NEVER_EDITED
+        _condition(draft, drifted=False, reason=reason, message="")
         return
     patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
     if traffic.routed_revision != traffic.revision:
@@ -61,7 +65,8 @@ def _sync(draft: Draft, route: RouteReading) -> None:
 def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
     """Somebody else's edit: told once, put right, and without a fight."""
     before = find(draft.status.conditions, ROUTE_DRIFTED)
-    since = before.last_transition_time if before else None
+    edited_before = before is not None and before.reason != _NEVER_EDITED
+    since = before.last_transition_time if before and edited_before else None
     waits = since is not None and draft.now < since + _BETWEEN_CORRECTIONS
     if waits and since is not None:
         draft.wake(since + _BETWEEN_CORRECTIONS)
