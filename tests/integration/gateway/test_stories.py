@@ -118,9 +118,8 @@ def slots(
     return made
 
 
-@pytest.fixture
-def stepping(slots: Slots) -> Slots:
-    """planner-v2 has its first share on the second slot."""
+def first_step(slots: Slots) -> Slots:
+    """planner-v2 has its first share on the second slot, and the parent accepted it."""
     slots.start("planner-v2", slot=B)
     serves(slots.objects, "planner-v1", "planner-v2")
     slots.weights(90, 10)
@@ -133,6 +132,11 @@ def stepping(slots: Slots) -> Slots:
         deadline_seconds=30,
     )
     return slots
+
+
+@pytest.fixture
+def stepping(slots: Slots) -> Slots:
+    return first_step(slots)
 
 
 def test_nothing_goes_to_a_slot_that_does_not_serve_the_candidate(slots: Slots) -> None:
@@ -168,24 +172,30 @@ def test_policies_take_turns_in_the_slots(stepping: Slots) -> None:
     wait_stage(stepping.objects, "policies", "planner-v3", "Rejected")
 
 
-def test_a_step_counts_once_the_parent_accepted_it(stepping: Slots) -> None:
-    stepping.stack.gateway.pause()
-    agents = stepping.agents(v1=0.8, v2=0.1)
-    agents.until(lambda one: shares(one)[-1]["percent"] == 50, what="the second step", runs=100)
-    stepping.weights(50, 50)
-    agents.until(lambda _: crossed(stepping.canary()), what="enough to promote", runs=100)
+def test_a_step_counts_once_the_parent_accepted_it(slots: Slots) -> None:
+    # No promotion from the first steps, so that each step is seen.
+    rollout = {
+        "strategy": {"canary": {"steps": [10, 25, 50]}},
+        "analysis": {"minCandidateRuns": 50_000, "maxRuns": 1_000_000},
+    }
+    slots.objects.api.merge(slots.objects.path("doers", "planner"), {"spec": {"rollout": rollout}})
+    first_step(slots)
+    slots.stack.gateway.pause()
+    agents = slots.agents(v1=0.8, v2=0.1)
+    agents.until(lambda one: shares(one)[-1]["percent"] == 25, what="the second step", runs=100)
+    slots.weights(75, 25)
+    agents.until(lambda _: crossed(slots.canary()), what="evidence for every step", runs=100)
     wait_until(
-        lambda: (
-            crossed(one := stepping.canary())
-            and one["waitingFor"].startswith("the gateway to take over 50 %")
-        ),
-        what="the canary to wait for the gateway, not for evidence",
+        lambda: "to take over 25 % (HTTPRoute: parent" in slots.canary()["waitingFor"],
+        what="the canary to wait for the gateway",
         deadline_seconds=30,
+        explain=lambda: str(slots.canary()),
     )
-    assert "stepTime" not in stepping.canary()
-    stepping.weights(50, 50)
-    stepping.stack.gateway.resume()
-    stepping.weights(0, 100)
+    assert "stepTime" not in slots.canary()
+    slots.weights(75, 25)
+    slots.stack.gateway.resume()
+    agents.until(lambda one: shares(one)[-1]["percent"] == 50, what="the third step", runs=100)
+    slots.weights(50, 50)
 
 
 def test_a_parent_that_refuses_holds_the_canary_and_no_roll_back(stepping: Slots) -> None:

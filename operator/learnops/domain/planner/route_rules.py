@@ -73,7 +73,9 @@ def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
         message = f"{found}, and were corrected moments ago: find who else writes this HTTPRoute"
         _condition(draft, drifted=True, reason=_CONTESTED, message=message)
     else:
-        draft.route.append(patch)
+        # First of all: the parent's answer to the edit may make this patch fail, and a condition
+        # that told of a correction which was not made would put off the next by a while.
+        draft.before.insert(0, patch)
         draft.look_again()
         draft.fire("correct-route", found)
         _condition(draft, drifted=True, reason="WeightsEdited", message=found)
