@@ -61,6 +61,16 @@ def test_a_watch_that_ends_is_taken_up_again(world: Proxied, end: str) -> None:
     world.wait_end(doer)
 
 
+def test_one_broken_watch_does_not_leave_the_others_hanging(world: Proxied) -> None:
+    before = world.serve("broken")
+    open_watches(world)
+    (watch,) = world.proxy.watches("policies")
+    watch.truncate()
+    world.follow("broken")
+    world.wait_rollout("broken")
+    world.check_one_step("broken", before=before)
+
+
 @pytest.mark.parametrize("status", [403, 410, 429, 500])
 def test_a_watch_that_is_refused_is_asked_for_again(world: Proxied, status: int) -> None:
     doer = f"refused-{status}"

@@ -23,6 +23,8 @@ from learnops.api.policy import Policy
 Receive = Callable[[str | None, dict[str, Any]], None]
 Login = Callable[[], Awaitable[Credentials]]
 _STOP_SECONDS = 10.0
+# From kopf's first sign of its end until it is cancelled, and between two cancellations.
+_END_SECONDS = 1.0
 # A watch whose peer vanished looks like one without news. The server ends each after the first
 # time, so one that is silent for longer than the second is dead. kopf's own 70 s would leave an
 # order to abort unheard for as long.
@@ -126,13 +128,35 @@ class KopfSession:
         return ended.exception()
 
     async def _watch(self, registry: kopf.OperatorRegistry, stopper: "_Stopper") -> None:
-        await kopf.operator(
-            registry=registry,
-            settings=make_settings(),
-            clusterwide=not self.namespaces,
-            namespaces=self.namespaces,
-            stop_flag=stopper.arm(),
+        """Run kopf to its end, which it does not always find by itself.
+
+        When one watch fails it leaves the others running and closes their connections. They ask for
+        a new login that nobody gives any more, and may swallow the cancellation that would end
+        them: kopf would wait for them for ever, and the operator would be deaf.
+        """
+        ending = asyncio.Event()
+
+        async def note_end(**_: Any) -> None:
+            ending.set()
+
+        kopf.on.cleanup(registry=registry)(note_end)
+        noticing = asyncio.create_task(ending.wait())
+        running = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=make_settings(),
+                clusterwide=not self.namespaces,
+                namespaces=self.namespaces,
+                stop_flag=stopper.arm(),
+            )
         )
+        await asyncio.wait([running, noticing], return_when=asyncio.FIRST_COMPLETED)
+        noticing.cancel()
+        while not running.done():
+            await asyncio.wait([running], timeout=_END_SECONDS)
+            running.cancel()
+        if not running.cancelled():
+            running.result()
 
 
 class _Stopper:
