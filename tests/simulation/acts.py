@@ -9,7 +9,7 @@ from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from learnops.domain.observed import InvalidObject
 from tests.simulation import objects
-from tests.simulation.evidence import BETTER
+from tests.simulation.evidence import BETTER, reading
 from tests.simulation.world import World
 
 Beat: TypeAlias = Callable[[World], None]
@@ -124,14 +124,33 @@ def run_log(*, up: bool) -> Beat:
     return beat
 
 
+def busy(candidate: str, *, passes: int) -> Beat:
+    """The run log is back, and whenever the operator looks there are new runs."""
+
+    def beat(world: World) -> None:
+        world.say(f"the run log is back, and {candidate} has new runs at every look")
+        world.log.up = True
+        for number in range(passes):
+            world.truth[candidate] = reading(promote=1 + number / 10, runs=100 + 10 * number)
+            world.one_pass()
+
+    return beat
+
+
 def break_object(kind: str, name: str, message: str) -> Beat:
     """An object that this version cannot read."""
 
     def beat(world: World) -> None:
         world.say(f"somebody applies a {kind} {name} that cannot be read")
+        found = world.store.items.get((kind, name))
         world.invalid.append(
             InvalidObject(
-                kind=kind, name=name, uid=name, generation=1, resource_version="1", message=message
+                kind=kind,
+                name=name,
+                uid=found.now.metadata.uid if found else name,
+                generation=1,
+                resource_version="1",
+                message=message,
             )
         )
 

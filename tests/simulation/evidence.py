@@ -27,7 +27,7 @@ def reading(
     runs: int = 400,
     candidate: int = 40,
     current: bool = True,
-    timeouts: float = 0.0,
+    timeouts: float | None = 0.0,
     losses: tuple[float, float] = (0.30, 0.30),
     state: str | None = None,
 ) -> EvidenceReading:

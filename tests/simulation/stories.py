@@ -7,6 +7,7 @@ from tests.simulation.acts import (
     apply,
     begin,
     break_object,
+    busy,
     delete,
     delete_slowly,
     edit_route,
@@ -65,6 +66,21 @@ STORIES: dict[str, list[Beat]] = {
         run_log(up=False),
         learn("v2", WORSE, "24 runs, worse"),
         run_log(up=True),
+    ],
+    "rolled-back-before-a-busy-canary": [
+        *begin(),
+        *start("v2"),
+        apply(objects.policy("v3")),
+        run_log(up=False),
+        learn("v2", WORSE, "24 runs, worse"),
+        set_ref("v3"),
+        busy("v3", passes=8),
+    ],
+    "canary-unreadable-mid-rollout": [
+        *begin(),
+        V2_BY_HAND,
+        break_object("CanaryDeployment", "try-v2", "spec.strategy: Input should be an object"),
+        STEP,
     ],
     "control-made-again-with-other-content": [
         *begin(),
@@ -269,6 +285,21 @@ STORIES: dict[str, list[Beat]] = {
         learn("v2", reading(promote=50, ramp=9, timeouts=0.08), "8 % of control time out"),
         STEP,
         *win("v2"),
+    ],
+    "timeouts-not-told": [
+        *begin(),
+        *start("v2"),
+        learn(
+            "v2",
+            reading(promote=50, ramp=9, candidate=60, current=False, timeouts=None),
+            "better, but the api does not tell of timeouts and of what is late",
+        ),
+        STEP,
+        learn(
+            "v2",
+            reading(rollback=26, current=False, timeouts=None, losses=(0.52, 0.31)),
+            "worse, and not more is told",
+        ),
     ],
     "verdict-before-enough-runs": [
         *begin(),

@@ -58,7 +58,7 @@ class World:
         canaries = [
             it
             for it in self.store.all("CanaryDeployment", late=late)
-            if isinstance(it, CanaryDeployment)
+            if isinstance(it, CanaryDeployment) and not self._is_broken(it)
         ]
         canaries.sort(key=lambda it: (it.metadata.creation_timestamp, it.metadata.uid))
         asked = needs(doer, policies, canaries)
@@ -210,6 +210,9 @@ class World:
             )
             for it in self.invalid
         ]
+
+    def _is_broken(self, canary: CanaryDeployment) -> bool:
+        return any(it.uid == canary.metadata.uid for it in self.invalid)
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
         return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)

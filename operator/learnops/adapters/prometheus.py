@@ -2,7 +2,7 @@
 
 One instant query for all canaries. An instant query tells the time of the question and not that of
 the sample, so the query asks for the samples' own timestamps beside them: age is then counted on
-one clock, Prometheus' own, and three figures can be told to be of one scrape.
+one clock, Prometheus' own, and the figures can be told to be of one scrape.
 """
 
 import asyncio
@@ -11,17 +11,20 @@ from typing import Self
 
 import aiohttp
 
-from learnops.adapters.prometheus_answer import FIGURES, TIMESTAMP_OF, read_answer
+from learnops.adapters.prometheus_answer import ALL_FIGURES, TIMESTAMP_OF, read_answer
 from learnops.domain.outcome import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 
 MAX_ANSWER_BYTES = 10_000_000
 _CHUNK_BYTES = 2**16
 _PATH = "/api/v1/query"
-_RAW = f'{{__name__=~"{"|".join(FIGURES)}"}}'
+_RAW = f'{{__name__=~"{"|".join(ALL_FIGURES)}"}}'
 # The added label keeps `or` from taking a timestamp for another value of the same series.
 QUERY = " or ".join(
-    [_RAW, *(f'label_replace(timestamp({f}), "{TIMESTAMP_OF}", "{f}", "", "")' for f in FIGURES)]
+    [
+        _RAW,
+        *(f'label_replace(timestamp({f}), "{TIMESTAMP_OF}", "{f}", "", "")' for f in ALL_FIGURES),
+    ]
 )
 
 

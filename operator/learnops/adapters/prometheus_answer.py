@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
 
+from learnops.adapters.prometheus_lag import LagSeries, Prefix, worst_lags
 from learnops.domain.assignment import Arm
 from learnops.domain.outcome import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
@@ -17,7 +18,11 @@ log = logging.getLogger(__name__)
 RUNS = "learnops_evidence_runs_total"
 LOSS_SUM = "learnops_evidence_loss_sum_total"
 LOSS_SUMSQ = "learnops_evidence_loss_sumsq_total"
-FIGURES = (RUNS, LOSS_SUM, LOSS_SUMSQ)
+TIMEOUTS = "learnops_evidence_timeouts_total"
+PREFIX_LAG = "learnops_evidence_prefix_lag_seconds"
+ALL_FIGURES = (RUNS, LOSS_SUM, LOSS_SUMSQ, TIMEOUTS, PREFIX_LAG)
+_NEEDED = frozenset((RUNS, LOSS_SUM, LOSS_SUMSQ))
+_COUNTED = _NEEDED | {TIMEOUTS}
 TIMESTAMP_OF = "learnops_timestamp_of"
 """Label of the series that carry a timestamp instead of a value; it names the metric."""
 
@@ -60,10 +65,14 @@ def read_answer(status: int, body: bytes) -> list[CounterSample]:
         MetricsUnavailableError: the answer as a whole cannot be trusted, or holds nothing.
     """
     groups: dict[_Group, list[_Series]] = defaultdict(list)
+    lags: dict[Prefix, list[LagSeries]] = defaultdict(list)
     foreign = 0
     for entry in _vector(_data(status, body)):
-        group, series = _series(entry)
-        if group is None:
+        labels, series = _series(entry)
+        group, prefix = _group(labels), _prefix(labels)
+        if series.figure == PREFIX_LAG and prefix is not None:
+            lags[prefix].append((series.is_timestamp, series.value, series.asked_at))
+        elif group is None:
             foreign += 1
         else:
             groups[group].append(series)
@@ -74,7 +83,12 @@ def read_answer(status: int, body: bytes) -> list[CounterSample]:
             ErrorReason.NO_DATA,
             "Prometheus has no learnops_evidence_* series; does it scrape the api's /metrics?",
         )
-    return [_sample(group, series) for group, series in groups.items()]
+    counting = {(one.process, one.namespace, one.doer) for one in groups}
+    worst = worst_lags(lags, counting=counting)
+    return [
+        _sample(group, series, lag=worst.get((group.namespace, group.doer)))
+        for group, series in groups.items()
+    ]
 
 
 def _data(status: int, body: bytes) -> Mapping[str, Any]:
@@ -120,8 +134,8 @@ def _vector(data: Mapping[str, Any]) -> list[Any]:
     return result
 
 
-def _series(entry: Any) -> tuple[_Group | None, _Series]:
-    """One element of the vector; no group where the labels are not those of an arm."""
+def _series(entry: Any) -> tuple[dict[str, str], _Series]:
+    """One element of the vector, and its labels."""
     try:
         labels = {str(name): str(value) for name, value in entry["metric"].items()}
         asked_at, text = entry["value"]
@@ -139,22 +153,29 @@ def _series(entry: Any) -> tuple[_Group | None, _Series]:
         raise _bad(f"Prometheus' answer holds no sample where one should be: {error!r:.80}") from (
             error
         )
-    return _group(labels), series
+    return labels, series
 
 
-def _group(labels: Mapping[str, str]) -> _Group | None:
+def _prefix(labels: Mapping[str, str]) -> Prefix | None:
     # Where the scrape has a label of this name of its own, Prometheus renames the exporter's.
     namespace, process = (
         labels.get(f"exported_{name}", labels.get(name)) for name in ("namespace", "process")
     )
-    epoch, arm = labels.get("epoch", ""), labels.get("arm", "")
-    if not namespace or not process or not epoch.isdecimal() or arm not in _ARMS:
+    if not namespace or not process:
         return None
-    doer, policy = labels.get("doer", ""), labels.get("policy", "")
-    return _Group(process, namespace, doer, policy, arm, int(epoch))
+    return process, namespace, labels.get("doer", "")
 
 
-def _sample(group: _Group, series: list[_Series]) -> CounterSample:
+def _group(labels: Mapping[str, str]) -> _Group | None:
+    """None where the labels are not those of an arm."""
+    prefix = _prefix(labels)
+    epoch, arm = labels.get("epoch", ""), labels.get("arm", "")
+    if prefix is None or not epoch.isdecimal() or arm not in _ARMS:
+        return None
+    return _Group(*prefix, labels.get("policy", ""), arm, int(epoch))
+
+
+def _sample(group: _Group, series: list[_Series], *, lag: float | None) -> CounterSample:
     problem = _problem(series)
     values = {one.figure: one.value for one in series if not one.is_timestamp}
     ages = [one.asked_at - one.value for one in series if one.is_timestamp]
@@ -170,6 +191,8 @@ def _sample(group: _Group, series: list[_Series]) -> CounterSample:
         loss_sumsq=nan if problem else values[LOSS_SUMSQ],
         age_seconds=max(ages, default=nan),
         problem=problem,
+        timeouts=nan if problem else values.get(TIMEOUTS),
+        prefix_lag_seconds=lag,
     )
 
 
@@ -177,9 +200,10 @@ def _problem(series: Iterable[_Series]) -> ErrorReason | None:
     """Why the figures of one group cannot be used together; None: they can."""
     values = [one for one in series if not one.is_timestamp]
     scrapes = [one for one in series if one.is_timestamp]
-    if len({one.labels for one in values}) > 1 or len(values) > len(FIGURES):
+    if len({one.labels for one in values}) > 1 or len(values) > len(_COUNTED):
         return ErrorReason.AMBIGUOUS_SERIES
-    if {one.figure for one in values} != set(FIGURES) or len(scrapes) != len(FIGURES):
+    figures = {one.figure for one in values}
+    if not _NEEDED <= figures <= _COUNTED or len(scrapes) != len(figures):
         return ErrorReason.INCONSISTENT
     if not all(isfinite(one.value) for one in (*values, *scrapes)):
         return ErrorReason.NOT_A_NUMBER

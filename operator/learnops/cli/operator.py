@@ -6,9 +6,10 @@ import os
 import secrets
 import socket
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from learnops.cli.operator_settings import OperatorSettings
 
 DATABASE_URL = "LEARNOPS_DATABASE_URL"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -22,24 +23,6 @@ examples:
   learnops operator --kubeconfig ~/.kube/config --namespace agents --namespace tests \\
       --prometheus-url http://127.0.0.1:9090 --tick-seconds 1
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperatorSettings:
-    """All that the operator is told from outside."""
-
-    database_url: str = field(repr=False)
-    kubeconfig: Path | None
-    namespaces: tuple[str, ...]  # empty: all
-    prometheus_url: str | None
-    lease_namespace: str
-    lease_name: str
-    identity: str
-    lease_seconds: int
-    tick_seconds: float
-    workers: int
-    probe_host: str
-    probe_port: int
 
 
 def add_parser(subparsers: Any) -> None:

@@ -27,7 +27,7 @@ from learnops.adapters.prometheus import PrometheusMetrics
 from learnops.adapters.unconfigured import NoPrometheus
 from learnops.app.metrics import OperatorMetrics
 from learnops.cli.assembly import Application, Ports, assemble
-from learnops.cli.operator import OperatorSettings
+from learnops.cli.operator_settings import OperatorSettings
 from learnops.domain.observed import Key
 from learnops.domain.planner import decide
 from learnops.handlers.probes import Health, serve

@@ -93,7 +93,8 @@ class EvidenceReading:
     candidate_loss: float | None  # mean loss in [0, 1]
     control_loss: float | None
     prefix_current: bool
-    control_timeout_fraction: float = 0.0  # control's runs that were resolved by timeout
+    # Of control's runs, the share that was resolved by timeout; None: not known.
+    control_timeout_fraction: float | None
     state: str | None = None
 
 

@@ -34,6 +34,10 @@ class CounterSample:
     loss_sumsq: float
     age_seconds: float  # since the sample was scraped
     problem: ErrorReason | None = None
+    timeouts: float | None = None  # of the runs, those resolved by time; None: not told
+    # Every run of the doer registered more than maturation + this long ago is in the counters. The
+    # worst of all processes, its sample's age included; None: a process does not tell.
+    prefix_lag_seconds: float | None = None
 
 
 class Metrics(Protocol):

@@ -1,6 +1,6 @@
 """Prometheus metrics of the api: bounded labels, series that go when their policy is archived."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
@@ -14,10 +14,12 @@ _ARM: Final = ("namespace", "doer", "policy", "arm")
 # `process`: this life of this process. By it a restart is not a counter that drops, and a process
 # that two targets expose is not two.
 _EVIDENCE: Final = (*_ARM, "epoch", "process")
+_PREFIX: Final = ("namespace", "doer", "process")
 _LOSS_BUCKETS: Final = tuple(step / 20 for step in range(1, 20))
 _SECONDS_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
 ArmLabels = tuple[str, str, str, str]
+DoerLabels = tuple[str, str]
 
 
 @dataclass
@@ -77,6 +79,16 @@ class Metrics:
         self._evidence_square = self._counter(
             "evidence_loss_sumsq", "Sum of the squares of their evidence losses", _EVIDENCE
         )
+        self._evidence_timeouts = self._counter(
+            "evidence_timeouts", "Those of them that were resolved by time, with loss 1", _EVIDENCE
+        )
+        self._prefix_lag = Gauge(
+            "learnops_evidence_prefix_lag_seconds",
+            "How long the first run outside the resolved prefix of a live rollout is late",
+            _PREFIX,
+            registry=self.registry,
+        )
+        self._prefixes: set[DoerLabels] = set()
         info = Gauge(
             "learnops_build_info",
             "What is running",
@@ -127,6 +139,18 @@ class Metrics:
         self._evidence_runs.labels(*labels).inc(part.runs)
         self._evidence_loss.labels(*labels).inc(part.loss_sum)
         self._evidence_square.labels(*labels).inc(part.loss_sumsq)
+        self._evidence_timeouts.labels(*labels).inc(part.timeouts)
+
+    def prefix_lags(self, lags: Mapping[DoerLabels, Callable[[], float]]) -> None:
+        """What every doer with a live rollout exposes, in seconds; asked at each scrape.
+
+        It has to grow by itself: where the database cannot be asked, nothing is known to be in.
+        """
+        for gone in self._prefixes - lags.keys():
+            self._prefix_lag.remove(*gone, self._process)
+        for doer, lag in lags.items():
+            self._prefix_lag.labels(*doer, self._process).set_function(lag)
+        self._prefixes = set(lags)
 
     def arms(self) -> list[ArmLabels]:
         """Every (namespace, doer, policy, arm) that has series."""
@@ -156,7 +180,12 @@ class Metrics:
     def forget_rollout(self, rollout: str) -> None:
         """Remove the evidence series of an ended rollout."""
         for labels in self._evidence.pop(rollout, set()):
-            for metric in (self._evidence_runs, self._evidence_loss, self._evidence_square):
+            for metric in (
+                self._evidence_runs,
+                self._evidence_loss,
+                self._evidence_square,
+                self._evidence_timeouts,
+            ):
                 metric.remove(*labels)
 
     def _counter(self, name: str, help_text: str, labels: tuple[str, ...]) -> Counter:

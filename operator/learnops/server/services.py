@@ -85,7 +85,7 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
         assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake),
         ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
-        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake),
+        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock),
         mirror=Mirror(pool=pool, state=state),
         keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
     )

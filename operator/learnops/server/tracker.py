@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
-from learnops.adapters.postgres.prefix import extend, open_prefixes, time_out
+from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.api.policy import Stage
 from learnops.ports.clock import Clock
-from learnops.server.metrics import ArmLabels, Metrics
+from learnops.server.metrics import ArmLabels, DoerLabels, Metrics
 from learnops.server.state import State, live_rollout
 from learnops.server.wake import Wake
 
@@ -50,10 +51,11 @@ class DatabaseGate:
 class PrefixTracker:
     """Resolves by time, extends the prefixes, and counts what enters them."""
 
-    def __init__(self, *, pool: Pool, metrics: Metrics, wake: Wake) -> None:
+    def __init__(self, *, pool: Pool, metrics: Metrics, wake: Wake, clock: Clock) -> None:
         self._pool = pool
         self._metrics = metrics
         self._wake = wake
+        self._clock = clock
 
     async def run(self) -> None:
         """For ever; an unreachable database is tried again a period later."""
@@ -63,6 +65,7 @@ class PrefixTracker:
 
     async def step(self) -> None:
         """Once. Raises DatabaseUnavailableError."""
+        asked_at = self._clock.monotonic()
         rollouts = await open_prefixes(self._pool, recent_seconds=KEEP_SERIES_SECONDS)
         due = [each.rollout for each in rollouts if each.due]
         if due:
@@ -71,8 +74,23 @@ class PrefixTracker:
             if rollout.growing or rollout.due:
                 for part in await extend(self._pool, rollout=rollout):
                     self._metrics.counted(part)
+        # Only now: whoever reads that nothing is late must find all of it counted.
+        self._expose_lags(rollouts, asked_at=asked_at)
         for ended in self._metrics.evidence_rollouts() - {each.rollout for each in rollouts}:
             self._metrics.forget_rollout(ended)
+
+    def _expose_lags(self, rollouts: list[OpenPrefix], *, asked_at: float) -> None:
+        worst: dict[DoerLabels, float] = {}
+        for each in rollouts:
+            if each.lag_seconds is not None:
+                doer = (each.namespace, each.doer)
+                worst[doer] = max(worst.get(doer, 0.0), each.lag_seconds)
+        self._metrics.prefix_lags(
+            {doer: partial(self._lag, lag, asked_at) for doer, lag in worst.items()}
+        )
+
+    def _lag(self, lag: float, asked_at: float) -> float:
+        return lag + self._clock.monotonic() - asked_at
 
 
 @dataclass

@@ -15,8 +15,6 @@ from testbed.ports import LOOPBACK
 from testbed.prometheus import Prometheus
 from testbed.workdir import WorkDir
 
-FIGURES = ("runs", "loss_sum", "loss_sumsq")
-
 
 class Exporter:
     """Exposes whatever a test writes into `text`."""
@@ -68,6 +66,14 @@ def exporter() -> Iterator[Exporter]:
     serving.close()
 
 
+_FIGURES = {"runs": 40, "loss_sum": 12.5, "loss_sumsq": 5.25, "timeouts": 2}
+
+
+def lag(seconds: object, *, doer: str = "coder", process: str = "a1") -> str:
+    labels = f'namespace="agents",doer="{doer}",process="{process}"'
+    return f"learnops_evidence_prefix_lag_seconds{{{labels}}} {seconds}\n"
+
+
 def exposition(
     *,
     doer: str = "coder",
@@ -80,7 +86,7 @@ def exposition(
     names |= {"epoch": epoch, "process": process}
     labels = ",".join(f'{name}="{value}"' for name, value in names.items())
     lines = []
-    for name, value in {"runs": 40, "loss_sum": 12.5, "loss_sumsq": 5.25, **figures}.items():
+    for name, value in {**_FIGURES, **figures}.items():
         if value is not None:
             lines.append(f"learnops_evidence_{name}_total{{{labels}}} {value}")
     return "\n".join(lines) + "\n"
@@ -110,6 +116,8 @@ async def test_raw_counters_of_each_process_arm_and_epoch(
     assert (one.policy, one.epoch) == ("coder-v2", 3)
     assert (one.runs, one.loss_sum, one.loss_sumsq) == (40.0, 12.5, 5.25)
     assert one.problem is None
+    assert one.timeouts == 2.0
+    assert one.prefix_lag_seconds is None
     assert 0 <= one.age_seconds < 60
     assert samples["coder", "control"].runs == 360.0
     assert samples["planner", "candidate"].epoch == 12
@@ -125,6 +133,46 @@ async def test_the_age_is_that_of_the_sample(prometheus: Prometheus, exporter: E
     (sample,) = await ask(prometheus)
     assert 99 <= sample.age_seconds < 160
     assert sample.runs == 40.0
+
+
+async def test_the_lag_of_the_prefix_is_the_worst_of_all_processes(
+    prometheus: Prometheus, exporter: Exporter
+) -> None:
+    """Each with the age of its sample; process b2 has counted nothing yet."""
+    text = exposition() + lag(0.25) + lag(100.0, process="b2")
+    scrape(prometheus, exporter, text + exposition(doer="planner") + lag(0.25, doer="planner"))
+    samples = {one.doer: one for one in await ask(prometheus)}
+    assert 100.0 <= (samples["coder"].prefix_lag_seconds or 0) < 160.0
+    assert 0.25 <= (samples["planner"].prefix_lag_seconds or 0) < 60.0
+
+
+@pytest.mark.parametrize("told", [lag("NaN"), lag("+Inf"), lag(-1), lag(0.1, process="b2"), ""])
+async def test_a_process_that_does_not_tell_its_lag_leaves_it_unknown(
+    prometheus: Prometheus, exporter: Exporter, told: str
+) -> None:
+    scrape(prometheus, exporter, exposition() + told)
+    (sample,) = await ask(prometheus)
+    assert sample.problem is None
+    assert sample.prefix_lag_seconds is None
+
+
+async def test_an_old_answer_about_the_lag_is_an_old_one(
+    prometheus: Prometheus, exporter: Exporter
+) -> None:
+    scrape(prometheus, exporter, "")
+    (up,) = prometheus.query("timestamp(up)")
+    gauge = lag(0.5).rstrip("\n")
+    scrape(prometheus, exporter, f"{exposition()}{gauge} {int((up.value - 100) * 1000)}\n")
+    (sample,) = await ask(prometheus)
+    assert 100.0 <= (sample.prefix_lag_seconds or 0) < 160.0
+
+
+async def test_an_api_that_does_not_count_timeouts_says_nothing_of_them(
+    prometheus: Prometheus, exporter: Exporter
+) -> None:
+    scrape(prometheus, exporter, exposition(timeouts=None))
+    (sample,) = await ask(prometheus)
+    assert (sample.problem, sample.runs, sample.timeouts) == (None, 40.0, None)
 
 
 async def test_two_processes_stay_apart(prometheus: Prometheus, exporter: Exporter) -> None:

@@ -9,6 +9,8 @@ from learnops.adapters.postgres.prefix import extend, open_prefixes, time_out
 from learnops.adapters.postgres.registration import RolloutRef, void
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import store
+from learnops.api.canary import CanaryStage
+from learnops.domain.plan import CloseRollout
 from learnops.ports.runlog import LogRows
 from tests.integration.postgres.conftest import KEY, ROLLOUT, rollout
 from tests.integration.postgres.helpers import draw, registered, reported, row, rows_of
@@ -129,6 +131,33 @@ async def test_time_out_uses_each_rollouts_own_maturation(
     assert await rows_of(
         pool, "SELECT run_id FROM deployment_routings WHERE resolution = 'Timeout'"
     ) == [("b",)]
+
+
+async def test_the_lag_of_a_prefix_begins_at_maturation_and_ends_with_the_rollout(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    async def lag() -> float | None:
+        (one,) = await open_prefixes(pool, recent_seconds=600)
+        return one.lag_seconds
+
+    await runlog.open_rollout(key=KEY, rollout=rollout("uid.1", maturation_seconds=5))
+    ref = RolloutRef(rollout="uid.1", namespace="agents", doer="planner")
+    await runlog.close_rollout(
+        key=KEY, rollout=CloseRollout(rollout="uid.0", outcome=CanaryStage.ABORTED)
+    )
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE shadow_deployments SET ended_at = '2000-01-01' WHERE id = 'uid.0'"
+        )
+    assert await lag() == 0
+    await registered(pool, ref, draw("a"))
+    assert await lag() == 0
+    await _age(pool, seconds=65)
+    assert 60 <= (await lag() or 0) < 90
+    await time_out(pool, rollouts=["uid.1"])
+    assert 60 <= (await lag() or 0) < 90  # resolved, and in no counter yet
+    await _extend(pool)
+    assert await lag() == 0
 
 
 async def _prefix(runlog: PostgresRunLog, *, after: int = 0, limit: int = 100) -> LogRows:

@@ -124,6 +124,7 @@ def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world
         square = api.series("learnops_evidence_loss_sumsq_total", **labels)
         assert loss == pytest.approx(0.15 * expected)
         assert square == pytest.approx(0.15**2 * expected)
+        assert api.series("learnops_evidence_timeouts_total", **labels) == 0
     assert _sum(api, "learnops_assignments_total") == 20
 
 
@@ -135,6 +136,12 @@ def test_a_silent_run_times_out_and_counts_one(api: Api, world: World) -> None:
         )
     aged = time.monotonic()
     _sees(api, "learnops_evidence_loss_sum_total", 1.0)
+    assert _sum(api, "learnops_evidence_timeouts_total") == 1
+    lag = api.series(
+        "learnops_evidence_prefix_lag_seconds", namespace=world.namespace, doer="planner"
+    )
+    assert lag is not None
+    assert 0 <= lag < 60
     assert time.monotonic() - aged < 3
     assert api.post("/v1/runs", world.bundle("silent")).body["loss"] == pytest.approx(0.15)
     with psycopg.connect(world.database) as connection:

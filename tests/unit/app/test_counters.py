@@ -43,6 +43,8 @@ def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) 
         loss_sum=count * loss,
         loss_sumsq=count * loss * loss,
         age_seconds=1.0,
+        timeouts=0.0,
+        prefix_lag_seconds=1.5,
     )
     return replace(made, **change)
 
@@ -220,6 +222,37 @@ async def test_a_state_of_another_engine_counts_only_what_comes_from_now_on(
     later, _ = await state_after(evidence, of=stored)
     assert first.runs == 0
     assert later.runs == 3
+
+
+@pytest.mark.parametrize(("lag", "current"), [(60.0, True), (60.1, False), (None, False)])
+async def test_the_prefix_is_current_only_where_the_api_says_so(
+    evidence: CounterEvidence, answers: Answers, lag: float | None, current: bool
+) -> None:
+    answers.samples = [
+        sample("candidate", 40, 0.25, prefix_lag_seconds=lag),
+        sample("control", 400, 0.75, prefix_lag_seconds=lag),
+    ]
+    found, _ = await state_after(evidence, of=canary())
+    assert found.promote.crossed_at is not None
+    assert found.prefix_current is current
+
+
+@pytest.mark.parametrize(("timeouts", "fraction"), [(40.0, 0.1), (None, None)])
+async def test_controls_timeouts_are_told(
+    evidence: CounterEvidence,
+    answers: Answers,
+    timeouts: float | None,
+    fraction: float | None,
+) -> None:
+    answers.samples = [
+        sample("candidate", 40, 0.9),
+        sample("control", 400, 0.4, timeouts=timeouts),
+    ]
+    found, stored = await state_after(evidence, of=canary())
+    assert found.control_timeout_fraction == fraction
+    answers.samples = [sample("candidate", 40, 0.9)]  # the restarted api has not counted yet
+    later, _ = await state_after(evidence, of=stored)
+    assert later.control_timeout_fraction == fraction
 
 
 async def test_all_who_ask_in_one_tick_share_one_query(answers: Answers) -> None:

@@ -28,12 +28,13 @@ from tests.unit.domain.simulate import (
 HALF = {1: 0.5, 2: 0.5, 3: 0.5}
 
 
-def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a"):
+def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a", timeouts=0.0):
     return CounterSample(
         series=Series(epoch, arm, instance),
         count=count,
         loss_sum=loss_sum,
         loss_sumsq=loss_sumsq,
+        timeouts=timeouts,
     )
 
 
@@ -140,6 +141,36 @@ def test_a_baseline_is_no_evidence():
     state = counters.observe(state, [sample(11, 3.5, 1.25)], propensities=HALF)
     assert state.evidence().candidate_runs == 1
     assert state.evidence().candidate_loss == 0.5
+
+
+def test_controls_timeouts_are_counted_over_all_processes_and_lives():
+    state = counters.start(PLAN, first_epoch=1)
+    control = {"arm": Arm.CONTROL}
+    assert state.control_timeout_fraction == 0.0
+    scrape = [sample(10, 5.0, 3.0, timeouts=2, **control), sample(5, 5.0, 5.0, timeouts=5)]
+    state = counters.observe(state, scrape, propensities=HALF)
+    assert state.control_timeout_fraction == 0.2  # the candidate's are its own fault
+    restarted = [sample(10, 2.0, 1.0, instance="b", timeouts=0, **control)]
+    state = counters.observe(state, restarted, propensities=HALF)
+    read = counters.CounterState.from_dict(json.loads(json.dumps(state.to_dict())), plan=PLAN)
+    assert read.control_timeout_fraction == 0.1
+
+
+def test_one_process_that_does_not_tell_its_timeouts_makes_them_unknown_for_good():
+    state = counters.start(PLAN, first_epoch=1)
+    old = sample(10, 5.0, 3.0, arm=Arm.CONTROL, timeouts=None)
+    state = counters.observe(state, [old], propensities=HALF)
+    new = sample(10, 5.0, 3.0, arm=Arm.CONTROL, instance="b")
+    state = counters.observe(state, [new], propensities=HALF)
+    read = counters.CounterState.from_dict(json.loads(json.dumps(state.to_dict())), plan=PLAN)
+    assert state.control_timeout_fraction is None
+    assert read.control_timeout_fraction is None
+
+
+@pytest.mark.parametrize("timeouts", [4, 0.5, float("nan")])
+def test_timeouts_that_no_runs_have_are_refused(timeouts):
+    with pytest.raises(EvidenceError):
+        gained({}, sample(10, 4.0, 3.0, timeouts=timeouts))
 
 
 def test_the_bound_lies_below_the_factor_it_replaces():

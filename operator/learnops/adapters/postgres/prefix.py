@@ -26,6 +26,7 @@ class Counted:
     runs: int
     loss_sum: float
     loss_sumsq: float
+    timeouts: int  # of the runs, those that were resolved by time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,8 @@ class OpenPrefix:
     """A rollout that has not ended, or ended a short while ago.
 
     `growing`: runs are resolved that its prefix does not hold yet. `due`: the time of an unresolved
-    run is up.
+    run is up. `lag_seconds`: how long ago the first run outside the prefix should have been in it,
+    its maturation included; 0 where none is late, None once the rollout has ended.
     """
 
     rollout: str
@@ -41,19 +43,24 @@ class OpenPrefix:
     doer: str
     growing: bool
     due: bool
+    lag_seconds: float | None
 
 
 _ROLLOUTS = """
 SELECT d.id, d.namespace, d.doer,
        coalesce(o.seq, d.next_seq) > p.prefix_seq + 1,
        coalesce(o.registered_at
-                <= clock_timestamp() - make_interval(secs => d.maturation_seconds), false)
+                <= clock_timestamp() - make_interval(secs => d.maturation_seconds), false),
+       CASE WHEN d.ended_at IS NULL THEN greatest(coalesce(
+           extract(epoch FROM clock_timestamp() - f.registered_at)
+               - d.maturation_seconds, 0), 0)::float8 END
 FROM shadow_deployments d
 JOIN rollout_prefixes p ON p.rollout = d.id
 LEFT JOIN LATERAL (
     SELECT seq, registered_at FROM deployment_routings
     WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
 ) o ON true
+LEFT JOIN deployment_routings f ON f.rollout = d.id AND f.seq = p.prefix_seq + 1
 WHERE d.ended_at IS NULL OR d.ended_at > clock_timestamp() - make_interval(secs => %s)
 """
 
@@ -67,7 +74,9 @@ FROM shadow_deployments d WHERE d.id = %s
 """
 
 _COUNT = """
-SELECT policy, arm, revision, count(*), sum(loss), sum(loss * loss) FROM deployment_routings
+SELECT policy, arm, revision, count(*), sum(loss), sum(loss * loss),
+       count(*) FILTER (WHERE resolution = 'Timeout')
+FROM deployment_routings
 WHERE rollout = %s AND seq > %s AND seq <= %s AND resolution IN ('Bundle', 'Timeout')
 GROUP BY policy, arm, revision
 """
@@ -81,7 +90,14 @@ async def open_prefixes(pool: Pool, *, recent_seconds: float) -> list[OpenPrefix
         cursor = await connection.execute(_ROLLOUTS, (recent_seconds,))
         rows = await cursor.fetchall()
     return [
-        OpenPrefix(rollout=row[0], namespace=row[1], doer=row[2], growing=row[3], due=row[4])
+        OpenPrefix(
+            rollout=row[0],
+            namespace=row[1],
+            doer=row[2],
+            growing=row[3],
+            due=row[4],
+            lag_seconds=row[5],
+        )
         for row in rows
     ]
 
@@ -123,6 +139,7 @@ async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:
             runs=row[3],
             loss_sum=row[4],
             loss_sumsq=row[5],
+            timeouts=row[6],
         )
         for row in rows
     ]

@@ -155,9 +155,16 @@ def _read(
     return to_reading(
         state.evidence(),
         percent=candidate_percent(doer, canary),
-        prefix_current=True,  # the counters move with the prefix, and they are not stale
+        prefix_current=_is_current(samples, allowed=allowed),
+        control_timeout_fraction=state.control_timeout_fraction,
         state=_Saved.dump(state, propensities),
     )
+
+
+def _is_current(samples: list[CounterSample], *, allowed: float) -> bool:
+    """Whether every run older than maturation + `allowed` is in; not where nobody tells."""
+    lags = [one.prefix_lag_seconds for one in samples]
+    return all(lag is not None and lag <= allowed for lag in lags)
 
 
 def _saved_state(
@@ -186,4 +193,5 @@ def _sample(sample: CounterSample) -> EngineSample:
         count=sample.runs,
         loss_sum=sample.loss_sum,
         loss_sumsq=sample.loss_sumsq,
+        timeouts=sample.timeouts,
     )

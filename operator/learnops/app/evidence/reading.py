@@ -52,7 +52,7 @@ def to_reading(
     *,
     percent: int,
     prefix_current: bool,
-    control_timeout_fraction: float = 0.0,
+    control_timeout_fraction: float | None,
     state: str | None = None,
 ) -> EvidenceReading:
     """The planner's view; `percent` is the share whose ramp test matters now."""

@@ -24,11 +24,15 @@ _SLACK = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArmSums:
-    """Runs ``n``, sum ``s`` and sum of squares ``q`` of their losses, each loss in [0, 1]."""
+    """Runs ``n``, sum ``s`` and sum of squares ``q`` of their losses, each loss in [0, 1].
+
+    ``timeouts``: how many of them were resolved by time; None: not known of all.
+    """
 
     n: int
     s: float
     q: float
+    timeouts: int | None = 0
 
 
 NOTHING = ArmSums(n=0, s=0.0, q=0.0)
@@ -61,12 +65,16 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterSample:
-    """One scrape of the three counters of a series, as they stand (not differenced)."""
+    """One scrape of the counters of a series, as they stand (not differenced).
+
+    ``timeouts``: of the runs, those that were resolved by time; None: not told.
+    """
 
     series: Series
     count: float
     loss_sum: float
     loss_sumsq: float
+    timeouts: float | None = None
 
 
 def difference_counters(
@@ -115,12 +123,18 @@ def collect(samples: Iterable[CounterSample], *, first_epoch: int) -> dict[Serie
 def _gain(before: CounterSample | None, now: CounterSample) -> ArmSums:
     """What one series gained, checked to be sums that losses in [0, 1] can have."""
     if before is None:
-        return _as_sums(now, n=now.count, s=now.loss_sum, q=now.loss_sumsq)
+        before = CounterSample(
+            series=now.series, count=0.0, loss_sum=0.0, loss_sumsq=0.0, timeouts=0.0
+        )
+    timeouts = None
+    if now.timeouts is not None and before.timeouts is not None:
+        timeouts = now.timeouts - before.timeouts
     return _as_sums(
         now,
         n=now.count - before.count,
         s=now.loss_sum - before.loss_sum,
         q=now.loss_sumsq - before.loss_sumsq,
+        timeouts=timeouts,
     )
 
 
@@ -133,6 +147,8 @@ def _is_behind(now: CounterSample, before: CounterSample | None) -> bool:
 
 def _check_sample(sample: CounterSample) -> None:
     values = {"count": sample.count, "sum": sample.loss_sum, "sum of squares": sample.loss_sumsq}
+    if sample.timeouts is not None:
+        values["timeouts"] = sample.timeouts
     for name, value in values.items():
         if not isfinite(value):
             raise _refuse(EvidenceReason.COUNTER_NOT_FINITE, sample.series, f"{name} is {value}")
@@ -147,10 +163,19 @@ def _check_sample(sample: CounterSample) -> None:
         )
 
 
-def _as_sums(sample: CounterSample, *, n: float, s: float, q: float) -> ArmSums:
-    if not possible_sums(n=n, s=s, q=q, slack=_SLACK * (1.0 + sample.count)):
+def _as_sums(
+    sample: CounterSample, *, n: float, s: float, q: float, timeouts: float | None
+) -> ArmSums:
+    slack = _SLACK * (1.0 + sample.count)
+    if not possible_sums(n=n, s=s, q=q, slack=slack):
         raise _refuse(EvidenceReason.COUNTERS_INCONSISTENT, sample.series, impossible(n, s, q))
-    return ArmSums(n=int(n), s=min(s, n), q=min(q, s)) if n else NOTHING
+    if timeouts is not None and not (timeouts == int(timeouts) and 0 <= timeouts <= q + slack):
+        what = f"{timeouts:g} of {n:g} runs timed out with a sum of squares of {q:g}"
+        raise _refuse(EvidenceReason.COUNTERS_INCONSISTENT, sample.series, what)
+    if not n:
+        return NOTHING
+    whole = None if timeouts is None else int(timeouts)
+    return ArmSums(n=int(n), s=min(s, n), q=min(q, s), timeouts=whole)
 
 
 def possible_sums(*, n: float, s: float, q: float, slack: float = _SLACK) -> bool:
@@ -166,7 +191,9 @@ def impossible(n: float, s: float, q: float) -> str:
 
 
 def _add(left: ArmSums, right: ArmSums) -> ArmSums:
-    return ArmSums(n=left.n + right.n, s=left.s + right.s, q=left.q + right.q)
+    known = left.timeouts is not None and right.timeouts is not None
+    timeouts = (left.timeouts or 0) + (right.timeouts or 0) if known else None
+    return ArmSums(n=left.n + right.n, s=left.s + right.s, q=left.q + right.q, timeouts=timeouts)
 
 
 def _per_epoch(

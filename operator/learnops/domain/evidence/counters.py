@@ -74,6 +74,7 @@ class CounterState:
         crossed: (H,), runs absorbed at the first crossing, 0 = none.
         first_epoch: epochs before it are closed: their series are dropped and never read again.
         samples: last sample of each series.
+        control_timeouts: control's runs that were resolved by time; None: not known of all.
     """
 
     plan: TestPlan
@@ -84,6 +85,14 @@ class CounterState:
     crossed: NDArray[np.int64]
     first_epoch: int
     samples: Mapping[Series, CounterSample]
+    control_timeouts: int | None = 0
+
+    @property
+    def control_timeout_fraction(self) -> float | None:
+        """Of control's runs, the share that was resolved by time (0 before the first); or None."""
+        if self.control_timeouts is None:
+            return None
+        return self.control_timeouts / float(self.arm_sums[2]) if self.arm_sums[2] else 0.0
 
     def evidence(self) -> Evidence:
         return to_evidence(
@@ -104,6 +113,7 @@ class CounterState:
             "logs": self.logs.tolist(),
             "crossed": self.crossed.tolist(),
             "firstEpoch": self.first_epoch,
+            "controlTimeouts": self.control_timeouts,
             "samples": [_sample_row(self.samples[series]) for series in sorted(self.samples)],
         }
 
@@ -125,6 +135,9 @@ class CounterState:
             crossed=codec.positions(data, "crossed", shape=(len(tests),)),
             first_epoch=codec.whole(data, "firstEpoch"),
             samples=_read_samples(data),
+            control_timeouts=None
+            if data.get("controlTimeouts") is None
+            else codec.whole(data, "controlTimeouts"),
         )
 
 
@@ -188,6 +201,7 @@ def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
         increments=state.increments + 1,
         arm_sums=arm_sums,
         logs=logs,
+        control_timeouts=_plus(state.control_timeouts, increment.control.timeouts),
         crossed=latch(state.crossed, log_e=log_e, tests=state.tests, positions=[_runs(arm_sums)]),
     )
 
@@ -230,13 +244,17 @@ def _arm_steps(increment: CounterIncrement) -> Floats:
     return np.array([candidate.n, candidate.s, control.n, control.s], dtype=np.float64)
 
 
+def _plus(left: int | None, right: int | None) -> int | None:
+    return None if left is None or right is None else left + right
+
+
 def _runs(arm_sums: Floats) -> int:
     return int(arm_sums[0] + arm_sums[2])
 
 
 def _sample_row(sample: CounterSample) -> list[Any]:
     series = sample.series
-    values = [sample.count, sample.loss_sum, sample.loss_sumsq]
+    values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.timeouts]
     return [series.epoch, series.arm.value, series.instance, *values]
 
 
@@ -258,10 +276,12 @@ def _read_sample(
     count: float,
     loss_sum: float,
     loss_sumsq: float,
+    timeouts: float | None = None,
 ) -> CounterSample:
     return CounterSample(
         series=Series(int(epoch), Arm(arm), str(instance)),
         count=float(count),
         loss_sum=float(loss_sum),
         loss_sumsq=float(loss_sumsq),
+        timeouts=None if timeouts is None else float(timeouts),
     )

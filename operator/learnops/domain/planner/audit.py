@@ -77,17 +77,18 @@ def pending_of(draft: Draft, canary: CanaryDeployment) -> PendingAudit | None:
 
 
 def settle_audit(draft: Draft) -> None:
-    """Write pending moves to the run log, once nothing else is left to write.
+    """Write pending moves to the run log, in a pass that leaves the doer's status as it is.
 
-    So a dead run log never stands before a status; the finalizer keeps the doer, and with it the
-    rows, until they are on record.
+    They come last in the plan, so a dead run log never stands before a status, and no canary that
+    is busy keeps them waiting. The finalizer keeps the doer, and with it the rows, until they are
+    on record.
     """
     pending, doer = draft.status.pending_audit, draft.doer
     guarded = FINALIZER in doer.metadata.finalizers
     deleted = doer.metadata.deletion_timestamp is not None  # takes no new finalizer
     if pending or guarded:
         draft.look_again()
-    if not draft.unchanged():
+    if not draft.doer_unchanged():
         return
     if guarded and not pending:
         draft.fire("audit-finalizer", "off: all moves are on record")

@@ -1,6 +1,7 @@
 """Finish what a stop interrupted, and let go of what is no longer there."""
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
+from learnops.api.doer import TrafficStatus
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import (
     candidate_of,
@@ -11,7 +12,7 @@ from learnops.domain.planner.canary_end import (
 )
 from learnops.domain.planner.canary_start import mark_started
 from learnops.domain.planner.decision import End
-from learnops.domain.planner.draft import Draft
+from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.traffic import control_only, holds, salt_of
 
 
@@ -32,7 +33,8 @@ def complete_promotion(draft: Draft) -> bool:
 
 
 def release_lost(draft: Draft) -> bool:
-    """Traffic names a canary that is gone, was made again, or has ended: control gets it back.
+    """Traffic names a canary that is gone, was made again, has ended, or cannot be read any more:
+    control gets it back.
 
     A canary of the same name with another UID is not the one that was judged.
     """
@@ -42,15 +44,28 @@ def release_lost(draft: Draft) -> bool:
     if any(holds(traffic, it, draft.canaries[it.metadata.name]) for it in draft.live_canaries()):
         return False
     candidate = next((it.policy for it in traffic.shares if it.policy != traffic.active), None)
-    message = f"canary {traffic.canary} was deleted while it had traffic"
-    end = End(stage=CanaryStage.ABORTED, reason="CanaryDeleted", message=message)
+    end = _lost(draft, traffic, name=traffic.canary)
+    message = end.message
     if candidate is None:  # shares that were edited by hand
         draft.set_doer(traffic=control_only(traffic), current_rollout=None)
     else:
         release(draft, candidate=candidate, rollout=traffic.salt, end=end)
     draft.fire("release-lost", message)
-    draft.event(draft.doer, "CanaryDeleted", f"{message}: {traffic.active} has all of it again")
+    warning = end.stage is CanaryStage.ERROR
+    note = f"{message}: {traffic.active} has all of it again"
+    draft.event(draft.doer, end.reason, note, warning=warning)
     return True
+
+
+def _lost(draft: Draft, traffic: TrafficStatus, *, name: str) -> End:
+    """Why the canary that traffic names is not among those that can be judged."""
+    unreadable = (it for it in draft.snap.invalid if it.kind == "CanaryDeployment")
+    for it in unreadable:
+        if it.name == name and traffic.salt.startswith(f"{it.uid}."):
+            message = clip(f"canary {name} cannot be read while it has traffic: {it.message}", 512)
+            return End(stage=CanaryStage.ERROR, reason="CanaryInvalid", message=message)
+    message = f"canary {name} was deleted while it had traffic"
+    return End(stage=CanaryStage.ABORTED, reason="CanaryDeleted", message=message)
 
 
 def complete_descent(draft: Draft) -> bool:

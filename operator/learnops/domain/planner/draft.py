@@ -113,6 +113,10 @@ class Draft:
         """True while no status differs from what is stored."""
         return not self._doer_write() and not self._member_writes()
 
+    def doer_unchanged(self) -> bool:
+        """True while the doer's status is what is stored."""
+        return not self._doer_write()
+
     def plan(self) -> Plan:
         """The actions in their order, and the next look."""
         members = self._member_writes()

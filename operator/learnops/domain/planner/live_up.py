@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive, Source
+from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import ramp, slots
 from learnops.domain.planner.candidate import find_policy
@@ -119,16 +120,28 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     for name in (draft.active, live.candidate):
         if (broken := find_policy(draft, name)) is not None:
             return broken.reason, broken.message
-    if reading is not None and reading.control_timeout_fraction > MOST_CONTROL_TIMEOUTS:
-        seconds = live.canary.spec.analysis.maturation_seconds
-        share = round(100 * reading.control_timeout_fraction)
-        return (
-            "MaturationTooShort",
-            f"{share} % of control's runs were not resolved within {seconds} s: "
-            "raise maturationSeconds",
-        )
+    if reading is not None and (found := _timeouts(live, reading)) is not None:
+        return found
     traffic = draft.status.traffic
     return slots.trouble(draft.snap, traffic, live.candidate) if traffic else None
+
+
+def _timeouts(live: Live, reading: EvidenceReading) -> tuple[str, str] | None:
+    fraction_ = reading.control_timeout_fraction
+    if fraction_ is None:
+        return (
+            "TimeoutsUnknown",
+            "the counters do not tell how many of control's runs timed out: "
+            "is every replica of the api of this version?",
+        )
+    if fraction_ <= MOST_CONTROL_TIMEOUTS:
+        return None
+    seconds = live.canary.spec.analysis.maturation_seconds
+    return (
+        "MaturationTooShort",
+        f"{round(100 * fraction_)} % of control's runs were not resolved within {seconds} s: "
+        "raise maturationSeconds",
+    )
 
 
 def _progress(text: str) -> Stay:
