@@ -103,6 +103,12 @@ class World:
 
         return self.wait(told, f"the canary of {doer} to say {reason}")
 
+    @staticmethod
+    def held(status: Json) -> list[str]:
+        """The reasons of the conditions of a canary that tells of its evidence."""
+        kinds = ("Reconciling", "EvidenceAvailable")
+        return [one["reason"] for one in status["conditions"] if one["type"] in kinds]
+
     def wait_stages(self, expected: Mapping[str, str]) -> None:
         """Wait until each policy is in its stage."""
         for policy, stage in expected.items():
