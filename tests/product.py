@@ -98,16 +98,14 @@ class World:
 
         def told() -> Json | None:
             status: Json = (self.canary(doer) or {}).get("status", {})
-            found = {one["type"]: one["reason"] for one in status.get("conditions", [])}
-            return status if found.get("Reconciling") == reason else None
+            return status if self.reasons(status).get("Reconciling") == reason else None
 
         return self.wait(told, f"the canary of {doer} to say {reason}")
 
     @staticmethod
-    def held(status: Json) -> list[str]:
-        """The reasons of the conditions of a canary that tells of its evidence."""
-        kinds = ("Reconciling", "EvidenceAvailable")
-        return [one["reason"] for one in status["conditions"] if one["type"] in kinds]
+    def reasons(status: Json) -> dict[str, str]:
+        """The reason of each condition."""
+        return {one["type"]: one["reason"] for one in status.get("conditions", [])}
 
     def wait_stages(self, expected: Mapping[str, str]) -> None:
         """Wait until each policy is in its stage."""

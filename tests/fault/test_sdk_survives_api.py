@@ -32,14 +32,18 @@ class Agents:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Begin no more runs; idempotent."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
 
-    def count(self, *, registered: bool) -> int:
-        """Runs that ended, of those the api had registered or of all."""
+    def registered(self) -> int:
+        """Runs that ended and that the api had registered."""
         with self._lock:
-            return sum(pi > 0 or not registered for _arm, pi in self.finished.values())
+            return sum(pi > 0 for _arm, pi in self.finished.values())
 
     def _work(self) -> None:
         # About 100 runs a second of each thread: an api that is away would make them spin.
@@ -64,21 +68,22 @@ def test_killed_three_times_under_agents(world: World) -> None:
     )
     with learner, Agents(learner) as agents:
         counted = 0.0
-        for _ in range(KILLS + 1):
-            before = agents.count(registered=True)
-            world.wait(
-                lambda before=before: agents.count(registered=True) > before + 150,
-                "runs to be registered",
-            )
-            if _ == KILLS:
-                break
+        for _ in range(KILLS):
+            wait_registered(world, agents)
             counted += world.metric("api", "learnops_evidence_runs_total")
             world.product.api.process.kill()
             world.product.api.start()
-        agents.__exit__()
+        wait_registered(world, agents)
+        agents.stop()
         assert learner.flush(20)
         check_log(world, agents)
         check_evidence(world, counted)
+
+
+def wait_registered(world: World, agents: Agents) -> None:
+    """Wait until the api has registered some more runs."""
+    before = agents.registered()
+    world.wait(lambda: agents.registered() > before + 150, "runs to be registered")
 
 
 def check_log(world: World, agents: Agents) -> None:

@@ -12,7 +12,8 @@ from tests.product import World
 
 ROLLOUT: Json = {
     "strategy": {"canary": {"steps": [25, 50], "stepSeconds": 2}},
-    "analysis": {"maturationSeconds": 5, "minCandidateRuns": 100, "maxStalenessSeconds": 10},
+    # Longer than the SDK's longest pause between two tries to deliver, which an outage leads to.
+    "analysis": {"maturationSeconds": 30, "minCandidateRuns": 100, "maxStalenessSeconds": 10},
 }
 
 
@@ -48,9 +49,9 @@ def test_nothing_moves_without_evidence(
         truth = world.truth(planner_v1=0.7, planner_v2=0.2)
         world.product.start_agents("planner", truth=truth, count=1, rate=60)
         told = world.wait_reason("planner", reason)
-        assert reason in world.held(told)
+        assert world.reasons(told)["EvidenceAvailable"] == reason
         served = world.changes.shares("planner")[-1]
-        world.wait_passes(8)
+        world.wait_passes(4)
         assert world.changes.shares("planner")[-1] == served
         canary = world.canary("planner")
         assert canary is not None
