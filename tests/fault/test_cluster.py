@@ -11,7 +11,7 @@ from testbed.waiting import wait_until
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
-from tests.integration.operator.test_stories import condition, first_policy, follow, status
+from tests.integration.operator.rollouts import condition, first_policy, follow, status
 
 CRDS = Path(__file__).parents[2] / "crds"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"

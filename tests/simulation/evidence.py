@@ -8,6 +8,9 @@ from learnops.domain.outcome import ErrorReason, Unavailable
 PROMETHEUS_DOWN = Unavailable(
     reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="connection refused"
 )
+NO_SERIES = Unavailable(
+    reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
+)
 _PROMOTE, _ROLLBACK, _RAMP = 32.9, 20.0, 5.0
 
 
@@ -26,6 +29,7 @@ def reading(
     current: bool = True,
     timeouts: float = 0.0,
     losses: tuple[float, float] = (0.30, 0.30),
+    state: str | None = None,
 ) -> EvidenceReading:
     """E-values as numbers; `losses` are those of candidate and control."""
     return EvidenceReading(
@@ -39,6 +43,7 @@ def reading(
         control_loss=losses[1],
         prefix_current=current,
         control_timeout_fraction=timeouts,
+        state=state,
     )
 
 

@@ -27,6 +27,7 @@ from tests.simulation.acts import (
 )
 from tests.simulation.evidence import (
     BETTER,
+    NO_SERIES,
     NOT_MUCH_WORSE,
     NOTHING_YET,
     PROMETHEUS_DOWN,
@@ -36,6 +37,12 @@ from tests.simulation.evidence import (
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
+
+
+def start_without_series(candidate: str) -> list[Beat]:
+    """Prometheus knows nothing of the rollout when it starts."""
+    return [learn(candidate, NO_SERIES, "not one run yet"), *start(candidate)]
+
 
 STORIES: dict[str, list[Beat]] = {
     "promoted": [
@@ -58,6 +65,21 @@ STORIES: dict[str, list[Beat]] = {
         run_log(up=False),
         learn("v2", WORSE, "24 runs, worse"),
         run_log(up=True),
+    ],
+    "control-made-again-with-other-content": [
+        *begin(),
+        *start("v2"),
+        delete("Policy", "v1"),
+        apply(objects.policy("v1", text="You are something else.")),
+        learn("v2", BETTER, "300 runs, better than what is control by now"),
+        STEP,
+    ],
+    "control-made-again-as-it-was": [
+        *begin(),
+        *start("v2"),
+        delete("Policy", "v1"),
+        apply(objects.policy("v1")),
+        *win("v2"),
     ],
     "paused-and-resumed": [
         *begin(),
@@ -206,6 +228,20 @@ STORIES: dict[str, list[Beat]] = {
         STEP,
         learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
         STEP,
+        *win("v2"),
+    ],
+    "no-series-before-the-first-runs": [
+        *begin(analysis=objects.analysis(source="Prometheus")),
+        *start_without_series("v2"),
+        wait(seconds=60),
+        learn("v2", reading(runs=90, candidate=4, state="90 runs"), "90 runs"),
+        learn("v2", NO_SERIES, "Prometheus lost its series"),
+        *win("v2"),
+    ],
+    "no-series-for-too-long": [
+        *begin(analysis=objects.analysis(source="Prometheus")),
+        *start_without_series("v2"),
+        wait(seconds=121),
         *win("v2"),
     ],
     "no-evidence-until-the-deadline": [

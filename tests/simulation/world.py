@@ -82,8 +82,13 @@ class World:
 
     def settle(self) -> None:
         """Look and act until there is nothing left to do now."""
+        promised = True
         for _ in range(_MOST_PASSES):
             plan = decide(self.observe(self._late()))
+            if plan.actions and self.chance is None:
+                found = [type(it).__name__ for it in plan.actions]
+                assert promised, f"nobody asked for this look: {plan.rules}, {found}"
+                promised = plan.requeue_after == timedelta(0)
             if not plan.actions:
                 if self._late_possible():
                     self.store.see_all()

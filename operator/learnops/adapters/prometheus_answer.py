@@ -27,9 +27,13 @@ _MAX_TOLD = 200  # characters of somebody else's text in a message
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What tells one instance's counters of one arm and epoch from another's."""
+    """What tells one process's counters of one arm and epoch from another's.
 
-    instance: str
+    Not the label `instance`: one process under two of them would be counted twice, and two behind
+    one address would look like one that restarts all the time.
+    """
+
+    process: str
     namespace: str
     doer: str
     policy: str
@@ -47,7 +51,7 @@ class _Series:
 
 
 def read_answer(status: int, body: bytes) -> list[CounterSample]:
-    """One sample per instance, doer, policy, arm and epoch.
+    """One sample per process, doer, policy, arm and epoch.
 
     A group that is NaN, infinite, there twice, incomplete or from two scrapes does not spoil what
     was read of other doers: its sample carries `problem`, and NaN for each figure.
@@ -139,14 +143,15 @@ def _series(entry: Any) -> tuple[_Group | None, _Series]:
 
 
 def _group(labels: Mapping[str, str]) -> _Group | None:
-    # Where the scrape has a label `namespace` of its own, Prometheus renames the exporter's.
-    namespace = labels.get("exported_namespace", labels.get("namespace"))
-    names = [labels.get(name) for name in ("instance", "doer", "policy", "arm")]
-    epoch = labels.get("epoch", "")
-    if namespace is None or not epoch.isdecimal() or labels.get("arm") not in _ARMS:
+    # Where the scrape has a label of this name of its own, Prometheus renames the exporter's.
+    namespace, process = (
+        labels.get(f"exported_{name}", labels.get(name)) for name in ("namespace", "process")
+    )
+    epoch, arm = labels.get("epoch", ""), labels.get("arm", "")
+    if not namespace or not process or not epoch.isdecimal() or arm not in _ARMS:
         return None
-    instance, doer, policy, arm = (name or "" for name in names)
-    return _Group(instance, namespace, doer, policy, arm, int(epoch))
+    doer, policy = labels.get("doer", ""), labels.get("policy", "")
+    return _Group(process, namespace, doer, policy, arm, int(epoch))
 
 
 def _sample(group: _Group, series: list[_Series]) -> CounterSample:
@@ -154,7 +159,7 @@ def _sample(group: _Group, series: list[_Series]) -> CounterSample:
     values = {one.figure: one.value for one in series if not one.is_timestamp}
     ages = [one.asked_at - one.value for one in series if one.is_timestamp]
     return CounterSample(
-        instance=group.instance,
+        process=group.process,
         namespace=group.namespace,
         doer=group.doer,
         policy=group.policy,

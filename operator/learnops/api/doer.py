@@ -174,9 +174,15 @@ class TrafficStatus(StatusModel):
             message="must not be lower than before: routers refuse an older revision",
             field_path=".revision",
         ),
+        # Not the two fields about a gateway's route: they tell what was seen, and nothing served
+        # changes with them.
         Rule(
-            rule="self == oldSelf || self.revision != oldSelf.revision",
-            message="must be higher than before when anything in traffic changes",
+            rule="self.revision != oldSelf.revision || (self.active == oldSelf.active"
+            " && self.shares == oldSelf.shares && has(self.salt) == has(oldSelf.salt)"
+            " && (!has(self.salt) || self.salt == oldSelf.salt)"
+            " && has(self.canary) == has(oldSelf.canary)"
+            " && (!has(self.canary) || self.canary == oldSelf.canary))",
+            message="must be higher than before when what is served changes",
             field_path=".revision",
         ),
     )

@@ -16,12 +16,14 @@ class MetricsUnavailableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CounterSample:
-    """One raw series of the evidence counters: the three figures of one instance, arm and epoch.
+    """One raw series of the evidence counters: the three figures of one process, arm and epoch.
 
+    `process` names one life of one process of the api: a restart is another one, and what two
+    targets expose of the same process is recognised as one.
     `problem` says why the figures cannot be used; they are NaN then. It concerns this doer alone.
     """
 
-    instance: str
+    process: str
     namespace: str
     doer: str
     policy: str

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.registration import Draw, Registered, RolloutRef, register, void
-from learnops.api.doer import Doer, TrafficStatus
+from learnops.api.doer import Doer, Router, TrafficStatus
 from learnops.domain.assignment import Arm, draw
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
@@ -27,7 +27,7 @@ class _Served:
     doer: str
     traffic: TrafficStatus
     rollout: LiveRollout | None
-    settled: bool
+    gateway_settled: bool  # a gateway draws, and its weights have had the time to take effect
 
     @property
     def randomised(self) -> bool:
@@ -80,12 +80,13 @@ class Assigner:
     def _served(self, namespace: str, name: str) -> _Served:
         doer, traffic = traffic_of(self._state, namespace=namespace, doer=name)
         age = self._state.revision_age((namespace, name))
+        gateway = doer.spec.traffic.router is Router.GATEWAY_API
         return _Served(
             namespace=namespace,
             doer=name,
             traffic=traffic,
             rollout=live_rollout(traffic),
-            settled=age >= doer.spec.traffic.settle_seconds,
+            gateway_settled=gateway and age >= doer.spec.traffic.settle_seconds,
         )
 
     async def _register(
@@ -129,12 +130,15 @@ def traffic_of(state: State, *, namespace: str, doer: str) -> tuple[Doer, Traffi
 
 
 def _draw(run: RunToAssign, *, served: _Served) -> Draw | None:
-    """The draw to register; None where nothing is random, or a gateway is still settling."""
+    """The draw to register; None where nothing is random, or a gateway is still settling.
+
+    Without a gateway nobody but us draws: a policy that the caller chose itself is no evidence.
+    """
     rollout = served.rollout
     if rollout is None or not served.randomised:
         return None
     if run.policy is not None:
-        if not served.settled or run.policy not in (rollout.control, rollout.candidate):
+        if not served.gateway_settled or run.policy not in (rollout.control, rollout.candidate):
             return None
         arm = Arm.CANDIDATE if run.policy == rollout.candidate else Arm.CONTROL
     else:

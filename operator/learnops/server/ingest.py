@@ -1,6 +1,6 @@
 """Bundles in, losses out: each stored once, each resolved in the transaction that stores it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -55,7 +55,7 @@ class Ingest:
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
-        self._frozen: dict[str, Yardstick] = {}
+        self._frozen: dict[str, Yardstick | InvalidMetric] = {}
         self._present: dict[str, tuple[int, Yardstick]] = {}  # doer uid -> generation, yardstick
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
@@ -99,9 +99,9 @@ class Ingest:
     async def _write_distinct(self, bundles: Sequence[Bundle]) -> list[Outcome]:
         keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
         drawn = await table.registrations(self._pool, keys=keys)
-        await self._load_frozen({registration.rollout for registration in drawn.values()})
+        frozen = await self._frozen_of({registration.rollout for registration in drawn.values()})
         scored = [
-            self._score(bundle, registration=drawn.get(key))
+            self._score(bundle, registration=drawn.get(key), frozen=frozen)
             for bundle, key in zip(bundles, keys, strict=True)
         ]
         good = [item for item in scored if isinstance(item, _Scored)]
@@ -114,29 +114,48 @@ class Ingest:
             for item in scored
         ]
 
-    async def _load_frozen(self, rollouts: set[str]) -> None:
-        unknown = sorted(rollouts - set(self._frozen))
+    async def _frozen_of(self, rollouts: set[str]) -> dict[str, Yardstick | InvalidMetric]:
+        """The yardstick of each rollout, or why there is none: that harms its own runs alone."""
+        held = {name: self._frozen[name] for name in rollouts if name in self._frozen}
+        unknown = sorted(rollouts - set(held))
         if not unknown:
-            return
+            return held
+        for rollout, crl in (await table.frozen_crl(self._pool, rollouts=unknown)).items():
+            held[rollout] = _frozen(crl)
         if len(self._frozen) > _YARDSTICKS:
             self._frozen.clear()
-        for rollout, crl in (await table.frozen_crl(self._pool, rollouts=unknown)).items():
-            self._frozen[rollout] = frozen_yardstick(crl)
+        self._frozen.update(held)
+        return held
 
-    def _score(self, bundle: Bundle, *, registration: Registration | None) -> _Scored | Problem:
+    def _score(
+        self,
+        bundle: Bundle,
+        *,
+        registration: Registration | None,
+        frozen: Mapping[str, Yardstick | InvalidMetric],
+    ) -> _Scored | Problem:
         try:
-            by = self._yardstick(bundle, registration=registration)
+            by = self._yardstick(bundle, registration=registration, frozen=frozen)
             result = score_bundle(bundle, by)
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
         return _Scored(row=row_of(bundle, registration=registration, result=result), result=result)
 
-    def _yardstick(self, bundle: Bundle, *, registration: Registration | None) -> Yardstick:
+    def _yardstick(
+        self,
+        bundle: Bundle,
+        *,
+        registration: Registration | None,
+        frozen: Mapping[str, Yardstick | InvalidMetric],
+    ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
                 detail = f"the run was registered for doer {registration.doer!r}"
                 raise InvalidMetric(field="doer", detail=detail)
-            return self._frozen[registration.rollout]
+            by = frozen[registration.rollout]
+            if isinstance(by, InvalidMetric):
+                raise by
+            return by
         doer = self._state.doers.get((bundle.namespace, bundle.doer))
         if doer is None:
             detail = (
@@ -161,6 +180,13 @@ class Ingest:
             self._metrics.stored(row, policy=row.policy if known else "other")
         if any(row.rollout for row in rows):
             self._resolved.set()
+
+
+def _frozen(crl: Mapping[str, Any]) -> Yardstick | InvalidMetric:
+    try:
+        return frozen_yardstick(crl)
+    except InvalidMetric as error:
+        return error
 
 
 def _outcome(item: _Scored, *, stored: table.StoredRun | None) -> Outcome:

@@ -11,7 +11,9 @@ from learnops.adapters.postgres.prefix import Counted
 from learnops.adapters.postgres.runs import RunRow
 
 _ARM: Final = ("namespace", "doer", "policy", "arm")
-_EVIDENCE: Final = (*_ARM, "epoch")
+# `process`: this life of this process. By it a restart is not a counter that drops, and a process
+# that two targets expose is not two.
+_EVIDENCE: Final = (*_ARM, "epoch", "process")
 _LOSS_BUCKETS: Final = tuple(step / 20 for step in range(1, 20))
 _SECONDS_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800)
 
@@ -40,9 +42,13 @@ class _Arm:
 
 
 class Metrics:
-    """All series of one process, in registries of their own."""
+    """All series of one process, in registries of their own.
 
-    def __init__(self) -> None:
+    `process` is unlike that of every other process, an earlier one at the same address included.
+    """
+
+    def __init__(self, *, process: str) -> None:
+        self._process = process
         self.registry = CollectorRegistry()
         # `learnops_crl_sum_total` beside the histogram `learnops_crl`: distinct in the text format,
         # but one registry takes the counter's family name for the histogram's sum.
@@ -116,7 +122,7 @@ class Metrics:
 
     def counted(self, part: Counted) -> None:
         """Runs entered the resolved prefix of their rollout."""
-        labels = (part.namespace, part.doer, part.policy, part.arm, str(part.epoch))
+        labels = (part.namespace, part.doer, part.policy, part.arm, str(part.epoch), self._process)
         self._evidence.setdefault(part.rollout, set()).add(labels)
         self._evidence_runs.labels(*labels).inc(part.runs)
         self._evidence_loss.labels(*labels).inc(part.loss_sum)

@@ -112,7 +112,7 @@ class Bundle(Wire):
     arm: Arm = Arm.CONTROL
     propensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     revision: Revision = 0
-    rollout: Annotated[str, Field(max_length=64)] | None = None
+    rollout: Annotated[str, Field(max_length=64), AfterValidator(_printable)] | None = None
     tenant: Tenant | None = None
     duration_milliseconds: Count | None = None
     metrics: Free = Field(default_factory=dict)

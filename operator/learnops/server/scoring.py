@@ -137,7 +137,8 @@ def _refuse_non_numbers(values: Mapping[str, object], where: str) -> None:
         if value is not None and not isinstance(value, bool | int | float):
             detail = "must be a number, true, false or null"
             raise InvalidMetric(field=f"{where}.{name}", detail=detail)
-        if isinstance(value, int) and abs(value) > 2**53:
-            raise InvalidMetric(field=f"{where}.{name}", detail="is too large; use at most 2^53")
         if isinstance(value, float) and not isfinite(value):
             raise InvalidMetric(field=f"{where}.{name}", detail="must be a finite number")
+        # Sums of them are counters: one run must not push a counter to infinity.
+        if isinstance(value, int | float) and abs(value) > 2**53:
+            raise InvalidMetric(field=f"{where}.{name}", detail="is too large; use at most 2^53")

@@ -1,6 +1,7 @@
 """The parts of the api that its routes use, put together once per process."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,7 +73,7 @@ class Services:
 def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services:
     """All services on one pool; nothing runs yet."""
     state = State(clock=clock)
-    metrics = Metrics()
+    metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     return Services(

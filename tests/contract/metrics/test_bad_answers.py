@@ -45,7 +45,7 @@ def result(*entries: Any, **more: Any) -> Answer:
 
 
 def series(figure: str = "learnops_evidence_runs_total", **labels: str) -> dict[str, Any]:
-    names = {"instance": "a:1", "namespace": "agents", "doer": "coder", "policy": "coder-v2"}
+    names = {"process": "a1", "namespace": "agents", "doer": "coder", "policy": "coder-v2"}
     metric = {"__name__": figure, **names, "arm": "candidate", "epoch": "3", **labels}
     return {"metric": metric, "value": [1000.0, "1"]}
 

@@ -69,9 +69,16 @@ def exporter() -> Iterator[Exporter]:
 
 
 def exposition(
-    *, doer: str = "coder", arm: str = "candidate", epoch: str = "3", **figures: object
+    *,
+    doer: str = "coder",
+    arm: str = "candidate",
+    epoch: str = "3",
+    process: str = "a1",
+    **figures: object,
 ) -> str:
-    labels = f'namespace="agents",doer="{doer}",policy="{doer}-v2",arm="{arm}",epoch="{epoch}"'
+    names = {"namespace": "agents", "doer": doer, "policy": f"{doer}-v2", "arm": arm}
+    names |= {"epoch": epoch, "process": process}
+    labels = ",".join(f'{name}="{value}"' for name, value in names.items())
     lines = []
     for name, value in {"runs": 40, "loss_sum": 12.5, "loss_sumsq": 5.25, **figures}.items():
         if value is not None:
@@ -91,7 +98,7 @@ async def ask(prometheus: Prometheus) -> list[CounterSample]:
         return await metrics.evidence_counters()
 
 
-async def test_raw_counters_of_each_instance_arm_and_epoch(
+async def test_raw_counters_of_each_process_arm_and_epoch(
     prometheus: Prometheus, exporter: Exporter
 ) -> None:
     text = exposition() + exposition(arm="control", runs=360, loss_sum=100.25, loss_sumsq=40)
@@ -99,7 +106,7 @@ async def test_raw_counters_of_each_instance_arm_and_epoch(
     samples = {(one.doer, one.arm): one for one in await ask(prometheus)}
     assert len(samples) == 3
     one = samples["coder", "candidate"]
-    assert (one.instance, one.namespace) == (exporter.address, "agents")
+    assert (one.process, one.namespace) == ("a1", "agents")
     assert (one.policy, one.epoch) == ("coder-v2", 3)
     assert (one.runs, one.loss_sum, one.loss_sumsq) == (40.0, 12.5, 5.25)
     assert one.problem is None
@@ -120,15 +127,15 @@ async def test_the_age_is_that_of_the_sample(prometheus: Prometheus, exporter: E
     assert sample.runs == 40.0
 
 
-async def test_two_instances_stay_apart(prometheus: Prometheus, exporter: Exporter) -> None:
+async def test_two_processes_stay_apart(prometheus: Prometheus, exporter: Exporter) -> None:
     other = Exporter()
     try:
-        other.text = exposition(runs=7, loss_sum=1, loss_sumsq=1)
+        other.text = exposition(process="b2", runs=7, loss_sum=1, loss_sumsq=1)
         exporter.text = exposition()
         prometheus.scrape("api", [exporter.address, other.address])
         prometheus.wait_for("count(learnops_evidence_runs_total) == 2")
-        runs = {one.instance: one.runs for one in await ask(prometheus)}
-        assert runs == {exporter.address: 40.0, other.address: 7.0}
+        runs = {one.process: one.runs for one in await ask(prometheus)}
+        assert runs == {"a1": 40.0, "b2": 7.0}
     finally:
         other.close()
 
@@ -137,7 +144,9 @@ async def test_a_scrape_that_has_a_namespace_of_its_own(
     prometheus: Prometheus, exporter: Exporter
 ) -> None:
     exporter.text = exposition()
-    prometheus.scrape("api", [exporter.address], labels={"namespace": "learnops-system"})
+    prometheus.scrape(
+        "api", [exporter.address], labels={"namespace": "learnops-system", "process": "api"}
+    )
     prometheus.wait_for("learnops_evidence_runs_total")
     (sample,) = await ask(prometheus)
     assert sample.namespace == "agents"
@@ -186,7 +195,24 @@ async def test_one_series_twice_is_ambiguous(prometheus: Prometheus, exporter: E
     assert sample.problem is ErrorReason.AMBIGUOUS_SERIES
 
 
-@pytest.mark.parametrize("text", ["", exposition(epoch="soon"), exposition(arm="third")])
+async def test_one_process_under_two_addresses_is_ambiguous(
+    prometheus: Prometheus, exporter: Exporter
+) -> None:
+    """A pod and its Service scraped both: counted twice, each run would weigh double."""
+    other = Exporter()
+    try:
+        other.text = exporter.text = exposition()
+        prometheus.scrape("api", [exporter.address, other.address])
+        prometheus.wait_for("count(learnops_evidence_runs_total) == 2")
+        (sample,) = await ask(prometheus)
+        assert sample.problem is ErrorReason.AMBIGUOUS_SERIES
+    finally:
+        other.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", exposition(process=""), exposition(epoch="soon"), exposition(arm="third")]
+)
 async def test_nothing_of_ours_is_no_data(
     prometheus: Prometheus, exporter: Exporter, text: str
 ) -> None:

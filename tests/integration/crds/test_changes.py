@@ -26,7 +26,7 @@ FENCE = "must not be lower than before: a newer operator instance wrote this sta
 SHARES = [{"policy": "p1", "percent": 90}, {"policy": "p2", "percent": 10}]
 TRAFFIC: Json = {"revision": 7, "salt": "u.0", "active": "p1", "canary": "p2", "shares": SHARES}
 OTHER_SHARES = [{"policy": "p1", "percent": 75}, {"policy": "p2", "percent": 25}]
-HIGHER = "must be higher than before when anything in traffic changes"
+HIGHER = "must be higher than before when what is served changes"
 NOT_LOWER = "must not be lower than before: routers refuse an older revision"
 
 REFUSED_SPECS = [
@@ -55,6 +55,7 @@ REFUSED_STATUSES = [
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"shares": OTHER_SHARES}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"salt": "u.1"}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"canary": None}}, HIGHER),
+    ("Doer", {"traffic": TRAFFIC}, {"traffic": {"active": "p2"}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": None}, "must not be removed: routers follow it"),
     (
         "Doer",
@@ -69,6 +70,8 @@ ACCEPTED_STATUSES = [
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"revision": 8, "shares": OTHER_SHARES}}),
     ("Doer", {"traffic": TRAFFIC}, {"observedGeneration": 2}),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"revision": 9}}),
+    ("Doer", {"traffic": TRAFFIC}, {"traffic": {"activeBackend": "blue"}}),
+    ("Doer", {"traffic": TRAFFIC}, {"traffic": {"routedRevision": 7}}),
     ("Policy", {"fence": 4}, {"fence": 5, "stage": "Active"}),
     ("CanaryDeployment", {"fence": 4, "shares": SHARES}, {"shares": OTHER_SHARES}),
 ]

@@ -47,21 +47,7 @@ class Agents:
         propensity = shares[candidate] / 100
         drawn = [self._random.random() < propensity for _ in range(runs)]
         policies = [candidate if one else traffic["active"] for one in drawn]
-        values = {
-            "rollout": traffic["salt"],
-            "namespace": self.objects.namespace,
-            "doer": self.doer,
-            "propensity": propensity,
-            "revision": traffic["revision"],
-            "count": runs,
-            "arm": ["candidate" if one else "control" for one in drawn],
-            "policy": policies,
-            "loss": [self._loss(one) for one in policies],
-        }
-        with psycopg.connect(self.database) as connection:
-            connection.execute(_REGISTER, values)
-            told = f"{self.objects.namespace}/{self.doer}"
-            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, told))
+        self._report(traffic, propensity, policies, [self._loss(one) for one in policies])
         return traffic
 
     def until(self, expected: Callable[[Json], bool], *, what: str, runs: int = 50) -> Json:
@@ -78,6 +64,25 @@ class Agents:
         """What the Doer serves."""
         found: Json = self.objects.get("doers", self.doer)["status"]["traffic"]
         return found
+
+    def _report(
+        self, traffic: Json, propensity: float, policies: list[str], losses: list[float]
+    ) -> None:
+        values = {
+            "rollout": traffic["salt"],
+            "namespace": self.objects.namespace,
+            "doer": self.doer,
+            "propensity": propensity,
+            "revision": traffic["revision"],
+            "count": len(policies),
+            "arm": ["control" if one == traffic["active"] else "candidate" for one in policies],
+            "policy": policies,
+            "loss": losses,
+        }
+        with psycopg.connect(self.database) as connection:
+            connection.execute(_REGISTER, values)
+            told = f"{self.objects.namespace}/{self.doer}"
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, told))
 
     def _loss(self, policy: str) -> float:
         return min(max(self._random.gauss(self.losses[policy], 0.1), 0.0), 1.0)

@@ -22,6 +22,33 @@ def migrated(database: str) -> str:
     return database
 
 
+@pytest.fixture(scope="module")
+def run_log(stack: Stack) -> str:
+    """The database of the module's operator."""
+    url = stack.postgres.create_database()
+    upgrade(url)
+    return url
+
+
+@pytest.fixture(scope="module")
+def operator(stack: Stack, operator_kubeconfig: Path, run_log: str) -> Iterator[OperatorProcess]:
+    """One operator of all namespaces for a module whose tests need none of their own.
+
+    No test that uses it may start another: they would share the Lease.
+    """
+    (port,) = free_ports(1)
+    process = OperatorProcess(
+        stack=stack,
+        kubeconfig=operator_kubeconfig,
+        namespace=None,
+        database=run_log,
+        url=f"http://{LOOPBACK}:{port}",
+    )
+    process.start()
+    yield process
+    process.stop()
+
+
 @pytest.fixture
 def start_operator(
     stack: Stack, operator_kubeconfig: Path, objects: Objects, migrated: str

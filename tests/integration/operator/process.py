@@ -17,11 +17,11 @@ from testbed.waiting import wait_until
 
 @dataclass(kw_only=True)
 class OperatorProcess:
-    """One operator; `changes` are further flags by name (`_` for `-`)."""
+    """One operator; `changes` are further flags by name (`_` for `-`). No namespace: all."""
 
     stack: Stack
     kubeconfig: Path
-    namespace: str
+    namespace: str | None
     database: str
     url: str
     changes: dict[str, str] = field(default_factory=dict)
@@ -30,7 +30,7 @@ class OperatorProcess:
         port = self.url.rsplit(":", 1)[1]
         flags = {
             "kubeconfig": str(self.kubeconfig),
-            "namespace": self.namespace,
+            **({"namespace": self.namespace} if self.namespace else {}),
             "prometheus-url": self.stack.prometheus.url,
             "lease-namespace": "learnops-system",
             "lease-seconds": "3",

@@ -5,7 +5,7 @@ import signal
 from testbed.waiting import wait_until
 from tests.integration.objects import Objects
 from tests.integration.operator.conftest import Start
-from tests.integration.operator.test_stories import first_policy, status
+from tests.integration.operator.rollouts import first_policy, status
 
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/learnops-system/leases/learnops-operator"
 

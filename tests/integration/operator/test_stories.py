@@ -5,33 +5,7 @@ from testbed.waiting import wait_until
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
-
-FAST = {
-    "strategy": {"canary": {"steps": [10, 50], "stepSeconds": 0}},
-    "analysis": {"maturationSeconds": 60, "minCandidateRuns": 20},
-}
-
-
-def status(objects: Objects, plural: str, name: str) -> Json:
-    found: Json = objects.get(plural, name).get("status", {})
-    return found
-
-
-def condition(told: Json, kind: str) -> tuple[str, str]:
-    """Status and reason of a condition; empty where it is not there yet."""
-    found = [one for one in told.get("conditions", []) if one["type"] == kind]
-    return (found[0]["status"], found[0]["reason"]) if found else ("", "")
-
-
-def first_policy(objects: Objects) -> Json:
-    """Apply a doer and its first policy; the doer's status once it serves it."""
-    objects.doer(rollout=FAST)
-    objects.policy("planner-v1")
-    return wait_until(
-        lambda: (told := status(objects, "doers", "planner")).get("traffic") and told,
-        what="the first policy to be served",
-        deadline_seconds=30,
-    )
+from tests.integration.operator.rollouts import first_policy, follow, passes, status
 
 
 def ended(objects: Objects, stage: str) -> Json:
@@ -44,11 +18,6 @@ def ended(objects: Objects, stage: str) -> Json:
         deadline_seconds=10,
     )
     return objects.get("canarydeployments", name)
-
-
-def follow(objects: Objects, policy: str) -> None:
-    """What a merge that changes policyRef does."""
-    objects.api.merge(objects.path("doers", "planner"), {"spec": {"policyRef": {"name": policy}}})
 
 
 def test_the_first_policy_becomes_active_at_once(objects: Objects, start_operator: Start) -> None:
@@ -147,11 +116,3 @@ def test_in_the_steady_state_nothing_is_read_or_written(
     assert objects.get("doers", "planner")["metadata"]["resourceVersion"] == doer
     after = objects.get("policies", "planner-v1")["metadata"]["resourceVersion"]
     assert after == changed["metadata"]["resourceVersion"]
-
-
-def passes(metrics: str) -> float:
-    """How many passes ended well."""
-    line = 'learnops_reconcile_total{kind="Doer",result="done"} '
-    return sum(
-        float(one.removeprefix(line)) for one in metrics.splitlines() if one.startswith(line)
-    )

@@ -33,6 +33,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "shadow_deployments",
         "rollout_prefixes",
         "deployment_routings",
+        "voided_runs",
         "runs",
         "crl_results",
         "learning_progress",
@@ -59,7 +60,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0001: run `learnops db upgrade`"),
+        (None, "has no learnops schema, this version needs 0002: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
@@ -84,7 +85,7 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0001")
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0002")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1

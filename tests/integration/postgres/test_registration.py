@@ -8,6 +8,7 @@ import pytest
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.registration import RolloutRef, void
 from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.adapters.postgres.runs import store
 from learnops.domain.plan import CloseRollout
 from tests.integration.postgres.conftest import KEY, ROLLOUT, rollout
 from tests.integration.postgres.helpers import draw, registered, reported, row, rows_of
@@ -126,3 +127,47 @@ async def test_a_voided_run_stays_void_when_it_reports(pool: Pool, runlog: Postg
     assert await rows_of(pool, "SELECT resolution, loss FROM deployment_routings") == [
         ("Void", None)
     ]
+
+
+async def test_a_void_that_comes_first_voids_the_registration_all_the_same(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    assert await void(pool, namespace="agents", doer="planner", run_ids=["a"]) == []
+    assert await void(pool, namespace="agents", doer="judge", run_ids=["b"]) == []
+    first, second = await registered(pool, ROLLOUT, draw("a"), draw("b"))
+    assert first is None
+    assert second is not None
+    assert await rows_of(pool, "SELECT seq, run_id FROM deployment_routings") == [(1, "b")]
+
+
+async def test_void_and_registration_at_once_leave_nothing_open(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    async def late(run_id: str) -> None:
+        await asyncio.gather(
+            registered(pool, ROLLOUT, draw(run_id)),
+            void(pool, namespace="agents", doer="planner", run_ids=[run_id]),
+        )
+
+    for round_ in range(20):
+        await asyncio.gather(*(late(f"r-{round_}-{item}") for item in range(8)))
+    open_ = "SELECT count(*) FROM deployment_routings WHERE resolved_at IS NULL"
+    assert await rows_of(pool, open_) == [(0,)]
+    gaps = "SELECT max(seq) - count(*) FROM deployment_routings"
+    assert await rows_of(pool, gaps) in ([(0,)], [(None,)])
+
+
+async def test_voids_are_forgotten_after_a_day(pool: Pool, runlog: PostgresRunLog) -> None:
+    await void(pool, namespace="agents", doer="planner", run_ids=["a"])
+    await rows_of(pool, "UPDATE voided_runs SET voided_at = now() - interval '2 days' RETURNING 1")
+    await void(pool, namespace="agents", doer="planner", run_ids=["b"])
+    assert await rows_of(pool, "SELECT run_id FROM voided_runs") == [("b",)]
+
+
+async def test_a_run_that_was_reported_before_is_not_registered(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    # Its bundle is stored and would never resolve the registration: it would count as lost.
+    await store(pool, rows=[row("nightly", rollout=None)])
+    assert await registered(pool, ROLLOUT, draw("nightly")) == [None]
+    assert await rows_of(pool, "SELECT 1 FROM deployment_routings") == []

@@ -78,11 +78,11 @@ def test_an_ended_rollout_gives_control_whatever_traffic_still_says(api: Api, wo
 def test_behind_a_gateway_a_run_counts_once_the_weights_have_settled(
     api: Api, world: World
 ) -> None:
-    # settleSeconds is 30: the revision is younger than that.
+    world.behind_gateway(settle_seconds=30)
+    # The revision is younger than that.
     early = assign(api, world, {"runId": "early", "policy": "planner-v2"})[0]
     assert (early["arm"], early["propensity"], early["registered"]) == ("candidate", 0.5, False)
-    patch = {"spec": {"traffic": {"settleSeconds": 0}}}
-    world.kube.merge(f"{world.base}/doers/planner", patch)
+    world.behind_gateway(settle_seconds=0)
     wait_until(
         lambda: assign(api, world, {"runId": "late", "policy": "planner-v2"})[0]["registered"],
         what="the setting to be seen",
@@ -90,6 +90,18 @@ def test_behind_a_gateway_a_run_counts_once_the_weights_have_settled(
     )
     other = assign(api, world, {"runId": "stray", "policy": "planner-v0"})[0]
     assert (other["arm"], other["policy"], other["registered"]) == ("control", "planner-v0", False)
+
+
+def test_a_caller_that_chooses_its_policy_itself_is_no_evidence(api: Api, world: World) -> None:
+    # settleSeconds 0, so that nothing but the router stands in the way.
+    patch = {"spec": {"traffic": {"settleSeconds": 0}}}
+    world.kube.merge(f"{world.base}/doers/planner", patch)
+    world.traffic(revision=3, percent=50)
+    _see_revision(api, world, 3)
+    (told,) = assign(api, world, {"runId": "chosen", "policy": "planner-v2"})
+    assert (told["arm"], told["policy"], told["registered"]) == ("candidate", "planner-v2", False)
+    with psycopg.connect(world.database) as connection:
+        assert connection.execute("SELECT count(*) FROM deployment_routings").fetchone() == (0,)
 
 
 def test_void_and_route(api: Api, world: World) -> None:

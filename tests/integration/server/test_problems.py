@@ -84,6 +84,16 @@ BUNDLES: list[tuple[dict[str, Any], str, str]] = [
         "costs.costUSD: is too large; use at most 2^53",
     ),
     (
+        {"costs": {"costUSD": 1e300}},
+        "costs.costUSD",
+        "costs.costUSD: is too large; use at most 2^53",
+    ),
+    (
+        {"rollout": "a\x00b"},
+        "rollout",
+        "rollout: is 'a\\x00b': must have no control characters",
+    ),
+    (
         {"budget": {"maxCostUSD": 0}},
         "budget.maxCostUSD",
         "budget.maxCostUSD: is 0: Input should be greater than 0",

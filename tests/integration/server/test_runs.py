@@ -158,6 +158,18 @@ def test_weights_are_those_of_the_registration(api: Api, world: World) -> None:
     assert told["weights"] == {"grounding": 3.0, "contradictions": 1.0}
 
 
+def test_a_rollout_whose_weights_cannot_be_read_harms_its_own_runs_alone(
+    api: Api, world: World
+) -> None:
+    assign(api, world, {"runId": "registered"})
+    with psycopg.connect(world.database) as connection:
+        connection.execute("""UPDATE shadow_deployments SET crl = '{"weights": {"none": "1"}}'""")
+    runs = [world.bundle("registered"), world.bundle("neighbour")]
+    results = api.post("/v1/runs:batch", {"runs": runs}).body["results"]
+    assert [result["status"] for result in results] == ["invalid", "accepted"]
+    assert results[0]["problem"]["field"] == "rollout"
+
+
 def _sees(api: Api, name: str, total: float) -> None:
     wait_until(
         lambda: _sum(api, name) == pytest.approx(total),

@@ -68,6 +68,17 @@ class World:
             told |= {"salt": None, "canary": None}
         self.status("doers", "planner", {"traffic": told})
 
+    def behind_gateway(self, *, settle_seconds: int) -> None:
+        """The doer's runs come through an HTTPRoute."""
+        traffic = {
+            "router": "GatewayAPI",
+            "routeRef": {"name": "planner"},
+            "backends": ["planner-a", "planner-b"],
+            "settleSeconds": settle_seconds,
+        }
+        spec = {"traffic": traffic, "rollout": {"analysis": {"source": "Prometheus"}}}
+        self.kube.merge(f"{self.base}/doers/planner", {"spec": spec})
+
     def status(self, plural: str, name: str, status: Json) -> None:
         """Merge into an object's status."""
         self.kube.merge(f"{self.base}/{plural}/{name}/status", {"status": status})

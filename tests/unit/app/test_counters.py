@@ -33,7 +33,7 @@ class Answers:
 
 def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:
     made = CounterSample(
-        instance="api-0",
+        process="a1",
         namespace="agents",
         doer="planner",
         policy="v2" if arm == "candidate" else "v1",
@@ -88,6 +88,25 @@ async def test_a_status_write_that_was_lost_costs_nothing(
     found, _ = await state_after(evidence, of=canary())
     assert lost.runs == 110
     assert found.runs == 220
+
+
+async def test_a_restarted_api_is_another_process_and_all_it_counts_is_new(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.5), sample("control", 100, 0.5)]
+    _, stored = await state_after(evidence, of=canary())
+    answers.samples = [sample("candidate", 11, 0.5, process="b2")]
+    found, _ = await state_after(evidence, of=stored)
+    assert found.runs == 121
+
+
+async def test_two_of_a_series_tell_the_way_out(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 10, 0.5, problem=ErrorReason.AMBIGUOUS_SERIES)]
+    found = await read(evidence, of=canary())
+    assert isinstance(found, Unavailable)
+    assert "let one job scrape the api, each replica once" in found.message
 
 
 async def test_a_restart_goes_on_from_the_status(

@@ -15,6 +15,7 @@ from learnops.domain.evidence.counters import (
     Series,
     difference_counters,
 )
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from tests.unit.domain.simulate import (
     PLAN,
     TWO_TESTS,
@@ -27,13 +28,12 @@ from tests.unit.domain.simulate import (
 HALF = {1: 0.5, 2: 0.5, 3: 0.5}
 
 
-def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a", started=None):
+def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a"):
     return CounterSample(
         series=Series(epoch, arm, instance),
         count=count,
         loss_sum=loss_sum,
         loss_sumsq=loss_sumsq,
-        started=started,
     )
 
 
@@ -58,21 +58,40 @@ def test_a_new_series_counts_whole_and_then_by_what_it_gained():
     assert again == []
 
 
-@pytest.mark.parametrize(
-    "now",
-    [sample(3, 1.0, 0.5), sample(12, 2.5, 2.0), sample(12, 3.5, 1.25)],
-    ids=["count", "sum", "squares"],
-)
-def test_a_value_that_drops_is_a_restart_and_all_of_it_is_new(now):
+@pytest.mark.parametrize("behind", [sample(9, 2.5, 1.25), sample(9, 3.0, 1.5), sample(0, 0, 0)])
+def test_a_look_at_an_earlier_state_adds_nothing_and_forgets_nothing(behind):
     _, kept = gained({}, sample(10, 3.0, 1.5))
-    (increment,), _ = gained(kept, now)
-    assert increment.candidate == ArmSums(n=now.count, s=now.loss_sum, q=now.loss_sumsq)
+    nothing, kept = gained(kept, behind)
+    assert nothing == []
+    (increment,), _ = gained(kept, sample(11, 3.5, 1.75))
+    assert increment.candidate == ArmSums(n=1, s=0.5, q=0.25)
 
 
-def test_a_restart_that_no_value_shows_is_seen_by_the_start_of_the_process():
-    _, kept = gained({}, sample(10, 3.0, 1.0, started=100.0))
-    (increment,), _ = gained(kept, sample(12, 3.5, 1.25, started=200.0))
-    assert increment.candidate == ArmSums(n=12, s=3.5, q=1.25)
+@pytest.mark.parametrize("now", [sample(12, 2.5, 2.0), sample(12, 3.5, 1.25), sample(9, 3.5, 1.5)])
+def test_figures_of_which_only_some_drop_are_refused(now):
+    _, kept = gained({}, sample(10, 3.0, 1.5))
+    with pytest.raises(EvidenceError) as refused:
+        gained(kept, now)
+    assert refused.value.reason is EvidenceReason.COUNTERS_INCONSISTENT
+
+
+def test_worthless_candidates_are_rarely_called_by_a_pair_of_prometheus():
+    """One of the two is some runs behind, and every other look is at that one."""
+    rng, called = np.random.default_rng(31), 0
+    for _ in range(60):
+        state = counters.start(PLAN, first_epoch=1)
+        drawn, loss = rng.random(400) < 0.5, rng.beta(2.5, 5.8, 400)
+        for look, runs in enumerate(range(20, 400, 10)):
+            seen = runs - 8 * (look % 2)
+            state = counters.observe(state, _exposed(drawn[:seen], loss[:seen]), propensities=HALF)
+        assert state.evidence().runs == 382  # the last look, at the one that is behind
+        called += state.evidence().promote.crossed or state.evidence().rollback.crossed
+    assert called <= 6
+
+
+def _exposed(drawn, loss):
+    parts = ((Arm.CANDIDATE, loss[drawn]), (Arm.CONTROL, loss[~drawn]))
+    return [sample(len(one), one.sum(), (one * one).sum(), arm=arm) for arm, one in parts]
 
 
 def test_instances_and_arms_of_an_epoch_add_up_and_epochs_stay_apart_in_order():
@@ -168,8 +187,7 @@ def test_saved_between_scrapes_it_goes_on_bit_for_bit():
 
 def test_the_state_fits_into_a_status_even_at_its_bound():
     scrape = [
-        sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}", started=1.7e9 + index / 7)
-        for index in range(256)
+        sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}") for index in range(256)
     ]
     state = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities=HALF)
     assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_536

@@ -52,7 +52,8 @@ SELECT 1 FROM shadow_deployments
 WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 """
 
-# A run id that another rollout holds (`taken`) is never numbered again.
+# Not numbered: a run id that another rollout holds; a run that was reported before it was
+# registered (its bundle is there and will not come again); a run whose void came first.
 _REGISTER = """
 WITH input AS (
     SELECT * FROM unnest(%(run)s::text[], %(unit)s::text[], %(arm)s::text[], %(policy)s::text[],
@@ -65,6 +66,11 @@ WITH input AS (
                       WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
       AND NOT EXISTS (SELECT 1 FROM deployment_routings t
                       WHERE t.rollout = %(rollout)s AND t.unit_id = i.unit_id)
+      AND NOT EXISTS (SELECT 1 FROM runs r
+                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id)
+      AND NOT EXISTS (SELECT 1 FROM voided_runs v
+                      WHERE v.namespace = %(namespace)s AND v.doer = %(doer)s
+                        AND v.run_id = i.run_id)
 ), added AS (
     INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
                                      propensity, revision)
@@ -91,8 +97,8 @@ async def register(
 ) -> list[Registered | None]:
     """Register draws in their order; one answer each, None where the run is not of this rollout.
 
-    None means: the rollout is unknown or has ended, or another rollout holds the run id. Repeating
-    a registration gives the same answer.
+    None means: the rollout is unknown or has ended, another rollout holds the run id, or the run
+    was reported or voided before. Repeating a registration gives the same answer.
 
     Raises:
         DatabaseUnavailableError: nothing may be assumed; repeating is safe.
@@ -111,14 +117,42 @@ async def register(
 async def void(pool: Pool, *, namespace: str, doer: str, run_ids: Sequence[str]) -> list[str]:
     """Void registrations whose agent ran control instead; returns the run ids that were open.
 
-    Raises DatabaseUnavailableError.
+    One that is still under way is not numbered when it arrives. Raises DatabaseUnavailableError.
     """
+    values = {"namespace": namespace, "doer": doer, "run": sorted(set(run_ids))}
     async with transaction(pool) as connection:
-        cursor = await connection.execute(
-            _VOID, {"namespace": namespace, "doer": doer, "run": sorted(set(run_ids))}
-        )
+        # Registrations wait for this lock: each is seen here, or sees what is written here.
+        cursor = await connection.execute(_LOCK_LIVE, values)
+        if await cursor.fetchall():
+            await connection.execute(_FORGET, values)
+            await connection.execute(_BURY, values)
+        cursor = await connection.execute(_VOID, values)
         return [row[0] for row in await cursor.fetchall()]
 
+
+# In one order everywhere; a rollout that has ended registers nothing anyway.
+_LOCK_LIVE = """
+SELECT 1 FROM shadow_deployments
+WHERE namespace = %(namespace)s AND doer = %(doer)s AND ended_at IS NULL
+ORDER BY id FOR UPDATE
+"""
+
+_FORGET = """
+DELETE FROM voided_runs v USING (
+    SELECT namespace, doer, run_id FROM voided_runs
+    WHERE voided_at < now() - interval '1 day' FOR UPDATE SKIP LOCKED
+) old
+WHERE v.namespace = old.namespace AND v.doer = old.doer AND v.run_id = old.run_id
+"""
+
+_BURY = """
+INSERT INTO voided_runs (namespace, doer, run_id)
+SELECT %(namespace)s, %(doer)s, i.run_id FROM unnest(%(run)s::text[]) AS i (run_id)
+WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
+                  WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+ORDER BY i.run_id
+ON CONFLICT DO NOTHING
+"""
 
 _VOID = """
 WITH open AS (
@@ -154,6 +188,7 @@ async def _insert(
         {
             "rollout": rollout.rollout,
             "namespace": rollout.namespace,
+            "doer": rollout.doer,
             "run": [draw.run_id for draw in draws],
             "unit": [draw.unit_id for draw in draws],
             "arm": [draw.arm for draw in draws],

@@ -137,7 +137,7 @@ def _read(
         return Unavailable(reason=ErrorReason.NO_DATA, message=message)
     for one in samples:
         if one.problem is not None:
-            message = f"the counters of {one.instance} cannot be used"
+            message = f"the counters of api process {one.process} cannot be used{_advice(one)}"
             return Unavailable(reason=one.problem, message=message)
     age = min(one.age_seconds for one in samples)
     allowed = canary.spec.analysis.max_staleness_seconds
@@ -172,9 +172,15 @@ def _saved_state(
         return None
 
 
+def _advice(sample: CounterSample) -> str:
+    if sample.problem is not ErrorReason.AMBIGUOUS_SERIES:
+        return ""
+    return ": they are there more than once; let one job scrape the api, each replica once"
+
+
 def _sample(sample: CounterSample) -> EngineSample:
     return EngineSample(
-        series=Series(sample.epoch, Arm(sample.arm), sample.instance),
+        series=Series(sample.epoch, Arm(sample.arm), sample.process),
         count=sample.runs,
         loss_sum=sample.loss_sum,
         loss_sumsq=sample.loss_sumsq,

@@ -1,9 +1,11 @@
 """From raw counters, per instance and series, to what happened since the last look.
 
-Never ``rate()`` or ``increase()``: they extrapolate. A counter that restarts at zero shows in a
-value that drops (or in a changed process start): what it holds then is all new. A series seen for
-the first time began at zero, so all of it is new. A series that is gone adds nothing; its last
-value is kept, in case it returns.
+Never ``rate()`` or ``increase()``: they extrapolate. A series belongs to one life of one process:
+a restart is another series, which began at zero, so all of it is new. Therefore no value ever
+drops. One that does was asked of a source that is behind (the other of a pair of Prometheus, the
+other replica behind one address): nothing is gained and the later sample is kept. Taken for a
+reset, all that it holds would be counted again at each such look, and worthless candidates would
+be promoted. A series that is gone adds nothing; its last value is kept, in case it returns.
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,7 +49,10 @@ class CounterIncrement:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Series:
-    """What tells one counter series of a doer from another."""
+    """What tells one counter series of a doer from another.
+
+    ``instance`` is whatever counts, from its start to its end: never the same after a restart.
+    """
 
     epoch: int
     arm: Arm
@@ -56,17 +61,12 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterSample:
-    """One scrape of the three counters of a series, as they stand (not differenced).
-
-    ``started`` is the start of the process in seconds where the source tells it: a change of it is
-    a restart even when the new counters have already overtaken the old ones.
-    """
+    """One scrape of the three counters of a series, as they stand (not differenced)."""
 
     series: Series
     count: float
     loss_sum: float
     loss_sumsq: float
-    started: float | None = None
 
 
 def difference_counters(
@@ -87,7 +87,8 @@ def difference_counters(
     Raises:
         EvidenceError: naming the series; nothing was counted, ``previous`` stays the watermark.
     """
-    scrape = collect(current, first_epoch=first_epoch)
+    found = collect(current, first_epoch=first_epoch)
+    scrape = {key: one for key, one in found.items() if not _is_behind(one, previous.get(key))}
     latest = {**previous, **scrape}
     _check_size(latest)
     gained: dict[tuple[int, Arm], ArmSums] = {}
@@ -113,7 +114,7 @@ def collect(samples: Iterable[CounterSample], *, first_epoch: int) -> dict[Serie
 
 def _gain(before: CounterSample | None, now: CounterSample) -> ArmSums:
     """What one series gained, checked to be sums that losses in [0, 1] can have."""
-    if before is None or _restarted(before, now):
+    if before is None:
         return _as_sums(now, n=now.count, s=now.loss_sum, q=now.loss_sumsq)
     return _as_sums(
         now,
@@ -123,14 +124,11 @@ def _gain(before: CounterSample | None, now: CounterSample) -> ArmSums:
     )
 
 
-def _restarted(before: CounterSample, now: CounterSample) -> bool:
-    if before.started is not None and now.started is not None and before.started != now.started:
-        return True
-    return (
-        now.count < before.count
-        or now.loss_sum < before.loss_sum
-        or now.loss_sumsq < before.loss_sumsq
-    )
+def _is_behind(now: CounterSample, before: CounterSample | None) -> bool:
+    """An earlier state of the series; counters of which only some dropped are refused instead."""
+    if before is None or now.count >= before.count:
+        return False
+    return now.loss_sum <= before.loss_sum and now.loss_sumsq <= before.loss_sumsq
 
 
 def _check_sample(sample: CounterSample) -> None:

@@ -236,7 +236,7 @@ def _runs(arm_sums: Floats) -> int:
 
 def _sample_row(sample: CounterSample) -> list[Any]:
     series = sample.series
-    values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.started]
+    values = [sample.count, sample.loss_sum, sample.loss_sumsq]
     return [series.epoch, series.arm.value, series.instance, *values]
 
 
@@ -258,12 +258,10 @@ def _read_sample(
     count: float,
     loss_sum: float,
     loss_sumsq: float,
-    started: float | None,
 ) -> CounterSample:
     return CounterSample(
         series=Series(int(epoch), Arm(arm), str(instance)),
         count=float(count),
         loss_sum=float(loss_sum),
         loss_sumsq=float(loss_sumsq),
-        started=None if started is None else float(started),
     )

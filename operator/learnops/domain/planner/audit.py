@@ -85,6 +85,8 @@ def settle_audit(draft: Draft) -> None:
     pending, doer = draft.status.pending_audit, draft.doer
     guarded = FINALIZER in doer.metadata.finalizers
     deleted = doer.metadata.deletion_timestamp is not None  # takes no new finalizer
+    if pending or guarded:
+        draft.look_again()
     if not draft.unchanged():
         return
     if guarded and not pending:

@@ -27,6 +27,7 @@ DOWN: tuple[_Rule, ...] = (
     live_down.being_deleted,
     live_down.abort_ordered,
     live_down.candidate_gone,
+    live_down.control_gone,
     live_down.control_changed,
     live_down.weights_changed,
     live_down.shown_worse,
@@ -34,6 +35,7 @@ DOWN: tuple[_Rule, ...] = (
 )
 UP: tuple[_Rule, ...] = (
     live_up.step_not_counted,
+    live_up.not_scraped_yet,
     live_up.evidence_unavailable,
     live_up.data_doubtful,
     live_up.paused,

@@ -63,7 +63,7 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
     )
     draft.settled.add(name)
     draft.fire("prepare", f"{name}: attempt {attempt} of {candidate}")
-    draft.wake(draft.now)
+    draft.look_again()
 
 
 def _open(draft: Draft, canary: CanaryDeployment) -> None:
@@ -164,8 +164,8 @@ def show_waiting(draft: Draft) -> None:
             "stage": CanaryStage.PENDING,
             "waiting_for": clip(message, 512),
         }
-        if reason == "Conflict":
-            changes["candidates"] = ()  # its attempt is counted when it is its turn
+        if person:  # others may go first: its attempt is counted when it is its turn
+            changes["candidates"] = ()
         generation, old = canary.metadata.generation, draft.canaries[name].conditions
         changes["conditions"] = merged(old, wanted, now=draft.now, generation=generation)
         draft.set_canary(name, **changes)

@@ -60,7 +60,7 @@ def decide(snapshot: Snapshot) -> Plan:
         for settle in SETTLEMENTS:
             settle(draft)
         if moved and (draft.before or not draft.unchanged()):
-            draft.wake(draft.now)
+            draft.look_again()
         _wake_for_sources(draft)
         plan = draft.plan()
     fired = tuple(f"report-invalid: {it.kind} {it.name}: {it.message}" for it in reports)

@@ -1,6 +1,7 @@
 """The doer's conditions: does it serve, is a rollout under way, must a person act."""
 
 from learnops.api.policy import Stage
+from learnops.domain.observed import History
 from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.candidate import contends, find_policy, obstacle
 from learnops.domain.planner.conditions import (
@@ -36,6 +37,12 @@ def _ref_stalled(draft: Draft) -> tuple[str, str] | None:
         return None
     if (lost := find_policy(draft, draft.active)) is not None:
         return lost.reason, f"the active policy is still served: {lost.message}"
+    if draft.policies[draft.active].stage is None and isinstance(draft.snap.history, History):
+        message = (
+            f"the active policy {draft.active} was made again with other content, which is served "
+            "unproved: delete it and apply it as it was, or set policyRef to another policy"
+        )
+        return "ContentChanged", message
     if wanted == draft.active:
         return None
     found = find_policy(draft, wanted)

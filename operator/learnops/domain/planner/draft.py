@@ -96,6 +96,13 @@ class Draft:
         """Look again at an instant at which something changes by time alone."""
         self.instants.append(instant)
 
+    def look_again(self) -> None:
+        """Look again right after this plan: what it writes lets other rules do their part.
+
+        Nobody else asks for that look: the operator knows its own writes before the watch tells.
+        """
+        self.wake(self.now)
+
     def live_canaries(self) -> Iterator[CanaryDeployment]:
         """Canaries that have not ended, oldest first, those being deleted included."""
         for canary in self.snap.canaries:

@@ -2,11 +2,13 @@
 
 from learnops.api.canary import ActionType, CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive
+from learnops.domain.observed import History
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
 from learnops.domain.planner.decision import Decision, End
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import e_value_short, fraction
+from learnops.domain.planner.rebuild import same_as_on_record
 
 
 def being_deleted(live: Live) -> Decision | None:
@@ -37,6 +39,21 @@ def candidate_gone(live: Live) -> Decision | None:
         return None  # still there; a hold says that it cannot be read
     message = f"candidate {live.candidate} no longer exists as it was when the canary started"
     return End(stage=CanaryStage.ERROR, reason="CandidateGone", message=message)
+
+
+def control_gone(live: Live) -> Decision | None:
+    """Control was deleted and made again: unless the record knows its content, the runs of one arm
+    are those of two policies, and a candidate may look better than what is worse by now.
+    """
+    draft = live.draft
+    policy = draft.snap.policies.get(draft.active)
+    if policy is None or policy.status.digest:  # not there: a hold says so; visited before: known
+        return None
+    history = draft.snap.history
+    if isinstance(history, History) and same_as_on_record(history, policy):
+        return None
+    message = f"control {draft.active} no longer exists as it was when the canary started"
+    return End(stage=CanaryStage.ERROR, reason="ControlGone", message=message)
 
 
 def control_changed(live: Live) -> Decision | None:

@@ -1,8 +1,10 @@
 """Rules that hold a canary or let it go up, in order, once nothing asks for its end."""
 
+from datetime import timedelta
+
 from learnops.api.canary import CanaryStage, Verdict
-from learnops.api.rollout import OnInconclusive
-from learnops.domain.outcome import Unavailable
+from learnops.api.rollout import OnInconclusive, Source
+from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import ramp, slots
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
@@ -25,6 +27,24 @@ def step_not_counted(live: Live) -> Decision | None:
     if stored.shares == traffic.shares and stored.step_time is not None:
         return None
     return _progress(f"the step interval at {live.percent} %")
+
+
+def not_scraped_yet(live: Live) -> Decision | None:
+    """Prometheus has no series of a rollout before its first runs: that is no Error yet.
+
+    It becomes one after maxStalenessSeconds, and at once where there had been series before.
+    """
+    known, analysis = live.evidence, live.canary.spec.analysis
+    if not isinstance(known, Unavailable) or known.reason is not ErrorReason.NO_DATA:
+        return None
+    if analysis.source is not Source.PROMETHEUS or live.status.evidence_state is not None:
+        return None
+    since = live.status.start_time or live.draft.now
+    until = since + timedelta(seconds=analysis.max_staleness_seconds)
+    if live.draft.now >= until:
+        return None
+    live.draft.wake(until)
+    return data_doubtful(live) or paused(live) or _progress("the first runs in Prometheus")
 
 
 def evidence_unavailable(live: Live) -> Decision | None:

@@ -14,7 +14,7 @@ from learnops.domain.planner import conditions, content
 from learnops.domain.planner.audit import BY, as_row, sound_rows
 from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft, clip
-from learnops.domain.planner.rebuild import last_stage
+from learnops.domain.planner.rebuild import last_stage, same_as_on_record
 from learnops.domain.planner.traffic import salt_of
 
 _KEPT_MOVES = 10
@@ -64,9 +64,7 @@ def _first_visit(draft: Draft, policy: Policy) -> Stage | None:
         return None
     known = last_stage(history, policy)
     if policy.metadata.name == draft.status.active_policy:
-        before = [it for it in history.promotions if it.policy == policy.metadata.name]
-        same = not before or before[-1].digest == content.digest(policy.spec)
-        return Stage.ACTIVE if same else None
+        return Stage.ACTIVE if same_as_on_record(history, policy) else None
     if known in (Stage.REJECTED, Stage.ARCHIVED):
         return known
     return Stage.ARCHIVED if known is Stage.ACTIVE else Stage.DRAFT
@@ -97,6 +95,7 @@ def _move(draft: Draft, policy: Policy, to_stage: Stage) -> None:
         from_stage=came_from, to_stage=to_stage, by=BY, at=draft.now, why=clip(why, 512)
     )
     gates = _gates(draft, policy, to_stage, ended)
+    draft.look_again()
     draft.set_policy(
         name, stage=to_stage, gates=gates, history=(*status.history, moved)[-_KEPT_MOVES:]
     )

@@ -67,6 +67,7 @@ def count_step(live: Live) -> None:
     draft.set_canary(name, shares=traffic.shares, step=index, step_time=step_time)
     if in_force:
         draft.fire("count-step", f"{name}: {live.percent} % in force")
+        draft.look_again()
 
 
 def _in_force(live: Live) -> bool:

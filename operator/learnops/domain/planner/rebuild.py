@@ -72,6 +72,12 @@ def last_stage(history: History, policy: Policy) -> Stage | None:
     return own[-1].to_stage if own else None
 
 
+def same_as_on_record(history: History, policy: Policy) -> bool:
+    """Whether a policy has the content that the record last knew under its name, if it did."""
+    rows = [it for it in history.promotions if it.policy == policy.metadata.name]
+    return not rows or rows[-1].digest == content.digest(policy.spec)
+
+
 def _first_policy(draft: Draft, history: History) -> None:
     """Nothing was ever served: the policy that policyRef names is Active at once."""
     name = draft.doer.spec.policy_ref.name

@@ -46,11 +46,14 @@ def _sync(draft: Draft, route: RouteReading) -> None:
     if wanted == now_set:
         routed = traffic.model_copy(update={"routed_revision": traffic.revision})
         draft.set_doer(traffic=routed)
+        if traffic.routed_revision != traffic.revision:
+            draft.look_again()
         _condition(draft, drifted=False, reason="InSync", message="")
         return
     patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
     if traffic.routed_revision != traffic.revision:
         draft.route.append(patch)  # ours, in this plan or in one that was cut short
+        draft.look_again()
         return
     _correct(draft, patch, f"weights are {now_set[0]}/{now_set[1]}, not {wanted[0]}/{wanted[1]}")
 
@@ -66,6 +69,7 @@ def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
         _condition(draft, drifted=True, reason=_CONTESTED, message=message)
     else:
         draft.route.append(patch)
+        draft.look_again()
         draft.fire("correct-route", found)
         _condition(draft, drifted=True, reason="WeightsEdited", message=found)
     if before is None or before.status != "True":

@@ -66,6 +66,13 @@ def with_candidate(
 
 
 def _risen(old: TrafficStatus, new: TrafficStatus) -> TrafficStatus:
-    if (old.shares, old.active, old.salt) == (new.shares, new.active, new.salt):
-        return new
-    return new.model_copy(update={"revision": old.revision + 1})
+    return new if _served(old) == _served(new) else _next(new)
+
+
+def _served(traffic: TrafficStatus) -> tuple[object, ...]:
+    """What the schema lets change with a higher revision only."""
+    return traffic.shares, traffic.active, traffic.salt, traffic.canary
+
+
+def _next(traffic: TrafficStatus) -> TrafficStatus:
+    return traffic.model_copy(update={"revision": traffic.revision + 1})

@@ -1,0 +1,10 @@
+-- Runs that were voided before their registration arrived: it must not be numbered any more.
+-- Kept for a day, which is longer than any request is under way.
+CREATE TABLE voided_runs (
+    namespace text        NOT NULL,
+    doer      text        NOT NULL,
+    run_id    text        NOT NULL,
+    voided_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (namespace, doer, run_id)
+);
+CREATE INDEX voided_runs_by_age ON voided_runs (voided_at);
