@@ -151,7 +151,7 @@ class TrafficStatus(StatusModel):
     active: Name
     """The policy that is control."""
     canary: Name | None = None
-    """The candidate policy, while a canary is live."""
+    """The CanaryDeployment whose candidate has a share; absent while none has."""
     shares: Annotated[
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]

@@ -53,9 +53,15 @@ class WorkQueue(Generic[K]):
     _heap: list[tuple[float, int, K]] = field(default_factory=list)
     _count: int = 0
     _failures: dict[K, int] = field(default_factory=dict)
+    _not_before: dict[K, float] = field(default_factory=dict)
 
     def add(self, key: K) -> None:
-        """Ask for work on `key` as soon as a worker is free."""
+        """Ask for work on `key` as soon as a worker is free, and as `retry` allows it."""
+        held = self._not_before.get(key, 0.0) - self.monotonic()
+        if held > 0:
+            self.add_after(key, seconds=held)
+            return
+        self._not_before.pop(key, None)
         self._due.pop(key, None)
         if key in self._active:
             self._again.add(key)
@@ -76,10 +82,16 @@ class WorkQueue(Generic[K]):
         heapq.heappush(self._heap, (due, self._count, key))
         self.changed()
 
-    def retry(self, key: K) -> float:
-        """The work on `key` failed: ask again after its back-off, whose seconds are returned."""
+    def retry(self, key: K, *, not_before: float = 0.0) -> float:
+        """The work on `key` failed: ask again after its back-off, whose seconds are returned.
+
+        For `not_before` seconds nothing brings the key back, not even news of it: a server that
+        says when to come back is not asked sooner.
+        """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = self.backoff.delay(failures, chance=self.chance())
+        seconds = max(self.backoff.delay(failures, chance=self.chance()), not_before)
+        if not_before > 0:
+            self._not_before[key] = self.monotonic() + not_before
         self.add_after(key, seconds=seconds)
         return seconds
 

@@ -60,8 +60,7 @@ class Reconciler:
     def _again(self, key: Key, acted: Acted) -> Next:
         if acted.refusal is not None:
             self._refusals[key] = acted.refusal
-        # A server that says when to come back is not asked before.
-        return Next(retry=acted.retry_after is None, after_seconds=acted.retry_after)
+        return Next(retry=True, not_before=acted.retry_after or 0.0)
 
     def _next_look(self, key: Key, observation: Observation, plan: Plan) -> float | None:
         """The earliest of: what the plan asks for, the evidence tick, the next timeout of a run."""

@@ -14,9 +14,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Next:
-    """What follows for a key: `retry` after its back-off, or a look after `after_seconds`."""
+    """What follows for a key: `retry` after its back-off, or a look after `after_seconds`.
+
+    A retry is not before `not_before` seconds have passed, whatever happens.
+    """
 
     retry: bool = False
+    not_before: float = 0.0
     after_seconds: float | None = None
 
 
@@ -84,7 +88,7 @@ class Workers(Generic[K]):
             self._on_bug(key)
             return
         if following.retry:
-            self._queue.retry(key)
+            self._queue.retry(key, not_before=following.not_before)
             return
         self._queue.forget(key)
         if following.after_seconds is not None:

@@ -101,9 +101,9 @@ def assemble(
 def _observer(
     ports: Ports, *, cache: ObjectCache, fence: Callable[[], int], tick_seconds: float
 ) -> Observer:
-    tick = CounterTick(
-        metrics=ports.prometheus, clock=ports.clock, max_age_seconds=tick_seconds / 2
-    )
+    # Nearly a whole tick: a look that a run's report woke takes what the last tick asked for.
+    age = 0.9 * tick_seconds
+    tick = CounterTick(metrics=ports.prometheus, clock=ports.clock, max_age_seconds=age)
     return Observer(
         cache=cache,
         clock=ports.clock,

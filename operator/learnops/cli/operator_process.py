@@ -116,6 +116,7 @@ class _Process:
         return await KopfSession(
             receive=self.application.intake.receive,
             login=login,
+            listed=self.application.resync.ask,
             namespaces=self.settings.namespaces,
         ).run()
 

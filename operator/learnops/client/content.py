@@ -3,7 +3,7 @@
 from learnops.client.assignment import Assignment, Drawn
 from learnops.client.policy import Policy
 from learnops.client.settings import Settings
-from learnops.client.snapshot import Snapshot, SnapshotHolder
+from learnops.client.snapshot import Snapshot, SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.telemetry import Telemetry
 
@@ -23,6 +23,7 @@ class Contents:
         self._holder = holder
         self._source = source
         self._telemetry = telemetry
+        self._asked_in_vain: View | None = None
 
     def prepare(self, drawn: Drawn) -> Assignment | None:
         """The api's draw with the policy's content, None if it must not be used."""
@@ -50,9 +51,10 @@ class Contents:
             return None
         if self._settings.serving is not None:
             return self.serving(view.snapshot)
-        if drawn.policy not in view.snapshot.policies:
+        # Once for all runs of a batch: each question may take as long as an agent waits at most.
+        if drawn.policy not in view.snapshot.policies and view is not self._asked_in_vain:
             self._source.refresh(timeout=self._settings.options.registration_seconds)
-            view = self._holder.view or view
+            view = self._asked_in_vain = self._holder.view or view
         return view.snapshot.policies.get(drawn.policy)
 
 

@@ -86,7 +86,8 @@ class Learner:
         return Run(
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
             assignment=engine.router.assign(run_id=run, unit_id=unit),
-            tenant=tenant,
+            # Whatever the agent's tenants are called, a run of one must not be refused for it.
+            tenant=self._bounded("tenant", tenant) if tenant not in (None, "") else None,
             report=self._report,
             telemetry=engine.telemetry,
         )

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
 import kopf
 
 from learnops.adapters.kube.connection import Credentials
@@ -22,6 +23,15 @@ from learnops.api.policy import Policy
 Receive = Callable[[str | None, dict[str, Any]], None]
 Login = Callable[[], Awaitable[Credentials]]
 _STOP_SECONDS = 10.0
+# A watch whose peer vanished looks like one without news. The server ends each after the first
+# time, so one that is silent for longer than the second is dead. kopf's own 70 s would leave an
+# order to abort unheard for as long.
+_WATCH_SECONDS = 25  # whole seconds, as the API server asks
+_SILENT_SECONDS = 30.0
+
+
+_MODELS = (Doer, Policy, CanaryDeployment)
+_PLURALS = frozenset(model.plural for model in _MODELS)
 
 
 class JitteredBackoffs:
@@ -49,6 +59,8 @@ def make_settings(*, chance: Callable[[], float] = random.random) -> kopf.Operat
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 5.0
     settings.watching.connect_timeout = 5.0
+    settings.watching.server_timeout = _WATCH_SECONDS
+    settings.watching.inactivity_timeout = _SILENT_SECONDS
     settings.watching.chunk_size = 500
     settings.posting.enabled = False  # its Events are core/v1 and unaggregated
     settings.scanning.disabled = True
@@ -57,32 +69,37 @@ def make_settings(*, chance: Callable[[], float] = random.random) -> kopf.Operat
     return settings
 
 
-def make_registry(*, receive: Receive, login: Login) -> kopf.OperatorRegistry:
-    """The handlers: one login, and one handler of raw events per kind."""
+def make_registry(
+    *, receive: Receive, login: Login, listed: Callable[[], None]
+) -> kopf.OperatorRegistry:
+    """The handlers: one login, and one handler of raw events per kind; `listed` as KopfSession."""
     registry = kopf.OperatorRegistry()
 
-    async def log_in(**_: Any) -> kopf.ConnectionInfo:
-        return _connection(await login())
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        return _session(await login(), listed=listed)
 
     async def hand_on(event: kopf.RawEvent, **_: Any) -> None:
         receive(event["type"], dict(event["object"]))
 
     # A login that fails ends the session; the supervisor tries again sooner than kopf would.
     kopf.on.login(registry=registry, errors=kopf.ErrorsMode.PERMANENT)(log_in)
-    for model in (Doer, Policy, CanaryDeployment):
+    for model in _MODELS:
         kopf.on.event(GROUP, VERSION, model.plural, registry=registry)(hand_on)
     return registry
 
 
 @dataclass(frozen=True, kw_only=True)
 class KopfSession:
-    """One run of kopf. `receive` is called in the event loop that calls `run`.
+    """One run of kopf. `receive` and `listed` are called in the event loop that calls `run`.
 
+    `listed` tells that kopf has read a list: it begins to watch, or begins anew after a gap (410).
+    It hands on what is in the list, but of what was deleted before that nobody tells.
     `namespaces` are the ones to watch; empty: all of them.
     """
 
     receive: Receive
     login: Login
+    listed: Callable[[], None] = lambda: None
     namespaces: tuple[str, ...] = ()
 
     async def run(self) -> BaseException | None:
@@ -92,8 +109,11 @@ class KopfSession:
         def hand_over(event: str | None, raw: dict[str, Any]) -> None:
             loop.call_soon_threadsafe(self.receive, event, raw)
 
+        def tell_listed() -> None:
+            loop.call_soon_threadsafe(self.listed)
+
         stopper = _Stopper()
-        registry = make_registry(receive=hand_over, login=self.login)
+        registry = make_registry(receive=hand_over, login=self.login, listed=tell_listed)
         pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kopf")
         running = pool.submit(asyncio.run, self._watch(registry, stopper))
         pool.shutdown(wait=False)
@@ -136,6 +156,26 @@ class _Stopper:
         if self._armed is not None and not self._armed[0].is_closed():
             loop, flag = self._armed
             loop.call_soon_threadsafe(flag.set)
+
+
+def _session(found: Credentials, *, listed: Callable[[], None]) -> kopf.AiohttpSession:
+    """kopf's own kind of session, and an ear for its lists, which it tells no handler of."""
+    connection = _connection(found)
+
+    async def on_answer(
+        _session: aiohttp.ClientSession, _context: Any, told: aiohttp.TraceRequestEndParams
+    ) -> None:
+        if told.url.name in _PLURALS and "watch" not in told.url.query:
+            listed()
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(on_answer)
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=connection.as_ssl_context()),
+        headers=connection.as_http_headers(),
+        trace_configs=[trace],
+    )
+    return kopf.AiohttpSession(server=found.server, aiohttp_session=session)
 
 
 def _connection(found: Credentials) -> kopf.ConnectionInfo:

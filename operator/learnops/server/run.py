@@ -80,8 +80,14 @@ async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
     )
     reflectors = reflect(services, api=api, settings=settings)
     watches = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+    for watch in watches:
+        watch.add_done_callback(lambda _ended: server.handle_exit(signal.SIGTERM, None))
     try:
         await server.serve()
+        # Deaf and still answering would be the worst: a watch that ended is a bug, and ends us.
+        for watch in watches:
+            if watch.done():
+                watch.result()
     finally:
         for watch in watches:
             watch.cancel()

@@ -13,11 +13,16 @@ from learnops.server.state import State, live_rollout
 
 @dataclass(frozen=True, kw_only=True)
 class SnapshotView:
-    """A snapshot and its version; `body` is None where the caller has this version already."""
+    """A snapshot and its version; `body` is None where the caller has this version already.
+
+    `current` is False where there is a newer one that cannot be told yet: nobody vouches for the
+    caller's, and its time to live must not be extended.
+    """
 
     etag: str
     ttl_seconds: float | None
     body: dict[str, Any] | None
+    current: bool = True
 
 
 class Snapshots:
@@ -39,8 +44,9 @@ class Snapshots:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait_seconds
         while True:
-            changed = self._state.change_of((namespace, doer))
             view, missing = self._view(namespace=namespace, doer=doer)
+            # After the look, which raises for a doer that does not exist, and in the same step.
+            changed = self._state.change_of((namespace, doer))
             if view is not None and view.etag != known:
                 return view
             if self.closing or loop.time() >= deadline:
@@ -56,7 +62,8 @@ class Snapshots:
     ) -> SnapshotView:
         if known is None or (view is None and not known):
             raise unavailable(f"policy {missing!r} was not seen yet")
-        return SnapshotView(etag=known, ttl_seconds=self._heartbeat.remaining(), body=None)
+        ttl = self._heartbeat.remaining()
+        return SnapshotView(etag=known, ttl_seconds=ttl, body=None, current=view is not None)
 
     def _view(self, *, namespace: str, doer: str) -> tuple[SnapshotView | None, str]:
         found, traffic = traffic_of(self._state, namespace=namespace, doer=doer)

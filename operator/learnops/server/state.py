@@ -66,6 +66,8 @@ class Objects(Generic[Item]):
         except ValidationError as error:
             where = ".".join(str(part) for part in error.errors()[0]["loc"])
             log.warning("%s %s/%s cannot be read: %s", self._model.__name__, *name, where)
+            # What it was before may be a candidate that has been rolled back since.
+            self._forget(name)
             return
         self._changed(name, previous)
 
@@ -153,6 +155,10 @@ class State:
     def change_of(self, doer: Name) -> asyncio.Event:
         """An event that is set once the doer, or a policy it serves, changes."""
         return self._waiting.setdefault(doer, asyncio.Event())
+
+    def waiters(self) -> int:
+        """Doers that somebody waits for."""
+        return len(self._waiting)
 
     def _wake(self, doer: Name) -> None:
         event = self._waiting.pop(doer, None)

@@ -69,6 +69,25 @@ def test_a_registered_run_names_its_rollout(api: Api, connect: Connect) -> None:
     assert 0 <= told["durationMilliseconds"] < 60_000
 
 
+@pytest.mark.parametrize(("tenant", "told"), [("", None), (42, "42"), ("acme", "acme")])
+def test_no_tenant_makes_a_bundle_that_is_refused(
+    api: Api, connect: Connect, tenant: Any, told: str | None
+) -> None:
+    learner = connect()
+    run = learner.start(tenant=tenant)
+    run.finish()
+    assert learner.flush()
+    assert api.runs[run.id].get("tenant") == told
+
+
+def test_a_long_tenant_is_hashed(api: Api, connect: Connect) -> None:
+    learner = connect()
+    run = learner.start(tenant="x" * 5000)
+    run.finish()
+    assert learner.flush()
+    assert len(api.runs[run.id]["tenant"]) == 32
+
+
 def test_bundles_travel_in_batches(api: Api, connect: Connect) -> None:
     learner = ready(connect(options={"batch_seconds": 30.0, "batch_runs": 50}))
     ids = {finish(learner) for _ in range(120)}

@@ -258,6 +258,20 @@ def test_a_policy_that_nobody_has_means_control_and_a_void(api: Api, connect: Co
     api.wait_for(lambda: run.id in api.voided, "the void")
 
 
+def test_a_policy_that_nobody_has_is_asked_for_once_and_not_for_each_run(
+    api: Api, connect: Connect
+) -> None:
+    api.serve(percent=50, hidden={"planner-v2"})
+    learner = ready(connect(), 2)
+    runs = [unit("candidate", after=f"u{number}-") for number in range(5)]
+    before = _questions(api)
+    for run in runs:
+        learner.start(run_id=run)
+    assert learner.stats()["draws_unusable"] == 5
+    # One by the first of them, and the long poll's own where one ended meanwhile.
+    assert _questions(api) - before <= 2
+
+
 @pytest.mark.parametrize(
     ("serving", "arm"), [("planner-v1", "control"), ("planner-v2", "candidate")]
 )
@@ -343,3 +357,7 @@ def test_settings_come_from_the_environment(api: Api, monkeypatch: pytest.Monkey
         assert "t0ken" not in repr(learner._settings)
     assert api.requests[0]["token"] == "Bearer t0ken"
     assert api.requests[0]["query"]["namespace"] == "agents"
+
+
+def _questions(api: Api) -> int:
+    return sum(request["path"] == "/v1/snapshot" for request in api.requests)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from learnops.adapters.kube.rest import RestClient
+from learnops.adapters.kube.rest import MERGE_PATCH, RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from learnops.domain.plan import FINALIZER, EmitEvent, SetFinalizer
 from learnops.ports.kube import ConflictError, GoneError, KubeUnavailableError, RefusedError
@@ -86,6 +86,17 @@ async def test_what_rbac_forbids_is_forbidden(rest: RestClient, objects: Objects
     objects.policy()
     with pytest.raises(RefusedError, match="cannot delete resource") as refused:
         await rest.call("DELETE", objects.path("policies", "planner-v1"))
+    assert refused.value.forbidden
+
+
+async def test_what_a_person_orders_of_a_canary_is_not_the_operators_to_change(
+    rest: RestClient, objects: Objects
+) -> None:
+    spec = {"doerRef": {"name": "planner"}, "candidateRefs": [{"name": "planner-v2"}]}
+    objects.create("canarydeployments", "try", spec)
+    path, pause = objects.path("canarydeployments", "try"), {"spec": {"run": "Paused"}}
+    with pytest.raises(RefusedError, match="cannot patch resource") as refused:
+        await rest.call("PATCH", path, body=pause, content_type=MERGE_PATCH)
     assert refused.value.forbidden
 
 

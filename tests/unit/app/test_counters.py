@@ -200,12 +200,14 @@ async def test_no_data_and_two_of_the_same_series_are_named(
 
 
 @pytest.mark.parametrize("state", ["not json", "[]", '{"propensities": 3}'])
-async def test_a_state_that_is_none_is_as_no_state(
+async def test_after_a_state_that_cannot_be_read_nothing_is_counted_a_second_time(
     evidence: CounterEvidence, answers: Answers, state: str
 ) -> None:
     answers.samples = [sample("candidate", 40, 0.75), sample("control", 400, 0.25)]
-    found = await read(evidence, of=canary(state=state))
-    assert found == await read(evidence, of=canary())
+    first, stored = await state_after(evidence, of=canary(state=state))
+    answers.samples = [sample("candidate", 41, 0.75), sample("control", 402, 0.25)]
+    later, _ = await state_after(evidence, of=stored)
+    assert (first.runs, later.runs) == (0, 3)
 
 
 async def test_a_state_of_another_engine_counts_only_what_comes_from_now_on(
@@ -229,6 +231,15 @@ async def test_all_who_ask_in_one_tick_share_one_query(answers: Answers) -> None
     await tick.samples()
     assert answers.questions == 1
     clock.advance(0.2)
+    await tick.samples()
+    assert answers.questions == 2
+
+
+async def test_an_answer_is_not_shared_until_it_is_stale(answers: Answers) -> None:
+    clock = FakeClock()
+    tick = CounterTick(metrics=answers, clock=clock, max_age_seconds=1800)
+    await tick.samples()
+    clock.advance(6)
     await tick.samples()
     assert answers.questions == 2
 

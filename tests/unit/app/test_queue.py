@@ -84,6 +84,32 @@ def test_failures_back_off_to_a_cap_and_success_forgets_them() -> None:
     assert queue.retry("a") == 1.0
 
 
+def test_a_key_that_a_server_sent_away_does_not_come_back_before_even_with_news() -> None:
+    clock = FakeClock()
+    queue = make(clock)
+    queue.add("a")
+    queue.take()
+    assert queue.retry("a", not_before=5.0) == 5.0
+    queue.add("a")
+    queue.done("a")
+    queue.add("a")
+    clock.advance(4.9)
+    assert queue.take() is None
+    queue.add("a")
+    clock.advance(0.1)
+    assert queue.take() == "a"
+    queue.done("a")
+    queue.add("a")
+    assert queue.take() == "a", "the wait is over"
+
+
+def test_a_server_that_asks_for_no_wait_does_not_shorten_the_back_off() -> None:
+    queue = WorkQueue[str](
+        monotonic=FakeClock().monotonic, chance=lambda: 0.0, backoff=Backoff(base=1.0)
+    )
+    assert [queue.retry("a", not_before=0.0) for _ in range(2)] == [1.0, 2.0]
+
+
 def test_back_off_of_a_key_that_failed_for_weeks_is_still_a_number() -> None:
     assert Backoff(cap=60.0).delay(1_000_000, chance=0.0) == 60.0
 

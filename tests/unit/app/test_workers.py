@@ -96,6 +96,21 @@ async def test_a_key_is_looked_at_again_after_the_time_it_asked_for() -> None:
     assert [round(time - times[0], 6) for time in times] == [0.0, 7.0, 14.0]
 
 
+async def test_a_failure_with_a_wish_of_no_wait_backs_off_all_the_same() -> None:
+    clock, times, finished = FakeClock(), [], asyncio.Event()
+
+    async def work(_key: str) -> Next:
+        times.append(clock.monotonic())
+        if len(times) == 4:
+            finished.set()
+        return Next(retry=True, after_seconds=0.0)
+
+    async with running(work, clock=clock) as queue:
+        queue.add("a")
+        await finished.wait()
+    assert [round(time - times[0], 6) for time in times] == [0.0, 0.1, 0.3, 0.7]
+
+
 async def test_work_that_is_cancelled_from_outside_comes_back() -> None:
     clock, finished = FakeClock(), asyncio.Event()
     tasks: list[asyncio.Task[None]] = []

@@ -25,6 +25,7 @@ ApiClient: TypeAlias = client.ApiClient  # for those who may not know the Kubern
 PAGE: Final = 500
 # A larger line is no object that the API server would store (etcd's limit is 1.5 MiB).
 _MAX_LINE_BYTES: Final = 8 * 1024 * 1024
+_HASTY_SECONDS: Final = 1.0  # a watch that ends sooner was not really held
 
 
 class Sink(Protocol):
@@ -93,16 +94,25 @@ class Reflector:
             try:
                 if version is None:
                     version = await self._list()
-                    failures = 0
+                began = asyncio.get_running_loop().time()
                 async for seen in self._watch(version):
                     version, failures = seen, 0
+                if asyncio.get_running_loop().time() - began < _HASTY_SECONDS:
+                    raise _WatchEndedError("it ended as soon as it began")
+                failures = 0
+                continue
             except _RelistError:
+                self._note("its version is no longer known")
                 version = None
             except (_WatchEndedError, aiohttp.ClientError, TimeoutError, OSError) as error:
                 self.connected = False
-                log.warning("watch of %s: %s", self._source.path, error or type(error).__name__)
-                await asyncio.sleep(self._pause(failures))
-                failures += 1
+                self._note(str(error) or type(error).__name__)
+            # Also before a new list: answers that are always 410 must not become a busy loop.
+            await asyncio.sleep(self._pause(failures))
+            failures += 1
+
+    def _note(self, what: str) -> None:
+        log.warning("watch of %s: %s", self._source.path, what)
 
     def _pause(self, failures: int) -> float:
         limit = min(self._tempo.backoff_first * 2.0 ** min(failures, 16), self._tempo.backoff_limit)
@@ -119,13 +129,16 @@ class Reflector:
                     page = _json(await response.read())
                 finally:
                     response.release()
+            metadata = _part(page, "metadata")
             objects += page.get("items") or []
-            token = page.get("metadata", {}).get("continue") or ""
+            token = metadata.get("continue") or ""
             if not token:
                 break
+        if not metadata.get("resourceVersion"):
+            raise _WatchEndedError("a list without resourceVersion")
         self._sink.replace(objects)
         self.synced.set()
-        return str(page["metadata"]["resourceVersion"])
+        return str(metadata["resourceVersion"])
 
     async def _watch(self, version: str) -> AsyncIterator[str]:
         """Yield the version after each event, until the server ends the watch."""
@@ -144,7 +157,7 @@ class Reflector:
             response.close()
 
     def _take(self, event: Object) -> str:
-        kind, item = event.get("type"), event.get("object") or {}
+        kind, item = event.get("type"), _part(event, "object")
         if kind == "ERROR":
             if item.get("code") in (HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT):
                 raise _RelistError
@@ -153,7 +166,7 @@ class Reflector:
             self._sink.put(item)
         elif kind == "DELETED":
             self._sink.drop(item)
-        version = item.get("metadata", {}).get("resourceVersion")
+        version = _part(item, "metadata").get("resourceVersion")
         if not version:
             raise _WatchEndedError("an event without resourceVersion")
         return str(version)
@@ -199,8 +212,15 @@ async def _lines(response: aiohttp.ClientResponse, *, stall: float) -> AsyncIter
 def _json(data: bytes) -> Object:
     try:
         parsed = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _WatchEndedError("an answer that is not JSON") from error
     if not isinstance(parsed, dict):
         raise _WatchEndedError("an answer that is no JSON object")
     return parsed
+
+
+def _part(whole: Object, name: str) -> Object:
+    part = whole.get(name) or {}
+    if not isinstance(part, dict):
+        raise _WatchEndedError(f"an answer whose {name} is no object")
+    return part

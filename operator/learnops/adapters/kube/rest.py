@@ -20,6 +20,8 @@ from learnops.ports.kube import (
 Json = dict[str, Any]
 MERGE_PATCH = "application/merge-patch+json"
 _MESSAGE_CHARACTERS = 512
+# A wait that somebody mistyped must not stop roll-backs for a day.
+_LONGEST_RETRY_AFTER_SECONDS = 60.0
 
 
 class RestClient:
@@ -108,7 +110,9 @@ def _parse(data: bytes) -> Json | None:
 
 def _retry_after(answer: aiohttp.ClientResponse) -> float | None:
     told = answer.headers.get("Retry-After", "")
-    return float(told) if told.isascii() and told.isdigit() else None
+    if not (told.isascii() and told.isdigit()):
+        return None
+    return min(float(told), _LONGEST_RETRY_AFTER_SECONDS)
 
 
 def _told(error: BaseException) -> str:

@@ -2,16 +2,21 @@
 
 from learnops.adapters.postgres.connection import Connection
 
-# The database's clock alone decides. A row that another transaction is resolving right now is
-# left to it (SKIP LOCKED): whoever commits first has resolved it, and nobody waits.
-_RESOLVE = """
+# The database's clock alone decides: now() and not clock_timestamp(), for which no index can be
+# asked. Each rollout's due runs are the beginning of `deployment_routings_due`; those over the
+# limit are resolved the next time. A row that another transaction is resolving right now is left
+# to it (SKIP LOCKED): whoever commits first has resolved it, and nobody waits.
+RESOLVE = """
 WITH due AS (
-    SELECT t.rollout, t.seq
-    FROM deployment_routings t JOIN shadow_deployments d ON d.id = t.rollout
-    WHERE t.rollout = ANY(%(rollouts)s) AND t.resolved_at IS NULL
-      AND t.registered_at <= clock_timestamp() - make_interval(secs => d.maturation_seconds)
-    ORDER BY t.rollout, t.seq
-    FOR UPDATE OF t SKIP LOCKED
+    SELECT d.id AS rollout, o.seq
+    FROM shadow_deployments d CROSS JOIN LATERAL (
+        SELECT seq FROM deployment_routings
+        WHERE rollout = d.id AND resolved_at IS NULL
+          AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
+        ORDER BY registered_at LIMIT 5000
+        FOR UPDATE SKIP LOCKED
+    ) o
+    WHERE d.id = ANY(%(rollouts)s)
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
@@ -21,6 +26,9 @@ WHERE t.rollout = due.rollout AND t.seq = due.seq AND t.resolved_at IS NULL
 
 
 async def resolve_timeouts(connection: Connection, *, rollouts: list[str]) -> int:
-    """Resolve the runs of these rollouts whose time is up; returns how many."""
-    cursor = await connection.execute(_RESOLVE, {"rollouts": rollouts})
+    """Resolve the runs of these rollouts whose time is up; returns how many.
+
+    At most 5,000 of each rollout.
+    """
+    cursor = await connection.execute(RESOLVE, {"rollouts": rollouts})
     return cursor.rowcount

@@ -35,15 +35,17 @@ from learnops.ports.clock import Clock
 from learnops.ports.metrics import CounterSample, Metrics, MetricsUnavailableError
 
 log = logging.getLogger(__name__)
+# The age of a sample is counted to the question, so an answer must not be passed on for long.
+_LONGEST_SHARED_SECONDS = 5.0
 
 
 class CounterTick:
-    """One query for everybody who asks within `max_age_seconds`, failures included."""
+    """One query for everybody who asks within `max_age_seconds` (5 at most), failures included."""
 
     def __init__(self, *, metrics: Metrics, clock: Clock, max_age_seconds: float) -> None:
         self._metrics = metrics
         self._clock = clock
-        self._max_age = max_age_seconds
+        self._max_age = min(max_age_seconds, _LONGEST_SHARED_SECONDS)
         self._asked_at = 0.0
         self._query: asyncio.Task[list[CounterSample]] | None = None
 
@@ -76,7 +78,7 @@ class _Saved:
             )
         except (AttributeError, TypeError, ValueError) as error:
             log.warning("evidence state cannot be read", extra={"error": str(error)})
-            return cls(engine=None, propensities={})
+            return cls(engine={}, propensities={})  # refused as of no known engine version
 
     @staticmethod
     def dump(state: CounterState, propensities: Mapping[int, float]) -> str:

@@ -23,7 +23,7 @@ def step_not_counted(live: Live) -> Decision | None:
     if traffic is None or live.overdue:
         return None
     if live.status.step_time is None:
-        return _progress(f"the gateway to take over {live.percent} %")
+        return _progress(_take_over(live))
     if stored.shares == traffic.shares and stored.step_time is not None:
         return None
     return _progress(f"the step interval at {live.percent} %")
@@ -137,6 +137,13 @@ def _progress(text: str) -> Stay:
 
 def _hold(reason: str, text: str) -> Stay:
     return Stay(verdict=Verdict.HOLD, reason=reason, waiting_for=text, hold=True)
+
+
+def _take_over(live: Live) -> str:
+    """What the gateway has still to do before the step counts, and what stands against it."""
+    traffic = live.draft.status.traffic
+    found = slots.trouble(live.draft.snap, traffic, live.candidate) if traffic else None
+    return f"the gateway to take over {live.percent} %" + (f" ({found[1]})" if found else "")
 
 
 def _waiting_for(live: Live) -> str:

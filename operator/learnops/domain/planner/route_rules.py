@@ -13,6 +13,7 @@ from learnops.domain.planner.draft import Draft
 # minute, and the condition says that somebody else holds on to the weights.
 _BETWEEN_CORRECTIONS = timedelta(seconds=20)
 _CONTESTED = "Contested"
+_NEVER_EDITED, _CORRECTED = "InSync", "Corrected"
 
 
 def settle_route(draft: Draft) -> None:
@@ -48,7 +49,10 @@ def _sync(draft: Draft, route: RouteReading) -> None:
         draft.set_doer(traffic=routed)
         if traffic.routed_revision != traffic.revision:
             draft.look_again()
-        _condition(draft, drifted=False, reason="InSync", message="")
+        before = find(draft.status.conditions, ROUTE_DRIFTED)
+        edited = before is not None and before.reason != _NEVER_EDITED
+        reason = _CORRECTED if edited else _NEVER_EDITED
+        _condition(draft, drifted=False, reason=reason, message="")
         return
     patch = PatchRoute(weights=wanted, resource_version=route.resource_version)
     if traffic.routed_revision != traffic.revision:
@@ -61,14 +65,17 @@ def _sync(draft: Draft, route: RouteReading) -> None:
 def _correct(draft: Draft, patch: PatchRoute, found: str) -> None:
     """Somebody else's edit: told once, put right, and without a fight."""
     before = find(draft.status.conditions, ROUTE_DRIFTED)
-    since = before.last_transition_time if before else None
+    edited_before = before is not None and before.reason != _NEVER_EDITED
+    since = before.last_transition_time if before and edited_before else None
     waits = since is not None and draft.now < since + _BETWEEN_CORRECTIONS
     if waits and since is not None:
         draft.wake(since + _BETWEEN_CORRECTIONS)
         message = f"{found}, and were corrected moments ago: find who else writes this HTTPRoute"
         _condition(draft, drifted=True, reason=_CONTESTED, message=message)
     else:
-        draft.route.append(patch)
+        # First of all: the parent's answer to the edit may make this patch fail, and a condition
+        # that told of a correction which was not made would put off the next by a while.
+        draft.before.insert(0, patch)
         draft.look_again()
         draft.fire("correct-route", found)
         _condition(draft, drifted=True, reason="WeightsEdited", message=found)

@@ -35,7 +35,9 @@ async def snapshot(
         wait_seconds=wait_seconds,
     )
     ttl = "null" if view.ttl_seconds is None else f"{view.ttl_seconds:.3f}"
-    headers = {"ETag": f'"{view.etag}"', TTL_HEADER: ttl, "Cache-Control": "no-store"}
+    headers = {"ETag": f'"{view.etag}"', "Cache-Control": "no-store"}
+    if view.current:
+        headers[TTL_HEADER] = ttl
     if view.body is None:
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return JSONResponse(view.body, headers=headers)

@@ -8,3 +8,8 @@ CREATE TABLE voided_runs (
     PRIMARY KEY (namespace, doer, run_id)
 );
 CREATE INDEX voided_runs_by_age ON voided_runs (voided_at);
+
+-- What is due is found without a look at all that is open: at 1,000 runs a second and ten minutes of
+-- maturation that is 600,000 rows, several times a second.
+CREATE INDEX deployment_routings_due ON deployment_routings (rollout, registered_at)
+    WHERE resolved_at IS NULL;

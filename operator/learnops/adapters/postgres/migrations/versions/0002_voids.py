@@ -1,4 +1,4 @@
-"""Voids that overtake their registration."""
+"""Voids that overtake their registration; an index for resolution by time."""
 
 from contextlib import closing
 from pathlib import Path

@@ -1,0 +1,1 @@
+"""Benchmarks: the numbers of the design, from the shipped code on real servers."""

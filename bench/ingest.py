@@ -1,0 +1,117 @@
+"""Reported runs: many in a request, and one in a request."""
+
+import json
+
+import urllib3
+
+from bench.figure import Figure, median, p99
+from bench.load import Load, Target, closed_loop, open_loop
+from bench.objects import Objects
+from bench.world import World
+from testbed.waiting import wait_until
+
+BATCH_RUNS = 500
+BATCH_SECONDS = 30.0
+CONNECTIONS = 4
+POST_RATE = 200.0
+POST_SECONDS = 15.0
+_WARM_SECONDS = 3.0
+_DOER = "reporter"
+
+
+def batch(world: World) -> list[Figure]:
+    """As NDJSON of 500 runs a request, about 1 KB a run."""
+    bundle = _Bundle(_ready_doer(world).namespace)
+    target = Target.of(world.api.url, token=world.token)
+
+    def payload(number: int) -> bytes:
+        lines = b"".join(bundle.line(f"b{number}-{one}") for one in range(BATCH_RUNS))
+        return target.request("POST", "/v1/runs:batch", body=lines, kind="application/x-ndjson")
+
+    warm = lambda number: payload(10**6 + number)  # noqa: E731 - other ids, the same shape
+    closed_loop(target, warm, connections=CONNECTIONS, seconds=_WARM_SECONDS)
+    load = closed_loop(target, payload, connections=CONNECTIONS, seconds=BATCH_SECONDS)
+    return [
+        Figure(
+            name=f"runs:batch, {CONNECTIONS} connections of {BATCH_RUNS} runs, sustained",
+            value=load.rate * BATCH_RUNS,
+            unit="runs/s",
+            at_least=3000,
+            note=f"{load.elapsed:.0f} s, {bundle.size} bytes a run, {load.failed} refused",
+        ),
+        Figure(
+            name="memory of the api at that load",
+            value=world.api.resident_mebibytes(),
+            unit="MiB",
+            at_most=300,
+        ),
+    ]
+
+
+def single(world: World) -> list[Figure]:
+    """200 requests a second, each on time whatever became of the others."""
+    bundle = _Bundle(_ready_doer(world).namespace)
+    target = Target.of(world.api.url, token=world.token)
+
+    def payload(number: int) -> bytes:
+        return target.request("POST", "/v1/runs", body=bundle.line(f"p{number}"))
+
+    load = open_loop(target, payload, rate=POST_RATE, seconds=POST_SECONDS)
+    return [*_latency(f"POST /v1/runs at {POST_RATE:.0f}/s", load, wanted_p99=25)]
+
+
+def _latency(name: str, load: Load, *, wanted_p99: float) -> list[Figure]:
+    refused = Figure(name=f"{name}, refused", value=load.failed, unit="", at_most=0)
+    return [median(name, load.seconds), p99(name, load.seconds, wanted=wanted_p99), refused]
+
+
+def _ready_doer(world: World) -> Objects:
+    """A doer that the api knows; no operator is needed to report a run."""
+    objects = world.objects("ingest")
+    objects.doer(_DOER)
+    bundle = _Bundle(objects.namespace)
+    headers = {"Authorization": f"Bearer {world.token}", "Content-Type": "application/json"}
+
+    def known() -> bool:
+        answer = urllib3.request(
+            "POST", f"{world.api.url}/v1/runs", body=bundle.line("first"), headers=headers
+        )
+        return answer.status in (200, 201)
+
+    wait_until(known, what="the api to see the doer", deadline_seconds=15)
+    return objects
+
+
+class _Bundle:
+    """A typical bundle: all terms, gates, costs, artifacts; only the run id differs."""
+
+    def __init__(self, namespace: str) -> None:
+        told = {
+            "namespace": namespace,
+            "doer": _DOER,
+            "runId": "?",
+            "policy": f"{_DOER}-v1",
+            "tenant": "acme",
+            "durationMilliseconds": 8120,
+            "metrics": {
+                "grounding": 0.93,
+                "contradictions": 1,
+                "latencyP95Milliseconds": 7400,
+                "securityCriticals": 0,
+                "apiBreakages": 0,
+                "dbMigrationFail": False,
+                "ragCoverage": 0.88,
+            },
+            "gates": [{"name": f"gate-{n}", "passed": n != 3} for n in range(6)],
+            "qav": {"verdict": "accepted", "score": 0.91, "reviewer": "judge-small"},
+            "costs": {"costUSD": 0.021, "inputTokens": 3120, "outputTokens": 840},
+            "budget": {"maxCostUSD": 0.05, "maxDurationMilliseconds": 20000},
+            "artifacts": [{"kind": "patch", "uri": f"s3://runs/{n}/patch.diff"} for n in range(6)],
+        }
+        before, after = json.dumps(told, separators=(",", ":")).split('"?"')
+        self._before, self._after = before.encode() + b'"', b'"' + after.encode() + b"\n"
+        self.size = len(self._before) + len(self._after)
+
+    def line(self, run_id: str) -> bytes:
+        """The bundle of one run, with a line end."""
+        return self._before + run_id.encode() + self._after

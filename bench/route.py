@@ -1,0 +1,52 @@
+"""GET /v1/route in an open loop."""
+
+from bench.figure import Figure, median, p99
+from bench.load import Load, Payload, Target, open_loop
+from bench.runs import Runs
+from bench.world import World
+
+RATES = (1000.0, 750.0, 500.0, 250.0)
+_SECONDS = 5.0
+_P99_SECONDS = 0.005
+_DOER = "routed"
+
+
+def run(world: World) -> list[Figure]:
+    """Without a canary at 1,000/s, then at the highest rate that is held; with one at 250/s."""
+    objects = world.objects("route")
+    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
+    target = Target.of(world.api.url, token=world.token)
+
+    def payload(number: int) -> bytes:
+        query = f"namespace={objects.namespace}&doer={_DOER}&runId=x{number}"
+        return target.request("GET", f"/v1/route?{query}")
+
+    with world.operator(namespace=objects.namespace):
+        objects.doer(_DOER)
+        objects.wait_served(1)
+        open_loop(target, payload, rate=200, seconds=1)
+        figures = _without_canary(target, payload)
+        objects.start_canary(_DOER, "v2")
+        runs.registered(_DOER, count=1)
+        load = open_loop(
+            target, lambda number: payload(10**6 + number), rate=RATES[-1], seconds=_SECONDS
+        )
+    name = f"GET /v1/route at {RATES[-1]:.0f}/s while a canary is live"
+    return [*figures, median(name, load.seconds), p99(name, load.seconds)]
+
+
+def _without_canary(target: Target, payload: Payload) -> list[Figure]:
+    figures: list[Figure] = []
+    for rate in RATES:
+        load = open_loop(target, payload, rate=rate, seconds=_SECONDS)
+        name = f"GET /v1/route at {rate:,.0f}/s"
+        wanted = 5.0 if rate == RATES[0] else None
+        figures += [median(name, load.seconds), p99(name, load.seconds, wanted=wanted)]
+        if _held(load, rate):
+            break
+    return figures
+
+
+def _held(load: Load, rate: float) -> bool:
+    late = sum(one > _P99_SECONDS for one in load.seconds)
+    return load.failed == 0 and late <= len(load.seconds) / 100 and load.rate > 0.98 * rate

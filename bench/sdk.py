@@ -1,0 +1,77 @@
+"""What an agent waits for: routing in the SDK, and registration while a canary is live."""
+
+import time
+
+from bench.figure import Figure, p99
+from bench.runs import Runs
+from bench.world import World
+from learnops.client import Learner
+from testbed.waiting import wait_until
+
+LOCAL = 20_000
+REGISTERED = 1_000
+_DOER = "agent"
+
+
+def run(world: World) -> list[Figure]:
+    """``Learner.start``, one after the other, in the process of the benchmark."""
+    objects = world.objects("sdk")
+    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
+    with world.operator(namespace=objects.namespace):
+        objects.doer(_DOER)
+        objects.wait_served(1)
+        with Learner(
+            _DOER, api=world.api.url, token=world.token, namespace=objects.namespace
+        ) as learner:
+            learner.start()
+            local = _starts(learner, LOCAL)
+            objects.start_canary(_DOER, "v2")
+            runs.registered(_DOER, count=1)
+            wait_until(
+                lambda: 0.0 < learner.start().propensity < 1.0,
+                what="the SDK to see the canary",
+                deadline_seconds=30,
+            )
+            registered = _starts(learner, REGISTERED)
+            late = learner.stats().get("registrations_late") or 0
+    return [
+        *_microseconds("routing without a live canary", local),
+        *_milliseconds(registered),
+        Figure(name="registrations later than 250 ms", value=late, unit="", at_most=0),
+    ]
+
+
+def _starts(learner: Learner, count: int) -> list[float]:
+    seconds = []
+    for _ in range(count):
+        began = time.perf_counter()
+        learner.start()
+        seconds.append(time.perf_counter() - began)
+    return seconds
+
+
+def _microseconds(name: str, seconds: list[float]) -> list[Figure]:
+    ordered = sorted(seconds)
+    found = {"median": ordered[len(ordered) // 2], "p99": ordered[len(ordered) * 99 // 100]}
+    wanted = {"median": None, "p99": 20.0}
+    return [
+        Figure(
+            name=f"{name}, {which}",
+            value=value * 1e6,
+            unit="us",
+            at_most=wanted[which],
+            note=f"n = {len(ordered)}, Learner.start whole",
+        )
+        for which, value in found.items()
+    ]
+
+
+def _milliseconds(seconds: list[float]) -> list[Figure]:
+    ordered = sorted(seconds)
+    middle = ordered[len(ordered) // 2] * 1000
+    name = "registration while a canary is live"
+    note = f"n = {len(ordered)}, one agent"
+    return [
+        Figure(name=f"{name}, median", value=middle, unit="ms", note=note),
+        p99(name, seconds, wanted=5.0),
+    ]

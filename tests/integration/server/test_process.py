@@ -1,0 +1,26 @@
+"""The process: it does not outlive what keeps it informed."""
+
+import asyncio
+
+import pytest
+
+from learnops.adapters.kube.reflector import Reflector
+from learnops.server.auth import DevelopmentToken
+from learnops.server.run import ApiSettings, serve
+from testbed.ports import free_port
+from testbed.stack import Stack
+
+
+async def test_a_bug_in_a_watch_ends_the_process(
+    crds: Stack, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def bug(_self: Reflector) -> None:
+        raise RuntimeError("a bug in a watch")
+
+    monkeypatch.setattr(Reflector, "run", bug)
+    settings = ApiSettings(
+        database_url=database, port=free_port(), kubeconfig=crds.plane.kubeconfig
+    )
+    async with asyncio.timeout(20):
+        with pytest.raises(RuntimeError, match="a bug in a watch"):
+            await serve(settings, by=DevelopmentToken("a-token-for-this-test"))
