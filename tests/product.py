@@ -118,13 +118,18 @@ class World:
             )
 
     def wait(self, check: Any, what: str, *, deadline_seconds: float = 60) -> Any:
-        """`wait_until`, with the operator's log where it fails."""
-        return wait_until(
-            check,
-            what=what,
-            deadline_seconds=deadline_seconds,
-            explain=self.product.operator.process.log_tail,
-        )
+        """`wait_until`, with what the operator says of itself where it fails."""
+        return wait_until(check, what=what, deadline_seconds=deadline_seconds, explain=self.explain)
+
+    def explain(self) -> str:
+        """The operator's phase, its queue and passes, the end of its log, and the doers."""
+        operator = self.product.operator
+        said = (operator.get("/metrics") or "no metrics").splitlines()
+        told = [line for line in said if re.match("learnops_(queue|reconcile_total|api_req)", line)]
+        doers = self.objects.api.get(self.objects.path("doers"))["items"]
+        states = [f"{one['metadata']['name']}: {one.get('status')}" for one in doers]
+        phase = operator.get("/readyz") or "not ready"
+        return "\n".join([phase, *told, operator.process.log_tail(), *states])
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         """Rows of the run log."""

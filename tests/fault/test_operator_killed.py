@@ -63,7 +63,7 @@ def kill_while_promoting(world: World) -> None:
         what="the promotion",
         deadline_seconds=90,
         interval_seconds=0,
-        explain=world.product.operator.process.log_tail,
+        explain=world.explain,
     )
     restart(world)
 
