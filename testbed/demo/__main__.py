@@ -14,12 +14,12 @@ from pathlib import Path
 from rich.console import Console
 
 from testbed.demo.cluster import NAMESPACE, State, read
-from testbed.demo.processes import Product
 from testbed.demo.screen import Screen
 from testbed.demo.story import Ending, Player
 from testbed.demo.truth import STORIES
 from testbed.demo.verdicts import table
 from testbed.errors import TestbedError
+from testbed.product import Product
 from testbed.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,7 +68,7 @@ def _play(console: Console, *, keep: bool, deadline_seconds: float) -> int:
 
     say("starting etcd, kube-apiserver, kube-controller-manager, Prometheus, PostgreSQL")
     with Stack(scrape_interval_seconds=1.0) as stack:
-        product = Product(stack, root=ROOT)
+        product = Product(stack, root=ROOT, namespace=NAMESPACE)
         try:
             _set_up(stack, product, say=say)
             endings = _tell(stack, product, console=console, deadline_seconds=deadline_seconds)
@@ -133,8 +133,8 @@ Everything is still running. In another terminal:
   kubectl patch doer planner -n {NAMESPACE} --type merge \\
     -p '{{"spec":{{"policyRef":{{"name":"planner-v1"}}}}}}'     # back to what was before
 
-  api         {product.api_url}   (Authorization: Bearer {product.token})
-  operator    {product.operator_url}/metrics
+  api         {product.api.url}   (Authorization: Bearer {product.token})
+  operator    {product.operator.url}/metrics
   Prometheus  {stack.prometheus.url}/api/v1/query?query=learnops_canary_weight
   logs        {stack.work.logs}
 

@@ -1,6 +1,42 @@
-"""The fixtures of the operator's stories."""
+"""The fixtures of the operator's stories, and the whole product."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from testbed.stack import Stack
 from tests.integration.conftest import kube, objects, operator_kubeconfig, rest
+from tests.integration.objects import Objects
 from tests.integration.operator.conftest import migrated, start_operator
+from tests.product import World, running
 
 __all__ = ["kube", "migrated", "objects", "operator_kubeconfig", "rest", "start_operator"]
+StartProduct = Callable[..., World]
+
+
+@pytest.fixture
+def start_product(
+    stack: Stack, operator_kubeconfig: Path, objects: Objects, tmp_path: Path
+) -> Iterator[StartProduct]:
+    """Starts api, operator and whatever the test asks for next; flags of both may be given."""
+    with ExitStack() as cleanup:
+
+        def start(**flags: tuple[str, ...]) -> World:
+            world = running(
+                stack,
+                operator_kubeconfig=operator_kubeconfig,
+                objects=objects,
+                folder=tmp_path,
+                **flags,
+            )
+            return cleanup.enter_context(world)
+
+        yield start
+
+
+@pytest.fixture
+def world(start_product: StartProduct) -> World:
+    """The product with its usual flags."""
+    return start_product()

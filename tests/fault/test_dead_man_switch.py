@@ -1,0 +1,88 @@
+"""The operator is gone: traffic stays until its time to live ends, then new units get control."""
+
+import itertools
+
+from learnops.client import Learner, Options
+from testbed.waiting import wait_until
+from tests.fault.conftest import StartProduct
+from tests.product import World
+
+TTL_SECONDS = 4
+ROLLOUT = {
+    "strategy": {"canary": {"steps": [50], "stepSeconds": 0}},
+    "analysis": {"maturationSeconds": 600, "minCandidateRuns": 1000},
+}
+
+
+def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
+    start_product: StartProduct,
+) -> None:
+    world = start_product(api_flags=("--ttl-seconds", str(TTL_SECONDS)))
+    world.doer("planner", rollout=ROLLOUT)
+    world.roll_out("planner")
+    world.wait_share("planner", 50)
+    with learner(world) as agent:
+        drawn = draw_both_arms(agent)
+        served = world.changes.shares("planner")[-1]
+        world.product.operator.process.kill()
+        wait_until(
+            lambda: agent.stats()["snapshot_seconds_left"] == 0,
+            what="the time to live to end",
+            deadline_seconds=4 * TTL_SECONDS,
+        )
+        check_control(agent)
+        for session, policy in drawn.items():
+            run = agent.start(session=session)
+            assert run.policy.name == policy
+            assert run.policy.prompts  # its content is there without the api, too
+            run.finish(gates=[{"name": "done", "passed": True}])
+        with learner(world) as newcomer:
+            check_control(newcomer)
+        assert agent.stats()["dead_man_switch"] >= 20
+        assert world.changes.shares("planner")[-1] == served
+        world.product.operator.start()
+        resumed = itertools.count()
+        wait_until(
+            lambda: agent.start(session=f"later-{next(resumed)}").propensity == 0.5,
+            what="new units to be drawn again",
+            deadline_seconds=30,
+        )
+        assert agent.flush(10)
+    evidence = world.sql("SELECT count(*) FROM deployment_routings WHERE propensity <> 0.5")
+    assert evidence == [(0,)]
+    unregistered = world.sql(
+        "SELECT count(*) FROM runs WHERE rollout IS NOT NULL AND run_id NOT IN"
+        " (SELECT run_id FROM deployment_routings)"
+    )
+    assert unregistered == [(0,)]
+
+
+def learner(world: World) -> Learner:
+    return Learner(
+        "planner",
+        api=world.product.api.url,
+        token=world.product.token,
+        namespace=world.objects.namespace,
+        # A loaded machine may take longer than an agent would wait.
+        options=Options(registration_seconds=2.0),
+    )
+
+
+def draw_both_arms(agent: Learner) -> dict[str, str]:
+    """Sessions that were drawn, with their policies: at least one on each arm."""
+    drawn: dict[str, str] = {}
+    for number in range(60):
+        run = agent.start(session=f"first-{number}")
+        if run.propensity == 0.5:
+            drawn[f"first-{number}"] = run.policy.name
+        run.finish(gates=[{"name": "done", "passed": True}])
+        if set(drawn.values()) == {"planner-v1", "planner-v2"}:
+            return drawn
+    raise AssertionError(f"only {drawn} were drawn")
+
+
+def check_control(agent: Learner) -> None:
+    for number in range(20):
+        run = agent.start(session=f"new-{number}")
+        assert (run.arm, run.policy.name, run.propensity) == ("control", "planner-v1", 0.0)
+        run.finish(gates=[{"name": "done", "passed": True}])
