@@ -6,6 +6,7 @@ one clock, Prometheus' own, and the figures can be told to be of one scrape.
 """
 
 import asyncio
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -16,6 +17,7 @@ from learnops.domain.outcome import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 
 MAX_ANSWER_BYTES = 10_000_000
+_MAX_TOKEN = 8192
 _CHUNK_BYTES = 2**16
 _PATH = "/api/v1/query"
 _RAW = f'{{__name__=~"{"|".join(ALL_FIGURES)}"}}'
@@ -32,14 +34,15 @@ class PrometheusMetrics:
     """The `Metrics` port. Use it as an async context manager, or call `close`."""
 
     def __init__(
-        self, *, url: str, deadline_seconds: float = 5.0, bearer_token: str | None = None
+        self, *, url: str, deadline_seconds: float = 5.0, token_file: Path | None = None
     ) -> None:
-        """`url` is the base of the API, without `/api/v1`; the deadline covers a whole question."""
+        """`url` is the base of the API, without `/api/v1`; the deadline covers a whole question.
+
+        `token_file` holds a bearer token. It is read for each question, so a token may be renewed.
+        """
         self._url = url.rstrip("/") + _PATH
         self._deadline_seconds = deadline_seconds
-        self._headers = {"Accept": "application/json"}
-        if bearer_token:
-            self._headers["Authorization"] = f"Bearer {bearer_token}"
+        self._token_file = token_file
         self._session: aiohttp.ClientSession | None = None
 
     async def evidence_counters(self) -> list[CounterSample]:
@@ -83,12 +86,30 @@ class PrometheusMetrics:
 
     async def _ask(self) -> tuple[int, bytes]:
         if self._session is None:
-            self._session = aiohttp.ClientSession(headers=self._headers)
+            self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
+        headers = await asyncio.to_thread(_authorization, self._token_file)
         # A redirect leads to a login page and never to an answer.
         async with self._session.get(
-            self._url, params={"query": QUERY}, allow_redirects=False
+            self._url, params={"query": QUERY}, headers=headers, allow_redirects=False
         ) as response:
             return response.status, await _read(response)
+
+
+def _authorization(token_file: Path | None) -> dict[str, str]:
+    """The header; errors name the file and never what stands in it."""
+    if token_file is None:
+        return {}
+    try:
+        token = token_file.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        what = f"cannot be read ({type(error).__name__})"
+    else:
+        if 0 < len(token) <= _MAX_TOKEN and token.isprintable() and " " not in token:
+            return {"Authorization": f"Bearer {token}"}
+        what = f"holds no token of at most {_MAX_TOKEN} characters on one line"
+    raise MetricsUnavailableError(
+        ErrorReason.PROMETHEUS_UNAVAILABLE, f"--prometheus-token-file {token_file} {what}"
+    )
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -91,6 +91,14 @@ def _add_connections(parser: argparse.ArgumentParser) -> None:
         default=environment.get("LEARNOPS_PROMETHEUS_URL"),
         help="Prometheus, for canaries with source Prometheus ($LEARNOPS_PROMETHEUS_URL)",
     )
+    token_file = environment.get("LEARNOPS_PROMETHEUS_TOKEN_FILE")
+    parser.add_argument(
+        "--prometheus-token-file",
+        type=Path,
+        default=Path(token_file) if token_file else None,
+        help="bearer token of Prometheus, read anew for each question "
+        "($LEARNOPS_PROMETHEUS_TOKEN_FILE)",
+    )
 
 
 def _add_lease(parser: argparse.ArgumentParser) -> None:
@@ -119,14 +127,22 @@ def _identity() -> str:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    message = f"{text!r:.40} is not a number of seconds between 0.1 and 3600"
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(message) from None
     if not 0.1 <= value <= 3600:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0.1 and 3600 seconds")
+        raise argparse.ArgumentTypeError(message)
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
+    message = f"{text!r:.40} is not a whole number between 1 and 1000"
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(message) from None
     if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 1000")
+        raise argparse.ArgumentTypeError(message)
     return value

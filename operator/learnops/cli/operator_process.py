@@ -175,7 +175,9 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
         stack.push_async_callback(pool.close)
         prometheus: Metrics = NoPrometheus()
         if settings.prometheus_url is not None:
-            asking = PrometheusMetrics(url=settings.prometheus_url)
+            asking = PrometheusMetrics(
+                url=settings.prometheus_url, token_file=settings.prometheus_token_file
+            )
             prometheus = await stack.enter_async_context(asking)
         lease = _lease(api, settings=settings, clock=clock, metrics=metrics)
         rest = RestClient(api=api, count=metrics.request)

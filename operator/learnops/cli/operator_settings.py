@@ -12,6 +12,7 @@ class OperatorSettings:
     kubeconfig: Path | None
     namespaces: tuple[str, ...]  # empty: all
     prometheus_url: str | None
+    prometheus_token_file: Path | None
     lease_namespace: str
     lease_name: str
     identity: str

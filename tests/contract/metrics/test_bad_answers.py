@@ -5,6 +5,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,8 +147,24 @@ async def test_nobody_listens() -> None:
     assert caught.value.reason is UNAVAILABLE
 
 
-async def test_infos_are_no_warnings_and_the_token_is_sent() -> None:
+@pytest.mark.parametrize("content", [None, b"", b"two words", b"a\nb", b"\xff", b"x" * 9000])
+async def test_a_token_that_cannot_be_used_is_named_and_not_told(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    token_file = tmp_path / "token"
+    if content is not None:
+        token_file.write_bytes(content)
+    async with serving(result()) as url, PrometheusMetrics(url=url, token_file=token_file) as it:
+        with pytest.raises(MetricsUnavailableError, match="--prometheus-token-file") as caught:
+            await it.evidence_counters()
+    assert caught.value.reason is UNAVAILABLE
+    assert not content or content.decode("latin-1") not in str(caught.value)
+
+
+async def test_infos_are_no_warnings_and_the_token_is_sent(tmp_path: Path) -> None:
     """Prometheus remarks on names and units in `infos`; the answer is whole."""
+    token_file = tmp_path / "token"
+    token_file.write_text("t0ken\n")
     seen = []
     figures = [f"learnops_evidence_{name}_total" for name in ("runs", "loss_sum", "loss_sumsq")]
     values = [series(figure) for figure in figures]
@@ -160,8 +177,10 @@ async def test_infos_are_no_warnings_and_the_token_is_sent() -> None:
 
     async with (
         serving(answer) as url,
-        PrometheusMetrics(url=url, bearer_token="t0ken") as metrics,
+        PrometheusMetrics(url=url, token_file=token_file) as metrics,
     ):
         (sample,) = await metrics.evidence_counters()
+        token_file.write_text("renewed")
+        await metrics.evidence_counters()
     assert (sample.problem, sample.runs, sample.age_seconds) == (None, 1.0, 999.0)
-    assert seen == ["Bearer t0ken"]
+    assert seen == ["Bearer t0ken", "Bearer renewed"]

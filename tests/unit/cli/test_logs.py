@@ -79,4 +79,4 @@ def test_a_tick_out_of_range_is_refused(wrong: str, capsys: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as ended:
         main(["operator", "--tick-seconds", wrong])
     assert ended.value.code == 2
-    assert "not between 0.1 and 3600 seconds" in capsys.readouterr().err
+    assert "is not a number of seconds between 0.1 and 3600" in capsys.readouterr().err

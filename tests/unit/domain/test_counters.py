@@ -1,6 +1,7 @@
 """Counters: differencing, the bound, the saved watermark, and canaries of known truth."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from learnops.domain.assignment import Arm
 from learnops.domain.evidence import anytime, betting, counters
 from learnops.domain.evidence import types as evidence_types
+from learnops.domain.evidence.counter_fold import Folded
 from learnops.domain.evidence.counters import (
     ArmSums,
     CounterIncrement,
@@ -221,9 +223,56 @@ def test_the_state_fits_into_a_status_even_at_its_bound():
         sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}") for index in range(256)
     ]
     state = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities=HALF)
-    assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_536
+    marks = frozenset(f"{index:08d}" for index in range(1024))
+    state = replace(state, folded=Folded(marks=marks))
+    assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_000
     few = counters.observe(counters.start(PLAN, first_epoch=1), scrape[:8], propensities=HALF)
     assert len(json.dumps(few.to_dict(), separators=(",", ":"))) < 4_096
+
+
+def test_three_hundred_lives_of_an_api_fit_and_each_run_counts_once():
+    state = counters.start(PLAN, first_epoch=1)
+    for life in range(300):
+        epoch = 1 + life // 100
+        name = f"{life:016x}"
+        for count in (4, 5):  # each life is seen twice
+            scrape = [
+                sample(count, 2.0, 1.0, epoch=epoch, instance=name, arm=arm)
+                for arm in (Arm.CANDIDATE, Arm.CONTROL)
+            ]
+            state = counters.observe(state, scrape, propensities=HALF)
+            text = json.dumps(state.to_dict(), separators=(",", ":"))
+            assert len(text) < 24_000
+            state = counters.CounterState.from_dict(json.loads(text), plan=PLAN)
+    assert state.evidence().runs == 300 * 10
+    assert not state.folded.gap
+
+
+def test_a_folded_process_that_comes_back_is_not_counted_again_and_leaves_a_gap():
+    state = counters.start(PLAN, first_epoch=1)
+    for life in range(200):
+        scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
+        state = counters.observe(state, scrape, propensities=HALF)
+    assert state.evidence().runs == 1000
+    state = counters.observe(state, [sample(7, 3.0, 1.5, instance="0000")], propensities=HALF)
+    assert state.evidence().runs == 1000
+    state = counters.observe(state, [sample(8, 3.5, 1.75, instance="0000")], propensities=HALF)
+    assert state.evidence().runs == 1001
+    read = counters.CounterState.from_dict(json.loads(json.dumps(state.to_dict())), plan=PLAN)
+    assert read.folded == state.folded
+    assert read.folded.gap
+
+
+def test_lives_without_end_are_refused_and_named():
+    state = counters.start(PLAN, first_epoch=1)
+    for life in range(1024 + 128):
+        scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
+        state = counters.observe(state, scrape, propensities=HALF)
+    one_more = [sample(5, 2.0, 1.0, instance="one more")]
+    with pytest.raises(EvidenceError, match="find out why the api restarts") as refused:
+        counters.observe(state, one_more, propensities=HALF)
+    assert refused.value.reason is EvidenceReason.SERIES_TOO_MANY
+    assert state.evidence().runs == 5 * (1024 + 128)
 
 
 def test_both_methods_answer_in_the_same_form():

@@ -155,7 +155,7 @@ def _read(
     return to_reading(
         state.evidence(),
         percent=candidate_percent(doer, canary),
-        prefix_current=_is_current(samples, allowed=allowed),
+        prefix_current=not state.folded.gap and _is_current(samples, allowed=allowed),
         control_timeout_fraction=state.control_timeout_fraction,
         state=_Saved.dump(state, propensities),
     )

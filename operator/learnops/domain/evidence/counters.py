@@ -32,6 +32,7 @@ from learnops.domain.evidence.betting import (
     log_mix,
     to_evidence,
 )
+from learnops.domain.evidence.counter_fold import Folded, fold, unfold
 from learnops.domain.evidence.counter_series import (
     ArmSums,
     CounterIncrement,
@@ -57,6 +58,7 @@ __all__ = [
     "start",
 ]
 
+NOTHING_FOLDED = Folded()
 CURVATURE: Floats = FRACTIONS + np.log1p(-FRACTIONS)
 """c + log(1 - c) <= 0 per fraction: what a squared payoff costs."""
 
@@ -74,6 +76,7 @@ class CounterState:
         crossed: (H,), runs absorbed at the first crossing, 0 = none.
         first_epoch: epochs before it are closed: their series are dropped and never read again.
         samples: last sample of each series.
+        folded: processes whose series are kept no more.
         control_timeouts: control's runs that were resolved by time; None: not known of all.
     """
 
@@ -86,6 +89,7 @@ class CounterState:
     first_epoch: int
     samples: Mapping[Series, CounterSample]
     control_timeouts: int | None = 0
+    folded: Folded = NOTHING_FOLDED
 
     @property
     def control_timeout_fraction(self) -> float | None:
@@ -113,6 +117,8 @@ class CounterState:
             "logs": self.logs.tolist(),
             "crossed": self.crossed.tolist(),
             "firstEpoch": self.first_epoch,
+            "folded": sorted(self.folded.marks),
+            "gap": self.folded.gap,
             "controlTimeouts": self.control_timeouts,
             "samples": [_sample_row(self.samples[series]) for series in sorted(self.samples)],
         }
@@ -135,6 +141,7 @@ class CounterState:
             crossed=codec.positions(data, "crossed", shape=(len(tests),)),
             first_epoch=codec.whole(data, "firstEpoch"),
             samples=_read_samples(data),
+            folded=_read_folded(data),
             control_timeouts=None
             if data.get("controlTimeouts") is None
             else codec.whole(data, "controlTimeouts"),
@@ -175,12 +182,15 @@ def observe(
     Raises:
         EvidenceError: a series that cannot be evidence; ``state`` stays as it was.
     """
+    now = [one for one in scrape if one.series.epoch >= state.first_epoch]
+    known, folded = unfold(state.samples, state.folded, now)
+    known, folded = fold(known, folded, now)
     increments, samples = difference_counters(
-        state.samples, scrape, propensities=propensities, first_epoch=state.first_epoch
+        known, now, propensities=propensities, first_epoch=state.first_epoch
     )
     for increment in increments:
         state = absorb(state, increment)
-    return replace(state, samples=samples)
+    return replace(state, samples=samples, folded=folded)
 
 
 def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
@@ -256,6 +266,13 @@ def _sample_row(sample: CounterSample) -> list[Any]:
     series = sample.series
     values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.timeouts]
     return [series.epoch, series.arm.value, series.instance, *values]
+
+
+def _read_folded(data: dict[str, Any]) -> Folded:
+    marks, gap = data.get("folded", []), data.get("gap", False)
+    if not isinstance(marks, list) or not all(isinstance(it, str) for it in marks):
+        raise codec.invalid("folded", "is not a list of marks")
+    return Folded(marks=frozenset(marks), gap=gap is not False)
 
 
 def _read_samples(data: dict[str, Any]) -> dict[Series, CounterSample]:
