@@ -60,6 +60,7 @@ class CountedAgents(Agents):
                 "policy": policy,
                 "arm": "control" if policy == traffic["active"] else "candidate",
                 "epoch": traffic["revision"],
+                "process": "counted-agents",
             }
             text = ",".join(f'{name}="{value}"' for name, value in labels.items())
             self.counters.add(text, loss)
