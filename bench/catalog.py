@@ -22,7 +22,6 @@ BENCHMARKS = (
     Benchmark(name="post", title="one run a request, open loop", run=ingest.single),
     Benchmark(name="route", title="GET /v1/route, open loop", run=route.run),
     Benchmark(name="sdk", title="routing and registration in the SDK", run=sdk.run),
-    Benchmark(name="evidence", title="reading evidence of a long log", run=evidence.run),
     Benchmark(name="safety", title="a bad block resolved → control", run=safety.alone),
     Benchmark(name="faults", title="Prometheus refused, hanging, NaN, empty", run=faults.run),
     Benchmark(name="start", title="start with 500 idle doers, and memory", run=start.run),
@@ -30,6 +29,7 @@ BENCHMARKS = (
     Benchmark(
         name="crowd", title="the same safety path among 50 live and 500 idle", run=safety.in_crowd
     ),
+    Benchmark(name="evidence", title="reading evidence of a long log", run=evidence.run),
     Benchmark(name="decisions", title="the evidence engine", run=decisions.run),
     Benchmark(name="demo", title="make demo, warm", run=demo.run),
 )

@@ -30,7 +30,9 @@ def batch(world: World) -> list[Figure]:
 
     warm = lambda number: payload(10**6 + number)  # noqa: E731 - other ids, the same shape
     closed_loop(target, warm, connections=CONNECTIONS, seconds=_WARM_SECONDS)
+    before = world.api.cpu_seconds()
     load = closed_loop(target, payload, connections=CONNECTIONS, seconds=BATCH_SECONDS)
+    used = world.api.cpu_seconds() - before
     return [
         Figure(
             name=f"runs:batch, {CONNECTIONS} connections of {BATCH_RUNS} runs, sustained",
@@ -38,6 +40,12 @@ def batch(world: World) -> list[Figure]:
             unit="runs/s",
             at_least=3000,
             note=f"{load.elapsed:.0f} s, {bundle.size} bytes a run, {load.failed} refused",
+        ),
+        Figure(
+            name="processor time of the api a run",
+            value=used / max(len(load.seconds) * BATCH_RUNS, 1) * 1e6,
+            unit="us",
+            note="it has one core at most: a second divided by this is its limit",
         ),
         Figure(
             name="memory of the api at that load",
@@ -56,8 +64,17 @@ def single(world: World) -> list[Figure]:
     def payload(number: int) -> bytes:
         return target.request("POST", "/v1/runs", body=bundle.line(f"p{number}"))
 
+    before = world.api.cpu_seconds()
     load = open_loop(target, payload, rate=POST_RATE, seconds=POST_SECONDS)
-    return [*_latency(f"POST /v1/runs at {POST_RATE:.0f}/s", load, wanted_p99=25)]
+    used = world.api.cpu_seconds() - before
+    name = f"POST /v1/runs at {POST_RATE:.0f}/s"
+    return [*_latency(name, load, wanted_p99=25), per_request(name, load, cpu_seconds=used)]
+
+
+def per_request(name: str, load: Load, *, cpu_seconds: float) -> Figure:
+    """The api's processor time for one of these requests."""
+    value = cpu_seconds / max(len(load.seconds), 1) * 1e6
+    return Figure(name=f"{name}, processor time of the api each", value=value, unit="us")
 
 
 def _latency(name: str, load: Load, *, wanted_p99: float) -> list[Figure]:

@@ -38,7 +38,7 @@ def run(world: World) -> list[Figure]:
     namespace = crowd.objects.namespace
     with world.operator(namespace=namespace, tick_seconds=TICK_SECONDS) as operator:
         crowd.objects.wait_served(IDLE)
-        _wait_quiet(operator)
+        _wait_still(world, operator)
         idle = _over_ticks(world, operator)
         crowd.wait_live()
         feed = Runs(url=world.api.url, token=world.token, namespace=namespace)
@@ -46,8 +46,7 @@ def run(world: World) -> list[Figure]:
         with Feeder(feed, crowd.live):
             _pause(TICK_SECONDS)  # the first block of each canary is under way
             busy = _over_ticks(world, operator)
-        _wait_quiet(operator)
-        _pause(2 * TICK_SECONDS)
+        _wait_still(world, operator)
         still = _over_ticks(world, operator)
     return [
         *_idle_figures(idle),
@@ -89,12 +88,17 @@ def _figures(name: str, counts: _Counts, *, most_writes: float) -> list[Figure]:
     ]
 
 
-def _wait_quiet(operator: Service) -> None:
-    wait_until(
-        lambda: operator.total("learnops_queue_depth") == 0,
-        what="the operator's queue to be empty",
-        deadline_seconds=60,
-    )
+def _wait_still(world: World, operator: Service) -> None:
+    """Wait for a tick without a request: what start or the last runs left to do is done then."""
+    before = [_now(world, operator)]
+
+    def still() -> bool:
+        _pause(TICK_SECONDS)
+        before.append(_now(world, operator))
+        delta = before[-1].since(before[-2])
+        return delta.reads + delta.writes == 0
+
+    wait_until(still, what="a tick without a request", deadline_seconds=60)
 
 
 def _over_ticks(world: World, operator: Service) -> _Counts:

@@ -1,6 +1,7 @@
 """GET /v1/route in an open loop."""
 
 from bench.figure import Figure, median, p99
+from bench.ingest import per_request
 from bench.load import Load, Payload, Target, open_loop
 from bench.runs import Runs
 from bench.world import World
@@ -24,8 +25,12 @@ def run(world: World) -> list[Figure]:
     with world.operator(namespace=objects.namespace):
         objects.doer(_DOER)
         objects.wait_served(1)
-        open_loop(target, payload, rate=200, seconds=1)
+        # Warms up as well.
+        before = world.api.cpu_seconds()
+        load = open_loop(target, payload, rate=RATES[-1], seconds=_SECONDS)
+        used = world.api.cpu_seconds() - before
         figures = _without_canary(target, payload)
+        figures.append(per_request("GET /v1/route", load, cpu_seconds=used))
         objects.start_canary(_DOER, "v2")
         runs.registered(_DOER, count=1)
         load = open_loop(

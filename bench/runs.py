@@ -84,17 +84,24 @@ class Feeder:
         self._doers = doers
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="feeder", daemon=True)
+        self._failure: TestbedError | urllib3.exceptions.HTTPError | None = None
 
     def _work(self) -> None:
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            bundles = [
-                self._runs.bundle(doer, one, loss=0.3)
-                for doer in self._doers
-                for one in self._runs.assign(doer, count=1)
-            ]
-            self._runs.report(bundles)
-            self._stopping.wait(max(0.0, 1.0 - (time.monotonic() - began)))
+        try:
+            while not self._stopping.is_set():
+                began = time.monotonic()
+                self._round()
+                self._stopping.wait(max(0.0, 1.0 - (time.monotonic() - began)))
+        except (TestbedError, urllib3.exceptions.HTTPError) as error:
+            self._failure = error  # told by whoever leaves the context
+
+    def _round(self) -> None:
+        bundles = [
+            self._runs.bundle(doer, one, loss=0.3)
+            for doer in self._doers
+            for one in self._runs.assign(doer, count=1)
+        ]
+        self._runs.report(bundles)
 
     def __enter__(self) -> "Feeder":
         self._thread.start()
@@ -103,3 +110,5 @@ class Feeder:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join(timeout=30)
+        if self._failure is not None:
+            raise TestbedError(f"the runs of the crowd ended early: {self._failure}")

@@ -38,7 +38,7 @@ def run(world: World) -> list[Figure]:
             name=f"first start: {IDLE} new doers and policies → all statuses written",
             value=first,
             unit="s",
-            note="each: 1 row in the run log, 2 or more status writes",
+            note="each: 1 row in the run log, 2 status writes, 1 Event",
         ),
         Figure(
             name=f"operator's memory with {IDLE} idle doers",
