@@ -4,17 +4,27 @@ from itertools import pairwise
 from types import TracebackType
 
 from testbed.kubeapi import Json
+from testbed.waiting import wait_until
 from testbed.watcher import Watcher
 from tests.integration.objects import Objects
 
 
 class Served:
-    """A context manager that watches one doer. What it saw is checked by `check`."""
+    """A context manager that watches one doer. What it saw is checked by `wait`."""
 
     def __init__(self, objects: Objects, *, doer: str = "planner") -> None:
         self._doer = doer
         self._seen: list[Json] = []
         self._watcher = Watcher(objects.api, objects.path("doers"), self._on, name="served")
+
+    def wait(self, expected: list[tuple[str, ...]]) -> None:
+        """Wait until exactly these policies were served one after the other, by the laws."""
+        wait_until(
+            lambda: self.check() == expected,
+            what=f"the doer to have served {expected}",
+            deadline_seconds=15,
+            explain=lambda: str(self.check()),
+        )
 
     def check(self) -> list[tuple[str, ...]]:
         """The laws of traffic over all that was seen; the policies served, without repetition."""

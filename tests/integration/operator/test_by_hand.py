@@ -43,11 +43,13 @@ def test_the_oldest_of_two_goes_first_and_the_other_afterwards(
         serves(objects, "planner-v1", "planner-v3")
         told = wait_stage(objects, "canarydeployments", "c2", "Canary")
         assert condition(told, "Stalled")[0] == "False"
-        assert served.check() == [
-            ("planner-v1", "planner-v2"),
-            ("planner-v1",),
-            ("planner-v1", "planner-v3"),
-        ]
+        served.wait(
+            [
+                ("planner-v1", "planner-v2"),
+                ("planner-v1",),
+                ("planner-v1", "planner-v3"),
+            ]
+        )
 
 
 def test_a_policy_promoted_by_hand_leaves_git_behind_and_starts_nothing_back(

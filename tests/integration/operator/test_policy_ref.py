@@ -39,11 +39,12 @@ def test_a_third_policy_starts_anew_from_control(running: Objects, run_log: str)
         second_policy(running, "planner-v3")
         follow(running, "planner-v3")
         serves(running, "planner-v1", "planner-v3")
-        assert served.check() == [
+        expected = [
             ("planner-v1", "planner-v2"),
             ("planner-v1",),
             ("planner-v1", "planner-v3"),
         ]
+        served.wait(expected)
         wait_stage(running, "policies", "planner-v2", "Draft")
         old = canary_of(running, "planner-v2")
         told = wait_stage(running, "canarydeployments", old, "Superseded")
@@ -57,7 +58,7 @@ def test_a_third_policy_starts_anew_from_control(running: Objects, run_log: str)
             lambda one: one.get("activePolicy") == "planner-v3", what="planner-v3 to be promoted"
         )
         serves(running, "planner-v3")
-        assert served.check()[-1] == ("planner-v3",)
+        served.wait([*expected, ("planner-v3",)])
 
 
 def test_changed_back_to_the_active_policy_nothing_runs(running: Objects) -> None:
@@ -71,7 +72,7 @@ def test_changed_back_to_the_active_policy_nothing_runs(running: Objects) -> Non
             what="the change back to be handled",
         )
         assert "currentRollout" not in told
-        assert served.check() == [("planner-v1", "planner-v2"), ("planner-v1",)]
+        served.wait([("planner-v1", "planner-v2"), ("planner-v1",)])
     wait_stage(running, "policies", "planner-v2", "Draft")
     (only,) = canaries(running)
     wait_stage(running, "canarydeployments", only["metadata"]["name"], "Superseded")
@@ -90,7 +91,7 @@ def test_back_to_the_previous_policy_goes_at_once(running: Objects, run_log: str
     with Served(running) as served:
         follow(running, "planner-v1")
         told = serves(running, "planner-v1")
-        assert served.check() == [("planner-v2",), ("planner-v1",)]
+        served.wait([("planner-v2",), ("planner-v1",)])
     assert told["traffic"]["revision"] == revision + 1
     assert told["previousPolicy"] == "planner-v2"
     wait_stage(running, "policies", "planner-v1", "Active")
