@@ -14,6 +14,7 @@ from testbed.process import ManagedProcess
 from testbed.waiting import wait_until
 from tests.product import ROOT
 
+WORKING = "simulated agents work"  # everything is up
 PLAYING = "StepUp"
 
 
@@ -42,7 +43,7 @@ def wait_for(process: ManagedProcess, text: str) -> str:
 def test_a_demo_works_right_after_one_that_was_killed(tmp_path: Path) -> None:
     before = folders()
     with demo(tmp_path / "first.log") as first:
-        wait_for(first, PLAYING)
+        wait_for(first, WORKING)
         children = psutil.Process(first.pid).children(recursive=True)
         assert {"etcd", "kube-apiserver", "prometheus", "postgres"} <= {
             child.name() for child in children

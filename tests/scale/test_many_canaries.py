@@ -28,7 +28,7 @@ def test_two_hundred_canaries_at_once(objects: Objects, start_operator: Start) -
         what=f"{COUNT} canaries to have traffic",
         deadline_seconds=120,
         interval_seconds=1.0,
-        explain=lambda: f"{live(objects)} have",
+        explain=lambda: explain(objects, operator),
     )
     wait_until(
         lambda: total(operator.metrics(), "learnops_queue_depth") == 0,
@@ -60,6 +60,25 @@ def live(objects: Objects) -> int:
     """Canaries that have traffic."""
     stages = (one.get("status", {}).get("stage") for one in listed(objects, "canarydeployments"))
     return sum(stage == "Canary" for stage in stages)
+
+
+def explain(objects: Objects, operator: OperatorProcess) -> str:
+    """The canaries without traffic, their doers, and what the operator says of itself."""
+    pending = [
+        one
+        for one in listed(objects, "canarydeployments")
+        if one.get("status", {}).get("stage") != "Canary"
+    ]
+    doers = {one["spec"]["doerRef"]["name"] for one in pending}
+    told = [str(one) for one in pending]
+    told += [str(one) for one in listed(objects, "doers") if one["metadata"]["name"] in doers]
+    told += [str(line) for line in operator.lines() if str(line.get("key")).split("/")[-1] in doers]
+    if operator.process.running:
+        said = operator.metrics().splitlines()
+        told += [
+            line for line in said if line.startswith(("learnops_queue", "learnops_reconcile_t"))
+        ]
+    return "\n".join([*told, operator.process.log_tail(lines=5)])
 
 
 def check_reconciled(objects: Objects) -> None:
