@@ -30,6 +30,7 @@ class Reconciler:
     clock: Clock
     tick_seconds: float = 10.0
     _refusals: dict[Key, Refusal] = field(default_factory=dict)
+    _told: dict[Key, float] = field(default_factory=dict)  # the tick whose figures are written
 
     async def reconcile(self, key: Key) -> Next:
         """One pass; when to look at the key again."""
@@ -41,6 +42,9 @@ class Reconciler:
         snapshot = observation.snapshot
         self.metrics.observed(snapshot)
         plan = self.decide(snapshot)
+        if plan.figures_only and not self._due(key):
+            self._count(started, End.DONE)
+            return Next(after_seconds=self._next_look(key, observation, plan))
         acted = await self.actor.act(snapshot, plan, refusal=self._refusals.get(key))
         _log(key, plan, acted)
         self._count(started, acted.end)
@@ -48,6 +52,14 @@ class Reconciler:
             return self._again(key, acted)
         count_outcomes(self.metrics, snapshot=snapshot, plan=plan)
         return Next(after_seconds=self._next_look(key, observation, plan))
+
+    def _due(self, key: Key) -> bool:
+        """Whether this tick's figures are still to be written: at most once per key and tick."""
+        tick = self.clock.monotonic() // self.tick_seconds
+        if self._told.get(key) == tick:
+            return False
+        self._told[key] = tick
+        return True
 
     def bug(self, _key: Key) -> None:
         """A pass ended in an exception that nobody foresaw."""
@@ -67,7 +79,9 @@ class Reconciler:
         if self._refusals.pop(key, None) is not None:
             return 0.0  # the condition that tells of the refusal is to be taken back
         looks = [] if plan.requeue_after is None else [plan.requeue_after.total_seconds()]
-        if observation.live:
+        if not observation.live:
+            self._told.pop(key, None)
+        else:
             looks.append(self._until_tick())
         if observation.wake_seconds is not None:
             looks.append(observation.wake_seconds + _AFTER_TIMEOUT_SECONDS)

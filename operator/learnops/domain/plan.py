@@ -134,8 +134,11 @@ class Plan:
     """Ordered actions, the rules that asked for them (for logs and golden files), the next look.
 
     Each rule is "name: reason". `requeue_after` zero: look again as soon as this plan is done.
+    `figures_only`: all that the plan would write are newer figures of the evidence, which decide
+    nothing and may wait for the next tick.
     """
 
     actions: tuple[Action, ...] = ()
     rules: tuple[str, ...] = field(default=())
     requeue_after: timedelta | None = None
+    figures_only: bool = False

@@ -6,6 +6,7 @@ is why a plan that was cut short is taken up again by the next look.
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from learnops.domain.observed import Snapshot
 from learnops.domain.outcome import Unavailable
@@ -21,6 +22,7 @@ from learnops.domain.planner import (
 from learnops.domain.planner.audit import settle_audit
 from learnops.domain.planner.doer_report import settle_doer
 from learnops.domain.planner.draft import LOOK_AGAIN, Draft
+from learnops.domain.planner.figures import figures_only
 from learnops.domain.planner.orphans import orphans
 from learnops.domain.planner.policy_rules import settle_policies
 from learnops.domain.planner.route_rules import settle_route
@@ -65,7 +67,13 @@ def decide(snapshot: Snapshot) -> Plan:
         plan = draft.plan()
     fired = tuple(f"report-invalid: {it.kind} {it.name}: {it.message}" for it in reports)
     actions: tuple[Action, ...] = (*plan.actions, *reports)
-    return Plan(actions=actions, rules=(*plan.rules, *fired), requeue_after=plan.requeue_after)
+    return Plan(
+        actions=actions,
+        rules=(*plan.rules, *fired),
+        requeue_after=plan.requeue_after,
+        # A plan that asks for the next look at once has more to say than figures.
+        figures_only=plan.requeue_after != timedelta(0) and figures_only(snapshot, actions),
+    )
 
 
 def _wake_for_sources(draft: Draft) -> None:

@@ -1,0 +1,37 @@
+"""Whether a plan has anything to say but newer figures."""
+
+from collections.abc import Sequence
+
+from learnops.api.canary import CanaryStatus
+from learnops.domain.observed import Snapshot
+from learnops.domain.plan import Action, WriteStatus
+
+
+def figures_only(snapshot: Snapshot, actions: Sequence[Action]) -> bool:
+    """True when all actions write a canary's status anew that differs in its figures alone.
+
+    News of each block wakes the operator, so that a roll-back does not wait for a tick; without
+    this, each piece of news would also be a write of counts that a person reads now and then.
+    """
+    stored = {it.metadata.name: it.status for it in snapshot.canaries}
+    return bool(actions) and all(
+        isinstance(action, WriteStatus)
+        and isinstance(action.status, CanaryStatus)
+        and _without_figures(action.status) == _without_figures(stored[action.name])
+        for action in actions
+    )
+
+
+def _without_figures(status: CanaryStatus) -> CanaryStatus:
+    """The status without what changes with every block: counts, losses, e-values, sentences."""
+    bare = {"runs": 0, "control_runs": 0, "loss": None, "control_loss": None, "evidence": None}
+    told = {"message": "", "observed_generation": 0}
+    return status.model_copy(
+        update={
+            "fence": 0,
+            "waiting_for": "",
+            "evidence_state": None,
+            "candidates": tuple(it.model_copy(update=bare) for it in status.candidates),
+            "conditions": tuple(it.model_copy(update=told) for it in status.conditions),
+        }
+    )

@@ -1,0 +1,52 @@
+"""News of a block wakes the operator, but figures alone are written once a tick."""
+
+from testbed.kubeapi import Json
+from testbed.waiting import wait_until
+from testbed.watcher import Watcher
+from tests.integration.objects import Objects
+from tests.integration.operator.agents import Agents
+from tests.integration.operator.conftest import Start
+from tests.integration.operator.rollouts import first_policy, follow, passes, second_policy, serves
+
+PIECES = 12
+
+
+def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
+    objects: Objects, start_operator: Start, migrated: str
+) -> None:
+    operator = start_operator(tick_seconds="600")
+    rollout = {
+        "strategy": {"canary": {"steps": [50]}},
+        "analysis": {"maturationSeconds": 60, "minCandidateRuns": 1000},
+    }
+    first_policy(objects, rollout=rollout)
+    second_policy(objects)
+    follow(objects, "planner-v2")
+    serves(objects, "planner-v1", "planner-v2")
+    agents = Agents(
+        objects=objects, database=migrated, losses={"planner-v1": 0.5, "planner-v2": 0.5}
+    )
+    versions: set[str] = set()
+
+    def note(_kind: str, canary: Json) -> None:
+        versions.add(canary["metadata"]["resourceVersion"])
+
+    watcher = Watcher(objects.api, objects.path("canarydeployments"), note, name="canaries")
+    watcher.start()
+    try:
+        wait_until(lambda: versions, what="the canary to be seen", deadline_seconds=10)
+        versions.clear()
+        for _ in range(PIECES):
+            before = passes(operator.metrics())
+            agents.work(runs=10)
+            wait_until(
+                lambda before=before: passes(operator.metrics()) > before,
+                what="a pass for the news",
+                deadline_seconds=10,
+            )
+        # One for this tick, one if the clock crossed into the next.
+        assert len(versions) <= 2
+        agents.losses["planner-v2"] = 0.9
+        agents.until(lambda one: len(one["traffic"]["shares"]) == 1, what="the roll-back")
+    finally:
+        watcher.stop()
