@@ -32,7 +32,6 @@ class Engine:
         # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
         from learnops.client.transport import Transport
 
-        self._started = False
         self.telemetry = Telemetry()
         self.transport = Transport(api=settings.api, token=settings.token)
         self.holder = SnapshotHolder(clock=clock, telemetry=self.telemetry, view=view)
@@ -68,9 +67,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to ask for snapshots; the other threads start when they are needed."""
-        if not self._started:
-            self._started = True
-            self.source.start()
+        self.source.start()
 
     def flush(self, timeout: float) -> bool:
         """Whether all reports and voids were acknowledged within `timeout` seconds."""

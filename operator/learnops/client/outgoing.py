@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
-from learnops.client.outbox import Delivered, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
 
@@ -19,6 +19,7 @@ _VOID_PATH = "/v1/assignments:void"
 _VOID_BATCH = 1000
 _VOID_ITEMS = 50_000
 _REFUSED = (400, 409, 413, 422)  # something in this request; anything else is worth another try
+_FAILED = 500  # a bug of the api, maybe with one item; a proxy without an api says 502 to 504
 
 
 class Reporter:
@@ -33,7 +34,9 @@ class Reporter:
             name="learnops-report",
             deliver=self._deliver,
             refused=lambda _: telemetry.count("bundles_invalid"),
+            failed=self._give_up,
             size=len,
+            telemetry=telemetry,
             limits=Limits(
                 batch=options.batch_runs,
                 linger_seconds=options.batch_seconds,
@@ -52,6 +55,12 @@ class Reporter:
         elif not self.outbox.put(bundle):
             self._telemetry.count("bundles_dropped")
             self._telemetry.warn("buffer", "the buffer is full or closed; bundles are dropped")
+
+    def _give_up(self, _bundle: bytes, reason: str) -> None:
+        self._telemetry.count("bundles_dropped")
+        self._telemetry.warn(
+            f"failed {reason}", "a bundle on which the api failed each time is dropped: %s", reason
+        )
 
     def _deliver(self, bundles: Sequence[bytes]) -> Verdict:
         answer = _post(
@@ -94,7 +103,9 @@ class Voider:
             name="learnops-void",
             deliver=self._deliver,
             refused=lambda _: telemetry.count("voids_refused"),
+            failed=lambda *_: telemetry.count("voids_dropped"),
             size=len,
+            telemetry=telemetry,
             limits=Limits(batch=_VOID_BATCH, linger_seconds=0.02, items=_VOID_ITEMS, bytes=2**23),
         )
 
@@ -137,7 +148,11 @@ def _post(
         return answer
     telemetry.count("report_errors")
     telemetry.warn(path, "%s refused %s: %s", settings.api, path, answer.detail)
-    return Split() if answer.status in _REFUSED else Retry(after=answer.retry_after)
+    if answer.status in _REFUSED:
+        return Split()
+    if answer.status == _FAILED:
+        return Failing(reason=answer.detail, after=answer.retry_after)
+    return Retry(after=answer.retry_after)
 
 
 def _problem(result: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from learnops.client.answer import TransportError
 from learnops.client.assignment import Assignment, Drawn
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
+from learnops.client.threads import start_thread
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -77,9 +78,8 @@ class Registrar:
             request["policy"] = policy
         ticket = _Ticket(run_id, request)
         with self._changed:
-            if self._stopped:
+            if self._stopped or not self._ensure_thread():
                 return None
-            self._ensure_thread()
             self._queue.append(ticket)
             self._changed.notify()
         ticket.done.wait(self._settings.options.registration_seconds)
@@ -104,10 +104,12 @@ class Registrar:
         self._telemetry.count("registrations_late")
         return None
 
-    def _ensure_thread(self) -> None:
+    def _ensure_thread(self) -> bool:
         if self._thread is None:
-            self._thread = Thread(target=self._loop, name="learnops-register", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(
+                self._loop, name="learnops-register", telemetry=self._telemetry
+            )
+        return self._thread is not None
 
     def _loop(self) -> None:
         while tickets := self._take():

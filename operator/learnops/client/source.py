@@ -1,7 +1,7 @@
 """Where snapshots come from: one long poll after another, in the background."""
 
 import time
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
 from learnops.client.answer import Answer, TransportError
@@ -14,6 +14,7 @@ from learnops.client.snapshot import (
     parse_ttl,
 )
 from learnops.client.telemetry import Telemetry
+from learnops.client.threads import start_thread
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -42,11 +43,18 @@ class SnapshotSource:
         self._telemetry = telemetry
         self._backoff = Backoff(most_seconds=5.0)
         self._stop = Event()
-        self._thread = Thread(target=self._loop, name="learnops-snapshot", daemon=True)
+        self._starting = Lock()
+        self._thread: Thread | None = None
 
     def start(self) -> None:
-        """Begin to poll."""
-        self._thread.start()
+        """Begin to poll, if not begun yet; where no thread can start, the next call tries."""
+        if self._thread is not None:
+            return
+        with self._starting:
+            if self._thread is None:
+                self._thread = start_thread(
+                    self._loop, name="learnops-snapshot", telemetry=self._telemetry
+                )
 
     def stop(self) -> None:
         """Ask the thread to end; the transport's close breaks off a poll that is under way."""
@@ -54,7 +62,7 @@ class SnapshotSource:
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end."""
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(timeout)
 
     def refresh(self, *, timeout: float) -> bool:

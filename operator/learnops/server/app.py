@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
-from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from learnops.server.auth import Authenticator, check
+from learnops.server.documents import complete
 from learnops.server.limits import BodyLimit
 from learnops.server.problems import Problem, install
 from learnops.server.routers import assignments, ops, reports, runs, snapshot
@@ -56,7 +56,7 @@ def create_app(*, services: Services, by: Authenticator) -> FastAPI:
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)
     app.add_middleware(BearerGate, by=by)
-    _document_token(app)
+    complete(app)
     return app
 
 
@@ -83,17 +83,3 @@ def _authorization(scope: Scope) -> str | None:
         if name == b"authorization":
             return str(value.decode("latin-1"))
     return None
-
-
-def _document_token(app: FastAPI) -> None:
-    # Replacing the method is the hook that FastAPI documents.
-    generate = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        scheme = {"type": "http", "scheme": "bearer"}
-        document.setdefault("components", {})["securitySchemes"] = {"bearer": scheme}
-        document["security"] = [{"bearer": []}]
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]

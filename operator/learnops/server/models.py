@@ -1,7 +1,7 @@
 """The wire format of the HTTP API (docs/reference/http-api.md). All input is bounded."""
 
 from math import isfinite
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -177,3 +177,68 @@ class RunAnswer(Wire):
     contributions: dict[str, float]
     partial: bool
     missing: list[str]
+
+
+class Refusal(Wire):
+    """A bundle of a batch that was not stored, and why."""
+
+    run_id: str | None
+    status: Literal["invalid", "conflict"]
+    problem: dict[str, Any]
+
+
+class BatchAnswer(Wire):
+    """One result per bundle, in the order of the request."""
+
+    results: list[RunAnswer | Refusal]
+
+
+class PolicyContent(Wire):
+    """What an agent runs with; the maps are as the Policy has them."""
+
+    digest: str | None
+    version: str
+    prompts: dict[str, Any]
+    models: dict[str, Any]
+    hparams: dict[str, Any]
+    tools_allowlist: list[str]
+
+
+class RouteAnswer(Assignment):
+    """An assignment with the content of its policy, null while that was not seen yet."""
+
+    content: PolicyContent | None
+
+
+class RolloutAnswer(Wire):
+    """The rollout that runs are drawn for; `percent` is the candidate's share."""
+
+    id: str
+    canary: str
+    control: str
+    candidate: str
+    percent: int
+
+
+class ShareAnswer(Wire):
+    """A policy and its share of the traffic in percent."""
+
+    policy: str
+    percent: int
+
+
+class SnapshotAnswer(Wire):
+    """What a router needs; `ttlSeconds` null: the dead-man switch is turned off."""
+
+    namespace: str
+    doer: str
+    doer_uid: str = Field(alias="doerUID")
+    revision: int
+    etag: str
+    ttl_seconds: float | None
+    router: str
+    salt: str | None
+    active: str
+    rollout: RolloutAnswer | None
+    shares: list[ShareAnswer]
+    policies: dict[str, PolicyContent]

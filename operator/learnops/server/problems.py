@@ -117,8 +117,9 @@ def install(app: FastAPI) -> None:
         return problem.response()
 
     @app.exception_handler(DatabaseUnavailableError)
-    async def _database(_request: Request, error: DatabaseUnavailableError) -> JSONResponse:
-        log.warning("Postgres: %s", error)
+    async def _database(request: Request, error: DatabaseUnavailableError) -> JSONResponse:
+        # In the probe's name: its next success, a second later, tells that the database is back.
+        request.app.state.services.outage.away("probe", str(error))
         return unavailable("the database is away; nothing was stored").response()
 
     @app.exception_handler(RequestValidationError)

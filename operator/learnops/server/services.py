@@ -12,6 +12,7 @@ from learnops.server.assigning import Assigner
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
 from learnops.server.metrics import Metrics
+from learnops.server.outage import Outage
 from learnops.server.problems import unavailable
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
@@ -29,6 +30,7 @@ class Services:
     state: State
     heartbeat: Heartbeat
     metrics: Metrics
+    outage: Outage
     gate: DatabaseGate
     assigner: Assigner
     ingest: Ingest
@@ -75,17 +77,19 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
     state = State(clock=clock)
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
+    outage = Outage()
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     return Services(
         pool=pool,
         state=state,
         heartbeat=heartbeat,
         metrics=metrics,
-        gate=DatabaseGate(pool=pool),
+        outage=outage,
+        gate=DatabaseGate(pool=pool, outage=outage),
         assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake),
         ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
-        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock),
-        mirror=Mirror(pool=pool, state=state),
+        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
+        mirror=Mirror(pool=pool, state=state, outage=outage),
         keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
     )

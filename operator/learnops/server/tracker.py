@@ -10,9 +10,10 @@ from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
 from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
-from learnops.api.policy import Stage
+from learnops.api.policy import Policy, Stage
 from learnops.ports.clock import Clock
 from learnops.server.metrics import ArmLabels, DoerLabels, Metrics
+from learnops.server.outage import Outage
 from learnops.server.state import State, live_rollout
 from learnops.server.wake import Wake
 
@@ -28,8 +29,9 @@ KEEP_SERIES_SECONDS = 600.0
 class DatabaseGate:
     """Whether the database is there with the schema of this version; the reason if not."""
 
-    def __init__(self, *, pool: Pool) -> None:
+    def __init__(self, *, pool: Pool, outage: Outage) -> None:
         self._pool = pool
+        self._outage = outage
         self.reason: str | None = "the database was not reached yet"
 
     async def check(self) -> None:
@@ -43,16 +45,20 @@ class DatabaseGate:
             self.reason = str(error)
         except Exception as error:  # noqa: BLE001 - a probe: any failure means "not there"
             self.reason = "the database does not answer"
-            log.warning("Postgres: %s", str(error).strip() or type(error).__name__)
+            self._outage.away("probe", str(error).strip() or type(error).__name__)
         else:
             self.reason = None
+            self._outage.back("probe")
 
 
 class PrefixTracker:
     """Resolves by time, extends the prefixes, and counts what enters them."""
 
-    def __init__(self, *, pool: Pool, metrics: Metrics, wake: Wake, clock: Clock) -> None:
+    def __init__(
+        self, *, pool: Pool, metrics: Metrics, wake: Wake, clock: Clock, outage: Outage
+    ) -> None:
         self._pool = pool
+        self._outage = outage
         self._metrics = metrics
         self._wake = wake
         self._clock = clock
@@ -60,7 +66,7 @@ class PrefixTracker:
     async def run(self) -> None:
         """For ever; an unreachable database is tried again a period later."""
         while True:
-            await _guarded(self.step, what="prefix")
+            await _guarded(self.step, what="prefix", outage=self._outage)
             await self._wake.wait(period_seconds=PREFIX_PERIOD_SECONDS)
 
     async def step(self) -> None:
@@ -99,12 +105,13 @@ class Mirror:
 
     pool: Pool
     state: State
+    outage: Outage
     _shares: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """For ever; what could not be written is tried again."""
         while True:
-            await _guarded(self.step, what="mirror")
+            await _guarded(self.step, what="mirror", outage=self.outage)
             await asyncio.sleep(MIRROR_PERIOD_SECONDS)
 
     async def step(self) -> None:
@@ -114,11 +121,30 @@ class Mirror:
         policies = [policy for name in names if (policy := self.state.policies.get(name))]
         try:
             if policies:
-                await mirror_policies(self.pool, policies=policies)
+                await self._mirror_policies(policies)
         except DatabaseUnavailableError:
             self.state.policies_changed |= names
             raise
         await self._mirror_shares()
+
+    async def _mirror_policies(self, policies: list[Policy]) -> None:
+        try:
+            await mirror_policies(self.pool, policies=policies)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:  # noqa: BLE001 - a queue worker's guard: found out one by one, and logged
+            for policy in policies:
+                await self._mirror_alone(policy)
+
+    async def _mirror_alone(self, policy: Policy) -> None:
+        try:
+            await mirror_policies(self.pool, policies=[policy])
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above; it is not tried again until it changes
+            what = str(error).strip().partition("\n")[0] or type(error).__name__
+            name = f"{policy.metadata.namespace}/{policy.metadata.name}"
+            log.error("Policy %s cannot be mirrored until it changes: %s", name, what)
 
     async def _mirror_shares(self) -> None:
         live: dict[str, int] = {}
@@ -168,11 +194,12 @@ class SeriesKeeper:
         return found is None or found.status.stage in (Stage.ARCHIVED, Stage.REJECTED)
 
 
-async def _guarded(step: Callable[[], Awaitable[None]], *, what: str) -> None:
+async def _guarded(step: Callable[[], Awaitable[None]], *, what: str, outage: Outage) -> None:
     try:
         await step()
+        outage.back(what)
     except DatabaseUnavailableError as error:
-        log.warning("%s: %s", what, error)
+        outage.away(what, str(error))
     except Exception:
         # A queue worker's guard: one bad rollout must not end the loop for all others.
         log.exception("bug in %s", what)

@@ -6,6 +6,7 @@ import time
 import psycopg
 import pytest
 
+from learnops.server.models import BatchAnswer
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
 from tests.integration.server.test_assignments import assign
@@ -60,6 +61,7 @@ def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: World) -> None
         world.bundle("e"),
     ]
     answer = api.post("/v1/runs:batch", {"runs": items})
+    BatchAnswer.model_validate(answer.body)  # what the OpenAPI document says
     assert answer.status == 200
     results = answer.body["results"]
     told = [(result["runId"], result["status"]) for result in results]

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from learnops.server.models import SnapshotAnswer
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
 from tests.integration.server.world import SALT, World
@@ -20,6 +21,7 @@ def test_it_tells_shares_rollout_and_content(api: Api, world: World) -> None:
     answer = api.get(path(world))
     assert answer.status == 200
     told = answer.body
+    SnapshotAnswer.model_validate(told)  # what the OpenAPI document says
     assert told["revision"] == 2
     assert told["etag"] == f"{told['doerUID']}:2"
     assert answer.headers["ETag"] == f'"{told["etag"]}"'

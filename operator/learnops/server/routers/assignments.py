@@ -4,9 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from learnops.server.documents import problems
 from learnops.server.models import (
     AssignmentsAnswer,
     AssignmentsRequest,
+    RouteAnswer,
     RunToAssign,
     VoidRequest,
 )
@@ -16,7 +18,11 @@ from learnops.server.snapshot import content
 router = APIRouter(prefix="/v1", tags=["assignments"])
 
 
-@router.post("/assignments", summary="Draw and register runs before they start")
+@router.post(
+    "/assignments",
+    summary="Draw and register runs before they start",
+    responses=problems(400, 404, 413, 422, 429, 503),
+)
 async def assign(body: AssignmentsRequest, use: Use) -> AssignmentsAnswer:
     """While a canary is live the registration is stored before this answers."""
     use.require_state()
@@ -26,7 +32,11 @@ async def assign(body: AssignmentsRequest, use: Use) -> AssignmentsAnswer:
     return AssignmentsAnswer(revision=revision, assignments=assignments)
 
 
-@router.post("/assignments:void", summary="Void registrations that came too late")
+@router.post(
+    "/assignments:void",
+    summary="Void registrations that came too late",
+    responses=problems(400, 413, 422, 503),
+)
 async def void(body: VoidRequest, use: Use) -> dict[str, list[str]]:
     """The agent ran control; a run that is resolved already is not voided."""
     use.require_database()
@@ -34,7 +44,12 @@ async def void(body: VoidRequest, use: Use) -> dict[str, list[str]]:
     return {"voided": voided}
 
 
-@router.get("/route", summary="The assignment of one run, with its policy's content")
+@router.get(
+    "/route",
+    summary="The assignment of one run, with its policy's content",
+    response_model=RouteAnswer,
+    responses=problems(404, 422, 429, 503),
+)
 async def route(
     namespace: Namespace, doer: DoerName, run_id: RunIdQuery, use: Use, unit_id: UnitIdQuery = None
 ) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 
 from learnops.api.canary import CanaryDeployment, CandidateStatus
 from learnops.api.common import Name
+from learnops.server.documents import problems
 from learnops.server.problems import not_found
 from learnops.server.routers import Namespace, Use
 from learnops.server.snapshot import content
@@ -14,7 +15,11 @@ router = APIRouter(prefix="/v1", tags=["reports"])
 ObjectName = Annotated[Name, Path()]
 
 
-@router.get("/policies/{name}", summary="A policy's content, stage and lineage")
+@router.get(
+    "/policies/{name}",
+    summary="A policy's content, stage and lineage",
+    responses=problems(404, 422, 503),
+)
 async def policy(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
     """404 for a policy that does not exist."""
     use.require_state()
@@ -31,7 +36,11 @@ async def policy(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, 
     }
 
 
-@router.get("/canaries/{name}", summary="What is known of a canary, and what it waits for")
+@router.get(
+    "/canaries/{name}",
+    summary="What is known of a canary, and what it waits for",
+    responses=problems(404, 422, 503),
+)
 async def canary(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
     """E-values beside the thresholds at which they decide; losses are for reading, not deciding."""
     use.require_state()

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic_core import from_json
 
 from learnops.server.batch import results_of
-from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
+from learnops.server.documents import problems
+from learnops.server.models import MAX_BATCH, BatchAnswer, Bundle, RunAnswer
 from learnops.server.problems import Problem, not_found
 from learnops.server.routers import Namespace, Use
 
@@ -44,7 +45,10 @@ _BATCH_DOC: Mapping[str, Any] = {
     summary="Report one run",
     status_code=HTTPStatus.CREATED,
     response_model=RunAnswer,
-    responses={200: {"model": RunAnswer, "description": "reported before, with this content"}},
+    responses={
+        200: {"model": RunAnswer, "description": "reported before, with this content"},
+        **problems(400, 409, 413, 422, 429, 503),
+    },
 )
 async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
     """Stored when this answers; a repetition is told what the first was told."""
@@ -58,7 +62,12 @@ async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
     return outcome
 
 
-@router.post("/runs:batch", summary="Report many runs", openapi_extra=dict(_BATCH_DOC))
+@router.post(
+    "/runs:batch",
+    summary="Report many runs",
+    openapi_extra=dict(_BATCH_DOC),
+    responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 429, 503)},
+)
 async def report_batch(request: Request, use: Use) -> Response:
     """One result per item, in order; a bad one does not harm its neighbours."""
     use.require_database()
@@ -70,7 +79,11 @@ async def report_batch(request: Request, use: Use) -> Response:
     return JSONResponse({"results": await results_of(items, ingest=use.ingest)})
 
 
-@router.get("/runs/{run_id}", summary="A run with its loss, terms and weights")
+@router.get(
+    "/runs/{run_id}",
+    summary="A run with its loss, terms and weights",
+    responses=problems(404, 422, 503),
+)
 async def get_run(run_id: str, namespace: Namespace, use: Use) -> dict[str, Any]:
     """As stored; 404 for a run that was never reported."""
     use.require_database()

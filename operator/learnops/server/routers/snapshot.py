@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from learnops.server.documents import problems
+from learnops.server.models import SnapshotAnswer
 from learnops.server.routers import DoerName, Namespace, Use
 
 router = APIRouter(prefix="/v1", tags=["snapshot"])
@@ -16,7 +18,11 @@ TTL_HEADER = "X-Learnops-TTL-Seconds"
 @router.get(
     "/snapshot",
     summary="Shares, policies and time to live of a doer",
-    responses={304: {"description": "nothing newer; the header carries the time to live"}},
+    responses={
+        200: {"model": SnapshotAnswer},
+        304: {"description": "nothing newer; the header carries the time to live"},
+        **problems(404, 422, 503),
+    },
 )
 async def snapshot(
     namespace: Namespace,

@@ -1,0 +1,60 @@
+"""What the OpenAPI document says beyond what FastAPI finds out by itself."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI
+
+from learnops.server.problems import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+_WHY: Final[Mapping[int, str]] = {
+    400: "the body is not JSON",
+    401: "no bearer token, or one that nobody knows",
+    404: "there is no such object, or it has no traffic yet",
+    409: "stored with other content; the first stays",
+    413: "the body is over the limit; send less at once",
+    422: "`field` names what is wrong",
+    429: "too much is waiting to be written; send it again after Retry-After",
+    503: "something the api needs is away; nothing may be assumed, and repeating is safe",
+}
+_SCHEMA: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "title": "Problem",
+    "description": "An error, as RFC 9457 has it.",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "field": {"type": "string", "description": "Path of the field at fault, where one is."},
+    },
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """The `responses` of a route that answers these problems; 401 every one of /v1 does."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": _WHY[status], "content": content}
+        for status in sorted({HTTPStatus.UNAUTHORIZED.value, *statuses})
+    }
+
+
+def complete(app: FastAPI) -> None:
+    """Add the bearer token and the schema of problems to the app's document."""
+    # Replacing the method is the hook that FastAPI documents.
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        components = document.setdefault("components", {})
+        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
+        document["security"] = [{"bearer": []}]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]

@@ -1,0 +1,78 @@
+"""Trouble that must stay the SDK's own: an api that fails on one bundle, no thread to be had."""
+
+import logging
+import threading
+
+import pytest
+
+from learnops.client import Learner
+from tests.contract.client.api import Api, Handler
+from tests.contract.client.test_reporting import BATCH, finish
+from tests.contract.client.test_routing import Connect, ready
+
+
+def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
+    api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(handler: Handler) -> None:
+        if any(run["runId"] == "poison" for run in handler.body["runs"]):
+            handler.answer(500, {"detail": "a bug of the api"})
+        else:
+            handler.behave(BATCH)
+
+    api.misbehave[BATCH] = fail
+    learner = ready(connect())
+    with caplog.at_level(logging.WARNING, "learnops.client"):
+        finish(learner, "poison")
+        assert learner.flush(30)
+    finish(learner, "good")
+    assert learner.flush(10)
+    assert set(api.runs) == {"good"}
+    assert learner.stats()["bundles_dropped"] == 1
+    told = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
+    assert len(told) == 1
+    assert "500 a bug of the api" in told[0]
+
+
+def refuse(_thread: threading.Thread) -> None:
+    """As CPython does at the limit of threads."""
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_learner_without_a_thread_for_snapshots_tries_again(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        learner: Learner = connect()
+    assert learner.stats()["thread_errors"] == 1
+    learner.start()
+    ready(learner)
+
+
+def test_reports_wait_until_a_thread_can_start(
+    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    learner = ready(connect())
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "learnops.client"):
+        patch.setattr(threading.Thread, "start", refuse)
+        runs = [finish(learner) for _ in range(3)]
+    assert learner.stats()["thread_errors"] == 3
+    assert len([record for record in caplog.records if "start" in record.getMessage()]) == 1
+    assert learner.flush(10)
+    assert set(api.runs) == set(runs)
+
+
+def test_where_no_thread_can_register_a_run_it_gets_control_at_once(
+    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.serve(percent=50)
+    learner = ready(connect(), 2)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        run = learner.start()
+        assert (run.arm, run.policy.name) == ("control", "planner-v1")
+    assert learner.stats()["runs_unregistered"] == 1
+    learner.start(run_id="later")
+    assert "later" in api.registered

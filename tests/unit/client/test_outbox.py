@@ -1,0 +1,67 @@
+"""What an outbox does with items on which the api fails each time."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+import pytest
+
+from learnops.client.backoff import Backoff
+from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Verdict
+from learnops.client.telemetry import Telemetry
+
+
+class Sent:
+    """An outbox of numbers whose deliveries are judged by a function; what became of each."""
+
+    def __init__(self, judge: "dict[int, Verdict]", outage: int = 0) -> None:
+        self.judge, self.outage = judge, outage
+        self.tries: list[list[int]] = []
+        self.delivered: list[int] = []
+        self.failed: list[tuple[int, str]] = []
+        self.outbox = Outbox[int](
+            name="learnops-test",
+            deliver=self._deliver,
+            refused=lambda item: pytest.fail(f"{item} counts as refused"),
+            failed=lambda item, reason: self.failed.append((item, reason)),
+            size=lambda _: 1,
+            limits=Limits(batch=8, linger_seconds=30, items=100, bytes=100),
+            telemetry=Telemetry(),
+            backoff=Backoff(first_seconds=0.001, most_seconds=0.002),
+        )
+
+    def _deliver(self, batch: Sequence[int]) -> Verdict:
+        self.tries.append(list(batch))
+        if len(self.tries) <= self.outage:
+            return Retry()
+        for item in batch:
+            if item in self.judge:
+                return self.judge[item]
+        self.delivered += batch
+        return Delivered()
+
+
+@pytest.fixture
+def closing() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def test_one_item_that_always_fails_holds_up_nobody(closing: ExitStack) -> None:
+    sent = Sent({5: Failing(reason="500 a bug")})
+    closing.callback(sent.outbox.close, 0)
+    for item in range(16):
+        sent.outbox.put(item)
+    assert sent.outbox.flush(20)
+    assert sent.failed == [(5, "500 a bug")]
+    assert sent.delivered == [item for item in range(16) if item != 5]
+    assert sent.tries.count(list(range(8))) > 1  # a failure may pass, so it is tried again first
+
+
+def test_an_outage_is_waited_out_with_the_batch_whole(closing: ExitStack) -> None:
+    sent = Sent({}, outage=30)
+    closing.callback(sent.outbox.close, 0)
+    for item in range(8):
+        sent.outbox.put(item)
+    assert sent.outbox.flush(20)
+    assert sent.tries == [list(range(8))] * 31
+    assert sent.failed == []
