@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from learnops.adapters.prometheus_answer import LOSS_SUM, LOSS_SUMSQ, RUNS
+from learnops.adapters.prometheus_answer import LOSS_SUM, LOSS_SUMSQ, PREFIX_LAG, RUNS, TIMEOUTS
 from testbed.kubeapi import Json
 from testbed.ports import LOOPBACK
 from testbed.stack import Stack
@@ -20,14 +20,19 @@ from tests.integration.operator.agents import Agents
 
 @dataclass(kw_only=True)
 class Counters:
-    """What /metrics shows: runs, losses and their squares by arm and epoch."""
+    """What /metrics shows: runs, losses, their squares and timeouts by arm and epoch.
 
-    _series: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0] * 3))
+    No run times out, and the prefix holds every run at once.
+    """
+
+    _series: dict[str, list[float]] = field(default_factory=lambda: defaultdict(lambda: [0.0] * 4))
+    _doers: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, labels: str, loss: float) -> None:
+    def add(self, doer: dict[str, str], arm: dict[str, str], loss: float) -> None:
         with self._lock:
-            series = self._series[labels]
+            self._doers.add(_labels(doer))
+            series = self._series[_labels({**doer, **arm})]
             series[0] += 1
             series[1] += loss
             series[2] += loss * loss
@@ -37,9 +42,10 @@ class Counters:
         with self._lock:
             lines = [
                 f"{name}{{{labels}}} {values[place]!r}"
-                for place, name in enumerate((RUNS, LOSS_SUM, LOSS_SUMSQ))
+                for place, name in enumerate((RUNS, LOSS_SUM, LOSS_SUMSQ, TIMEOUTS))
                 for labels, values in self._series.items()
             ]
+            lines += [f"{PREFIX_LAG}{{{labels}}} 0" for labels in self._doers]
         return "\n".join([*lines, ""]).encode()
 
 
@@ -53,17 +59,19 @@ class CountedAgents(Agents):
     def _report(
         self, traffic: Json, propensity: float, policies: list[str], losses: list[float]
     ) -> None:
+        doer = {
+            "namespace": self.objects.namespace,
+            "doer": self.doer,
+            "process": "counted-agents",
+        }
         for policy, loss in zip(policies, losses, strict=True):
-            labels = {
-                "namespace": self.objects.namespace,
-                "doer": self.doer,
-                "policy": policy,
-                "arm": "control" if policy == traffic["active"] else "candidate",
-                "epoch": traffic["revision"],
-                "process": "counted-agents",
-            }
-            text = ",".join(f'{name}="{value}"' for name, value in labels.items())
-            self.counters.add(text, loss)
+            arm = "control" if policy == traffic["active"] else "candidate"
+            epoch = str(traffic["revision"])
+            self.counters.add(doer, {"policy": policy, "arm": arm, "epoch": epoch}, loss)
+
+
+def _labels(names: dict[str, str]) -> str:
+    return ",".join(f'{name}="{value}"' for name, value in names.items())
 
 
 @contextmanager
