@@ -31,6 +31,12 @@ class Observations:
         propensity: float64, the probability (0..1) with which the *candidate* was drawn.
         loss: float64 in [0, 1].
         void: bool, a registration that was withdrawn; factor 1, in no sum. None: none was.
+        terms: float64 (n, G), the guardrails' terms in the order of the plan. None: the plan has
+            none.
+        is_other: bool, True where neither this candidate nor control was drawn (A/B/n): the run has
+            xi = 0 and stands in no arm sum. None: none was.
+        control_propensity: float64, the probability of control where it is not 1 - propensity
+            (A/B/n). None: it is.
     """
 
     seq: NDArray[np.int64]
@@ -38,6 +44,9 @@ class Observations:
     propensity: NDArray[np.float64]
     loss: NDArray[np.float64]
     void: NDArray[np.bool_] | None = None
+    terms: NDArray[np.float64] | None = None
+    is_other: NDArray[np.bool_] | None = None
+    control_propensity: NDArray[np.float64] | None = None
 
     @classmethod
     def of(
@@ -72,6 +81,29 @@ class RampTest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FutilityTest:
+    """Ends a canary in vain: reject "better by at least ``min_improvement``"."""
+
+    min_improvement: float
+    level: float = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailTest:
+    """A term that must not get worse.
+
+    Attributes:
+        term: its name; the column of ``Observations.terms`` follows the order of the plan.
+        tolerance: it speaks for roll-back where "not worse by more than this" is doubtful.
+        margin: promotion needs "worse by this or more" to be rejected.
+    """
+
+    term: str
+    tolerance: float = 0.0
+    margin: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TestPlan:
     """The tests of one analysis generation; a changed plan starts again at e = 1.
 
@@ -82,6 +114,9 @@ class TestPlan:
         tolerance: roll back when "not worse by more than ``tolerance``" is rejected.
         attempt: which try of this candidate identity, from 1.
         ramp: the tests of evidence-gated steps; empty with a timed ramp.
+        futility: None: a canary is never ended as futile.
+        guardrails: terms that are tested beside the loss.
+        candidates: K of an A/B/n canary; each candidate is tested at level/K.
     """
 
     promote_level: float = 0.05
@@ -90,6 +125,9 @@ class TestPlan:
     tolerance: float = 0.0
     attempt: int = 1
     ramp: tuple[RampTest, ...] = ()
+    futility: FutilityTest | None = None
+    guardrails: tuple[GuardrailTest, ...] = ()
+    candidates: int = 1
 
     def __post_init__(self) -> None:
         levels = {"promote_level": self.promote_level, "rollback_level": self.rollback_level}
@@ -165,6 +203,39 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """The running confidence sequence of Delta = mean loss of candidate - of control.
+
+    ``low`` and ``high`` hold Delta with 95 % probability at every look together; -1 and 1 where
+    nothing is excluded yet. ``estimate`` (the inverse-propensity mean, clipped to them) is never
+    shown without them.
+    """
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailEvidence:
+    """Where one guardrail stands.
+
+    Attributes:
+        term: its name.
+        rollback: its own e-process for "worse than tolerance"; it decides only as a part of the
+            weighted mean in ``Evidence.rollback``.
+        promote: "worse by margin or more" rejected: non-inferior.
+        candidate_mean, control_mean: mean of the term per arm; None without a run.
+    """
+
+    term: str
+    rollback: Decision
+    promote: Decision
+    candidate_mean: float | None
+    control_mean: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the log says so far. Whoever reads it cannot tell the method.
 
@@ -176,6 +247,12 @@ class Evidence:
             For display only: shares change during a ramp, so their difference is no estimate.
         blocks: how many blocks (run log) or increments (counters) were judged.
         watermark: the last position that was judged.
+        futility: None where the plan has no futility test.
+        guardrails: in the order of the plan. With guardrails ``rollback`` is the weighted mean of
+            their e-values and that of the loss, and the only roll-back test.
+        culprit: what tells most for roll-back where ``rollback`` crossed: "loss" or a term. None
+            while it has not.
+        difference: None before the first judged block, and where the method has none.
     """
 
     promote: Decision
@@ -188,6 +265,10 @@ class Evidence:
     control_loss: float | None
     blocks: int
     watermark: int
+    futility: Decision | None = None
+    guardrails: tuple[GuardrailEvidence, ...] = ()
+    culprit: str | None = None
+    difference: Difference | None = None
 
     def may_leave(self, share_percent: float) -> bool:
         """Whether the evidence allows a step up from ``share_percent`` (latched)."""
