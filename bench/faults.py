@@ -111,14 +111,14 @@ def _empty(world: World, _traffic: Json) -> Iterator[None]:
 
 @contextmanager
 def _nan(world: World, traffic: Json) -> Iterator[None]:
-    """A second instance whose counters of this very rollout say NaN."""
+    """A second process of the api whose counters of this very rollout say NaN."""
     (namespace,) = {
         one["metadata"]["namespace"]
         for one in world.stack.plane.api.get("/apis/learnops.dev/v1alpha1/doers")["items"]
         if one["metadata"]["name"] == _DOER
     }
     labels = (
-        f'namespace="{namespace}",doer="{_DOER}",policy="{_DOER}-v2",arm="candidate",'
+        f'process="nan",namespace="{namespace}",doer="{_DOER}",policy="{_DOER}-v2",arm="candidate",'
         f'epoch="{traffic["revision"]}"'
     )
     figures = ("runs", "loss_sum", "loss_sumsq")
