@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from learnops.domain.assignment import Arm
-from learnops.domain.evidence import anytime, counters, levels
+from learnops.domain.evidence import anytime, codec, counters, levels
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.errors import EvidenceError
 from tests.unit.domain.simulate import PLAN, observations
@@ -126,8 +126,11 @@ def saved():
         ({"watermark": True}, "StateInvalid: watermark"),
         ({"blocks": "4"}, "StateInvalid: blocks"),
         ({"armSums": [1, 2, 3]}, "StateInvalid: armSums"),
-        ({"logs": [[NAN] * 5] * 7}, "StateInvalid: logs"),
-        ({"logs": [[0.0], [0.0, 1.0]]}, "StateInvalid: logs"),
+        ({"logs": codec.pack(np.full((7, 5), NAN))}, "StateInvalid: logs"),
+        ({"logs": codec.pack(np.zeros(3))}, "StateInvalid: logs"),
+        ({"logs": "no base64!"}, "StateInvalid: logs of the state is not packed text"),
+        ({"logs": "AAA="}, "StateInvalid: logs of the state is not packed text"),
+        ({"culprit": 1}, "StateInvalid: culprit"),
         ({"crossed": [0, 0, 0, 0, -10]}, "StateInvalid: crossed"),
         ({"crossed": [0, 0, 0, 0, 0.5]}, "StateInvalid: crossed"),
         ({"payoffSums": None}, "StateInvalid: payoffSums"),

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from learnops.domain.evidence import anytime, betting
+from learnops.domain.evidence import anytime, betting, hypotheses
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.errors import EvidenceError
 from tests.unit.domain.simulate import PLAN, TWO_TESTS, crossings, observations, rows
@@ -30,7 +30,7 @@ def null_of(test, margin):
 @pytest.mark.parametrize("m", [0.0, 0.1, 0.37, 0.5, 0.9, 1.0])
 @pytest.mark.parametrize("test", [0, 1], ids=["rollback", "promote"])
 def test_mean_of_each_factor_is_one_under_equality(pi, margin, m, test):
-    tests = betting.Tests.of(two_point_plan(margin))
+    tests = hypotheses.Tests.of(two_point_plan(margin))
     mean_c, mean_0 = null_of(test, margin)
     outcomes = [
         (pi * mean_c, (1.0 - m) / pi),
@@ -39,9 +39,9 @@ def test_mean_of_each_factor_is_one_under_equality(pi, margin, m, test):
         ((1 - pi) * (1 - mean_0), (0.0 + m) / (1 - pi)),
     ]
     probability, scores = np.array(outcomes).T
-    g = betting.payoffs(tests, scores)[test]
+    g = betting.payoffs(tests, scores[None])[test]
     one = np.array([pi])
-    b = betting.bounds(tests, m=np.array([m]), propensity=one, other=1.0 - one)
+    b = betting.bounds(tests, m=np.array([[m]]), propensity=one, other=1.0 - one)
     for sums in ((0.0, 0.0), (30.0, 100.0), (-50.0, 4000.0), (1e6, 1e6)):
         totals = np.full((2, len(tests), 1), sums[0])
         totals[1] = sums[1]

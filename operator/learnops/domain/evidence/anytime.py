@@ -26,71 +26,89 @@ from learnops.domain.evidence.betting import (
     FRACTION_COUNT,
     FRACTION_WEIGHTS,
     FRACTIONS,
-    Floats,
-    Tests,
     bounds,
     control_variate,
     latch,
     log_mix,
     payoffs,
-    to_evidence,
 )
+from learnops.domain.evidence.blocks import BLOCK_RUNS, Blocks
 from learnops.domain.evidence.checks import check
+from learnops.domain.evidence.guardrails import weighted_rollback
+from learnops.domain.evidence.hypotheses import Floats, Places, Tests
+from learnops.domain.evidence.result import to_evidence
 from learnops.domain.evidence.types import Evidence, Observations, TestPlan
 
-BLOCK_RUNS = 10
 STAKES = FRACTION_COUNT + 1
 """Six fixed fractions and the adaptive bet."""
 
 STAKE_WEIGHTS: Floats = np.append(FRACTION_WEIGHTS / 2.0, 0.5)
 
-_SLAB_BLOCKS = 256
-"""Blocks worked on at once: keeps the arrays in the processor's cache on a long log."""
+_SLAB_COLUMNS = 1280
+"""Blocks times tests worked on at once: keeps the arrays in the processor's cache on a long log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EngineState:
-    """Everything that later blocks need of the earlier ones, for H tests.
+    """Everything that later blocks need of the earlier ones, for H tests on S loss columns.
 
     Attributes:
         plan: the plan it belongs to.
         watermark: seq of the last run of the last judged block; read the log after it.
         blocks: judged blocks.
-        arm_sums: (4,), candidate runs and loss sum, control runs and loss sum.
+        scored: runs in them that are not void, those of other candidates included.
+        arm_sums: (S, 4), candidate runs and loss sum, control runs and loss sum.
         payoff_sums: (2, H), sum of g and of g^2.
         logs: (7, H), log of the product of factors per stake.
         crossed: (H,), seq of the block end of the first crossing, 0 = none.
+        culprit: the loss column that told most for roll-back at its crossing.
     """
 
     plan: TestPlan
     tests: Tests
     watermark: int
     blocks: int
+    scored: int
     arm_sums: Floats
     payoff_sums: Floats
     logs: Floats
     crossed: NDArray[np.int64]
+    culprit: int | None = None
 
     def evidence(self) -> Evidence:
+        log_e, _ = weighted_rollback(
+            log_mix(self.logs[..., None], STAKE_WEIGHTS),
+            guardrails=Places.of(self.plan).guardrail_rollback,
+        )
         return to_evidence(
             self.plan,
             self.tests,
-            log_e=log_mix(self.logs[..., None], STAKE_WEIGHTS)[:, 0],
+            log_e=log_e[:, 0],
             crossed=self.crossed,
             arm_sums=self.arm_sums,
             blocks=self.blocks,
             watermark=self.watermark,
+            culprit=self.culprit,
+            mean_score=self._mean_score(),
         )
+
+    def _mean_score(self) -> float | None:
+        """Mean of xi: the first row is the roll-back test, whose g is xi - tolerance."""
+        if not self.scored:
+            return None
+        return float(self.payoff_sums[0, 0]) / self.scored + self.plan.tolerance
 
     def to_dict(self) -> dict[str, Any]:
         return {
             **codec.head(method="Anytime", plan=self.plan),
             "watermark": self.watermark,
             "blocks": self.blocks,
-            "armSums": self.arm_sums.tolist(),
-            "payoffSums": self.payoff_sums.tolist(),
-            "logs": self.logs.tolist(),
+            "scored": self.scored,
+            "armSums": codec.pack(self.arm_sums),
+            "payoffSums": codec.pack(self.payoff_sums),
+            "logs": codec.pack(self.logs),
             "crossed": self.crossed.tolist(),
+            "culprit": self.culprit,
         }
 
     @classmethod
@@ -102,15 +120,20 @@ class EngineState:
         """
         codec.check_head(data, method="Anytime", plan=plan)
         tests = Tests.of(plan)
+        culprit = None if data.get("culprit") is None else codec.whole(data, "culprit")
+        if culprit is not None and culprit >= tests.streams:
+            raise codec.invalid("culprit", "is none of the loss and the guardrails")
         return cls(
             plan=plan,
             tests=tests,
             watermark=codec.whole(data, "watermark"),
             blocks=codec.whole(data, "blocks"),
-            arm_sums=codec.floats(data, "armSums", shape=(4,)),
-            payoff_sums=codec.floats(data, "payoffSums", shape=(2, len(tests))),
-            logs=codec.floats(data, "logs", shape=(STAKES, len(tests))),
+            scored=codec.whole(data, "scored"),
+            arm_sums=codec.packed(data, "armSums", shape=(tests.streams, 4)),
+            payoff_sums=codec.packed(data, "payoffSums", shape=(2, len(tests))),
+            logs=codec.packed(data, "logs", shape=(STAKES, len(tests))),
             crossed=codec.positions(data, "crossed", shape=(len(tests),)),
+            culprit=culprit,
         )
 
 
@@ -126,7 +149,8 @@ def start(plan: TestPlan, *, watermark: int = 0) -> EngineState:
         tests=tests,
         watermark=watermark,
         blocks=0,
-        arm_sums=np.zeros(4),
+        scored=0,
+        arm_sums=np.zeros((tests.streams, 4)),
         payoff_sums=np.zeros((2, len(tests))),
         logs=np.zeros((STAKES, len(tests))),
         crossed=np.zeros(len(tests), dtype=np.int64),
@@ -141,86 +165,85 @@ def advance(state: EngineState, observations: Observations) -> EngineState:
     Raises:
         EvidenceError: a run that cannot be evidence; ``state`` stays as it was.
     """
-    check(observations, after=state.watermark)
+    terms = tuple(guardrail.term for guardrail in state.plan.guardrails)
+    check(observations, after=state.watermark, terms=terms)
     complete = len(observations) - len(observations) % BLOCK_RUNS
-    for first in range(0, complete, _SLAB_BLOCKS * BLOCK_RUNS):
-        last = min(first + _SLAB_BLOCKS * BLOCK_RUNS, complete)
-        state = _advance_blocks(state, _Blocks.of(observations, first, last))
+    slab = max(1, _SLAB_COLUMNS // len(state.tests)) * BLOCK_RUNS
+    for first in range(0, complete, slab):
+        last = min(first + slab, complete)
+        state = _advance_blocks(state, Blocks.of(observations, first, last))
     return state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Blocks:
-    """B whole blocks as (10, B) columns, row i the i-th run of each; a void run has live = 0."""
-
-    candidate: Floats
-    propensity: Floats
-    loss: Floats
-    live: Floats | None
-
-    @classmethod
-    def of(cls, observations: Observations, first: int, last: int) -> Self:
-        rows = slice(first, last)
-        propensity, loss = observations.propensity[rows], observations.loss[rows]
-        live: Floats | None = None
-        if observations.void is not None and observations.void[rows].any():
-            void = observations.void[rows]
-            # A void run may carry anything; neutral values keep NaN out of the arithmetic.
-            propensity, loss = np.where(void, 0.5, propensity), np.where(void, 0.0, loss)
-            live = _by_position(~void)
-        return cls(
-            candidate=_by_position(observations.is_candidate[rows]),
-            propensity=_by_position(propensity),
-            loss=_by_position(loss),
-            live=live,
-        )
-
-
-def _by_position(column: NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(column.reshape(-1, BLOCK_RUNS).T, dtype=np.float64)
-
-
-def _advance_blocks(state: EngineState, blocks: _Blocks) -> EngineState:
+def _advance_blocks(state: EngineState, blocks: Blocks) -> EngineState:
+    tests, other = state.tests, blocks.other
     arm_sums = _running(state.arm_sums, np.add.reduce(_arm_steps(blocks)))
-    m = control_variate(arm_sums=arm_sums[:, :-1], propensity=blocks.propensity)
-    g, b = _bets(state.tests, blocks, m=m)
+    before, control = arm_sums[..., :-1], blocks.control_propensity
+    m = control_variate(arm_sums=before, propensity=blocks.propensity, control=control)
+    g = _payoffs(tests, blocks, m=m, other=other)
+    b = bounds(tests, m=m, propensity=blocks.propensity, other=other)
     payoff_sums = _running(state.payoff_sums, np.add.reduce(_payoff_steps(g)))
-    stake = adaptive_bet(payoff_sums[..., :-1], propensity=blocks.propensity, bound=b)
+    stake = adaptive_bet(
+        payoff_sums[..., :-1], propensity=blocks.propensity, bound=b, control=control
+    )
     logs = _running(state.logs, _log_products(g=g, b=b, stake=stake))
-    count = blocks.loss.shape[1]
-    ends = range(state.watermark + BLOCK_RUNS, state.watermark + count * BLOCK_RUNS + 1, BLOCK_RUNS)
-    log_e = log_mix(logs[..., 1:], STAKE_WEIGHTS)
+    return _judged(state, blocks, arm_sums=arm_sums, payoff_sums=payoff_sums, logs=logs)
+
+
+def _judged(
+    state: EngineState, blocks: Blocks, *, arm_sums: Floats, payoff_sums: Floats, logs: Floats
+) -> EngineState:
+    """The state after the blocks, with the tests judged at the end of each."""
+    last = state.watermark + blocks.count * BLOCK_RUNS
+    ends = range(state.watermark + BLOCK_RUNS, last + 1, BLOCK_RUNS)
+    places = Places.of(state.plan)
+    log_e, told = weighted_rollback(
+        log_mix(logs[..., 1:], STAKE_WEIGHTS), guardrails=places.guardrail_rollback
+    )
+    crossed = latch(state.crossed, log_e=log_e, tests=state.tests, positions=ends)
+    scored = blocks.propensity.size if blocks.live is None else int(blocks.live.sum())
     return EngineState(
         plan=state.plan,
         tests=state.tests,
-        watermark=ends[-1],
-        blocks=state.blocks + count,
+        watermark=last,
+        blocks=state.blocks + blocks.count,
+        scored=state.scored + scored,
         arm_sums=arm_sums[..., -1].copy(),
         payoff_sums=payoff_sums[..., -1].copy(),
         logs=logs[..., -1].copy(),
-        crossed=latch(state.crossed, log_e=log_e, tests=state.tests, positions=ends),
+        crossed=crossed,
+        culprit=_culprit(state, told, at=int(crossed[0])),
     )
 
 
-def _arm_steps(blocks: _Blocks) -> Floats:
-    """What each run adds to the arm sums, shape (10, 4, B)."""
-    steps = np.empty((BLOCK_RUNS, 4, blocks.loss.shape[1]))
-    steps[:, 0] = blocks.candidate
-    steps[:, 2] = 1.0 - blocks.candidate
+def _culprit(state: EngineState, told: NDArray[np.intp], *, at: int) -> int | None:
+    """Latched with the crossing of the roll-back test, whose block ends at ``at``."""
+    if state.culprit is not None or not at:
+        return state.culprit
+    return int(told[(at - state.watermark) // BLOCK_RUNS - 1])
+
+
+def _arm_steps(blocks: Blocks) -> Floats:
+    """What each run adds to the arm sums, shape (10, S, 4, B)."""
+    streams = blocks.losses.shape[1]
+    steps = np.empty((BLOCK_RUNS, streams, 4, blocks.count))
+    steps[:, :, 0] = blocks.candidate[:, None]
+    steps[:, :, 2] = blocks.control[:, None]
     if blocks.live is not None:
-        steps[:, 0::2] *= blocks.live[:, None]
-    np.multiply(steps[:, 0::2], blocks.loss[:, None], out=steps[:, 1::2])
+        steps[:, :, 0::2] *= blocks.live[:, None, None]
+    np.multiply(steps[:, :, 0::2], blocks.losses[:, :, None], out=steps[:, :, 1::2])
     return steps
 
 
-def _bets(tests: Tests, blocks: _Blocks, *, m: Floats) -> tuple[Floats, Floats]:
-    """g and b of each test and run, shape (10, H, B); g of a void run is 0, so its factor is 1."""
-    other = 1.0 - blocks.propensity
-    b = bounds(tests, m=m, propensity=blocks.propensity, other=other)
-    centred = blocks.loss - m
-    xi = np.where(blocks.candidate > 0.0, centred / blocks.propensity, -centred / other)
+def _payoffs(tests: Tests, blocks: Blocks, *, m: Floats, other: Floats) -> Floats:
+    """g of each test and run, shape (10, H, B); g of a void run is 0, so its factor is 1."""
+    centred = blocks.losses - m
+    candidate, control = blocks.candidate[:, None] > 0.0, blocks.control[:, None] > 0.0
+    xi = np.where(candidate, centred / blocks.propensity[:, None], -centred / other[:, None])
+    if blocks.control_propensity is not None:
+        xi = np.where(candidate | control, xi, 0.0)
     g = payoffs(tests, xi)
-    return (g if blocks.live is None else g * blocks.live[:, None]), b
+    return g if blocks.live is None else g * blocks.live[:, None]
 
 
 def _payoff_steps(g: Floats) -> Floats:
@@ -231,16 +254,23 @@ def _payoff_steps(g: Floats) -> Floats:
     return steps
 
 
-def adaptive_bet(payoff_sums: Floats, *, propensity: Floats, bound: Floats) -> Floats:
+def adaptive_bet(
+    payoff_sums: Floats, *, propensity: Floats, bound: Floats, control: Floats | None = None
+) -> Floats:
     """lambda, capped at 0.8/b, shape (..., H, B).
 
     Args:
         payoff_sums: sums of g and of g^2 over earlier blocks, shape (2, H, B).
         propensity: shape (..., B).
         bound: b, shape (..., H, B).
+        control: the probability of control; None: 1 - propensity. 1/(pi(1-pi)) is 1/pi + 1/(1-pi),
+            the variance that the arms' rarity gives to xi, so with more arms it is 1/pi + 1/pi_0.
     """
     total, squares = payoff_sums
-    prior = 4.0 / (propensity * (1.0 - propensity))
+    if control is None:
+        prior = 4.0 / (propensity * (1.0 - propensity))
+    else:
+        prior = 4.0 * (1.0 / propensity + 1.0 / control)
     wish = np.maximum(2.0 + total, 0.0) / (prior[..., None, :] + squares)
     return np.asarray(np.minimum(wish, 0.8 / bound))
 

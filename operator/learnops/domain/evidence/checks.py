@@ -1,5 +1,7 @@
 """Checks of a stretch of the run log before any of it counts."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,15 +9,17 @@ from learnops.domain.evidence.betting import MIN_PROPENSITY
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.types import Observations
 
+_OPTIONAL = ("void", "is_other", "control_propensity")
 _WAY_OUT = "nothing of this read was counted; correct the run in the log or void it"
 
 
-def check(observations: Observations, *, after: int) -> None:
+def check(observations: Observations, *, after: int, terms: tuple[str, ...] = ()) -> None:
     """Raise ``EvidenceError`` unless every run can be evidence and follows ``after`` without a gap.
 
     Void runs are not judged but for their number: they have factor 1 whatever they carry.
+    ``terms`` are the guardrails' terms that each run must carry.
     """
-    _check_columns(observations)
+    _check_columns(observations, terms=terms)
     if not len(observations):
         return
     _check_sequence(observations.seq, after=after)
@@ -29,26 +33,41 @@ def check(observations: Observations, *, after: int) -> None:
         _refuse_loss(loss, observations.seq[judged])
     if not (propensity.min() >= MIN_PROPENSITY and propensity.max() <= 1.0 - MIN_PROPENSITY):
         _refuse_propensity(propensity, observations.seq[judged])
+    if observations.control_propensity is not None:
+        _check_control(observations, propensity=propensity, judged=judged)
+    if observations.terms is not None:
+        _check_terms(observations.terms[judged], observations.seq[judged], names=terms)
 
 
-def _check_columns(observations: Observations) -> None:
+def _check_columns(observations: Observations, *, terms: tuple[str, ...]) -> None:
     expected: dict[str, type[np.generic]] = {
         "seq": np.int64,
         "is_candidate": np.bool_,
         "propensity": np.float64,
         "loss": np.float64,
         "void": np.bool_,
+        "is_other": np.bool_,
+        "control_propensity": np.float64,
     }
     for name, dtype in expected.items():
         column = getattr(observations, name)
-        if column is None and name == "void":
+        if column is None and name in _OPTIONAL:
             continue
-        if column.dtype != dtype or column.shape != (len(observations.seq),):
-            raise EvidenceError(
-                reason=EvidenceReason.COLUMNS_MISMATCH,
-                detail=f"column {name} is {column.dtype}{column.shape}; "
-                f"give {dtype.__name__}({len(observations.seq)},)",
-            )
+        _check_column(name, column, dtype=dtype, shape=(len(observations),))
+    if not terms and observations.terms is None:
+        return
+    given = np.empty(0) if observations.terms is None else observations.terms
+    _check_column("terms", given, dtype=np.float64, shape=(len(observations), len(terms)))
+
+
+def _check_column(
+    name: str, column: NDArray[Any], *, dtype: type[np.generic], shape: tuple[int, ...]
+) -> None:
+    if column.dtype != dtype or column.shape != shape:
+        raise EvidenceError(
+            reason=EvidenceReason.COLUMNS_MISMATCH,
+            detail=f"column {name} is {column.dtype}{column.shape}; give {dtype.__name__}{shape}",
+        )
 
 
 def _check_sequence(seq: NDArray[np.int64], *, after: int) -> None:
@@ -89,4 +108,41 @@ def _refuse_propensity(propensity: NDArray[np.float64], seq: NDArray[np.int64]) 
         reason=reason,
         detail=f"propensity {value} of run seq {int(seq[at])} is not strictly between 0 and 1 "
         f"(at least {MIN_PROPENSITY} from both); {_WAY_OUT}",
+    )
+
+
+def _check_control(
+    observations: Observations,
+    *,
+    propensity: NDArray[np.float64],
+    judged: slice | NDArray[np.bool_],
+) -> None:
+    """Control's own probability: at most what the candidate leaves."""
+    assert observations.control_propensity is not None
+    control = observations.control_propensity[judged]
+    # Decimal shares add up to 1 but for the last bit.
+    bad = ~((control >= MIN_PROPENSITY) & (control + propensity <= 1.0 + 1e-12))
+    if bad.any():
+        at = int(np.argmax(bad))
+        raise EvidenceError(
+            reason=EvidenceReason.PROPENSITY_OUT_OF_RANGE,
+            detail=f"control's propensity {float(control[at])} of run seq "
+            f"{int(observations.seq[judged][at])} is not between {MIN_PROPENSITY} and what the "
+            f"candidate's {float(propensity[at])} leaves; {_WAY_OUT}",
+        )
+
+
+def _check_terms(
+    terms: NDArray[np.float64], seq: NDArray[np.int64], *, names: tuple[str, ...]
+) -> None:
+    bad = ~((terms >= 0.0) & (terms <= 1.0))
+    if not bad.any():
+        return
+    row, column = (int(place[0]) for place in np.nonzero(bad))
+    value = float(terms[row, column])
+    missing = bool(np.isnan(value))
+    raise EvidenceError(
+        reason=EvidenceReason.TERM_MISSING if missing else EvidenceReason.TERM_OUT_OF_RANGE,
+        detail=f"term {names[column]} {value} of run seq {int(seq[row])} is not in [0, 1]; "
+        f"{_WAY_OUT}",
     )

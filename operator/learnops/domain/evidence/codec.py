@@ -1,5 +1,7 @@
 """Reading saved states: a state that is not exactly what was written is refused, never guessed."""
 
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
 from typing import Any
 
 import numpy as np
@@ -49,6 +51,25 @@ def floats(data: dict[str, Any], name: str, *, shape: tuple[int, ...]) -> NDArra
     if value.shape != shape or not np.isfinite(value).all():
         raise invalid(name, f"is not {shape} finite numbers")
     return value
+
+
+def pack(value: NDArray[np.float64]) -> str:
+    """Many floats as text, exact and short: base64 of little-endian doubles, row by row."""
+    return b64encode(np.ascontiguousarray(value, dtype="<f8").tobytes()).decode()
+
+
+def packed(data: dict[str, Any], name: str, *, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Finite floats of exactly this shape, from ``pack``."""
+    text = data.get(name)
+    if not isinstance(text, str):
+        raise invalid(name, "is not packed text")
+    try:
+        value = np.frombuffer(b64decode(text, validate=True), dtype="<f8").astype(np.float64)
+    except (Base64Error, ValueError) as error:
+        raise invalid(name, "is not packed text") from error
+    if value.size != np.prod(shape) or not np.isfinite(value).all():
+        raise invalid(name, f"is not {shape} finite numbers")
+    return value.reshape(shape)
 
 
 def positions(data: dict[str, Any], name: str, *, shape: tuple[int, ...]) -> NDArray[np.int64]:

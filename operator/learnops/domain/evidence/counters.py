@@ -24,13 +24,10 @@ from learnops.domain.evidence.betting import (
     FRACTION_COUNT,
     FRACTION_WEIGHTS,
     FRACTIONS,
-    Floats,
-    Tests,
     bounds,
     control_variate,
     latch,
     log_mix,
-    to_evidence,
 )
 from learnops.domain.evidence.counter_fold import Folded, fold, unfold
 from learnops.domain.evidence.counter_series import (
@@ -42,7 +39,9 @@ from learnops.domain.evidence.counter_series import (
     collect,
     difference_counters,
 )
-from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.hypotheses import Floats, Tests
+from learnops.domain.evidence.result import to_evidence
 from learnops.domain.evidence.types import Evidence, TestPlan
 
 __all__ = [
@@ -104,7 +103,7 @@ class CounterState:
             self.tests,
             log_e=log_mix(self.logs[..., None], FRACTION_WEIGHTS)[:, 0],
             crossed=self.crossed,
-            arm_sums=self.arm_sums,
+            arm_sums=self.arm_sums[None],
             blocks=self.increments,
             watermark=_runs(self.arm_sums),
         )
@@ -157,7 +156,17 @@ def start(
         first_epoch: the first assignment epoch of the generation.
         baseline: the counters as they stand now, where the generation begins inside an epoch; what
             they already hold is not evidence.
+
+    Raises:
+        EvidenceError: InvalidPlan, where the plan asks what counters do not tell: guardrails,
+            several candidates or the confidence sequence.
     """
+    if plan.guardrails or plan.candidates > 1 or plan.interval:
+        raise EvidenceError(
+            reason=EvidenceReason.INVALID_PLAN,
+            detail="counters hold the loss of one candidate alone: "
+            "guardrails, several candidates and the interval need the run log",
+        )
     tests = Tests.of(plan)
     return CounterState(
         plan=plan,
@@ -200,9 +209,9 @@ def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
     if not _runs(steps):
         return state
     pi = np.array([increment.propensity])
-    m = control_variate(arm_sums=state.arm_sums[:, None], propensity=pi)
+    m = control_variate(arm_sums=state.arm_sums[None, :, None], propensity=pi, control=None)
     b = bounds(state.tests, m=m, propensity=pi, other=1.0 - pi)[:, 0]
-    total, squares = _payoff_sums(state.tests, increment, m=float(m[0]))
+    total, squares = _payoff_sums(state.tests, increment, m=float(m[0, 0]))
     gain = FRACTIONS[:, None] * (total / b) + CURVATURE[:, None] * (squares / (b * b))
     logs, arm_sums = state.logs + gain, state.arm_sums + steps
     log_e = log_mix(logs[..., None], FRACTION_WEIGHTS)

@@ -11,6 +11,8 @@ class EvidenceReason(StrEnum):
     LOSS_OUT_OF_RANGE = "LossOutOfRange"
     PROPENSITY_MISSING = "PropensityMissing"
     PROPENSITY_OUT_OF_RANGE = "PropensityOutOfRange"
+    TERM_MISSING = "TermMissing"
+    TERM_OUT_OF_RANGE = "TermOutOfRange"
     SEQUENCE_GAP = "SequenceGap"
     SEQUENCE_BACKWARDS = "SequenceBackwards"
     INVALID_PLAN = "InvalidPlan"

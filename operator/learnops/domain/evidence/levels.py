@@ -17,6 +17,20 @@ RAMP_LEVEL = 0.2
 RAMP_MARGINS: tuple[tuple[float, float], ...] = ((5.0, 0.10), (10.0, 0.07), (25.0, 0.04))
 """(share in percent, margin in loss) for leaving that share; between them linear in log(share)."""
 
+LOSS_WEIGHT = 0.6
+"""Weight of the loss in the mean of e-values that rolls back; the guardrails share the rest."""
+
+INTERVAL_LEVEL = 0.05
+"""The confidence sequence of the difference holds it with 95 %, at all looks together."""
+
+_INTERVAL_STEPS = (0.01, 0.02, 0.03, 0.05, 0.07, 0.10, 0.15, 0.20, 0.30, 0.50)
+INTERVAL_MARGINS: tuple[float, ...] = (
+    *(-step for step in reversed(_INTERVAL_STEPS)),
+    0.0,
+    *_INTERVAL_STEPS,
+)
+"""The 21 differences at which the confidence sequence is tested, closer where decisions fall."""
+
 
 def promotion_level(level: float, attempt: int) -> float:
     """Level of the k-th promotion test of one candidate identity: 0.6079 * level / k^2.

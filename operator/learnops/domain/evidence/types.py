@@ -19,6 +19,10 @@ ENGINE_VERSION = 1
 """Rises when the same log would give another e-value; states of another version are recomputed."""
 
 MAX_RAMP_TESTS = 32
+MAX_GUARDRAILS = 16
+MAX_CANDIDATES = 8
+LOSS = "loss"
+"""Names the loss itself where a guardrail could be the culprit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,6 +121,8 @@ class TestPlan:
         futility: None: a canary is never ended as futile.
         guardrails: terms that are tested beside the loss.
         candidates: K of an A/B/n canary; each candidate is tested at level/K.
+        interval: whether the confidence sequence of the difference is kept too; it decides nothing
+            and costs 42 more tests a block.
     """
 
     promote_level: float = 0.05
@@ -128,6 +134,7 @@ class TestPlan:
     futility: FutilityTest | None = None
     guardrails: tuple[GuardrailTest, ...] = ()
     candidates: int = 1
+    interval: bool = False
 
     def __post_init__(self) -> None:
         levels = {"promote_level": self.promote_level, "rollback_level": self.rollback_level}
@@ -135,14 +142,36 @@ class TestPlan:
         for test in self.ramp:
             levels[f"ramp[{test.share_percent}].level"] = test.level
             margins[f"ramp[{test.share_percent}].margin"] = test.margin
+        for guardrail in self.guardrails:
+            margins[f"guardrails[{guardrail.term}].tolerance"] = guardrail.tolerance
+            margins[f"guardrails[{guardrail.term}].margin"] = guardrail.margin
+        if self.futility is not None:
+            levels["futility.level"] = self.futility.level
+            margins["futility.min_improvement"] = self.futility.min_improvement
         for name, level in levels.items():
             _require(0.0 < level < 1.0, f"{name} is {level}; use a level above 0 and below 1")
         for name, margin in margins.items():
             _require(0.0 <= margin < 1.0, f"{name} is {margin}; use 0 or more and less than 1")
+        self._require_sizes()
+
+    def _require_sizes(self) -> None:
         _require(self.attempt >= 1, f"attempt is {self.attempt}; the first attempt is 1")
         _require(len(self.ramp) <= MAX_RAMP_TESTS, f"ramp has over {MAX_RAMP_TESTS} steps")
         shares = [test.share_percent for test in self.ramp]
         _require(len(set(shares)) == len(shares), "ramp names a share twice; name each once")
+        terms = [guardrail.term for guardrail in self.guardrails]
+        _require(len(terms) <= MAX_GUARDRAILS, f"guardrails has over {MAX_GUARDRAILS} terms")
+        _require(len(set(terms)) == len(terms), "guardrails names a term twice; name each once")
+        _require(LOSS not in terms, f"guardrails names {LOSS}, which is tested anyway")
+        _require(
+            1 <= self.candidates <= MAX_CANDIDATES,
+            f"candidates is {self.candidates}; use 1 to {MAX_CANDIDATES}",
+        )
+        # A candidate that may be worse by the margin would be futile before it is good enough.
+        _require(
+            self.futility is None or self.margin == 0.0,
+            "futility goes with margin 0 only; leave one of them out",
+        )
 
     @classmethod
     def for_canary(
@@ -154,6 +183,10 @@ class TestPlan:
         tolerance: float | None,
         attempt: int,
         gated_shares: tuple[float, ...] = (),
+        futility: FutilityTest | None = None,
+        guardrails: tuple[GuardrailTest, ...] = (),
+        candidates: int = 1,
+        interval: bool = False,
     ) -> Self:
         """The plan of a canary: an absent tolerance equals the margin; margins follow the shares.
 
@@ -167,11 +200,18 @@ class TestPlan:
             tolerance=margin if tolerance is None else tolerance,
             attempt=attempt,
             ramp=ramp,
+            futility=futility,
+            guardrails=guardrails,
+            candidates=candidates,
+            interval=interval,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form; equal plans give equal dicts."""
-        return {**asdict(self), "ramp": [asdict(test) for test in self.ramp]}
+        return asdict(self) | {
+            "ramp": [asdict(test) for test in self.ramp],
+            "guardrails": [asdict(test) for test in self.guardrails],
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

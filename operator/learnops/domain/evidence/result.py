@@ -1,0 +1,107 @@
+"""From the columns that every method keeps to the evidence that callers read."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learnops.domain.evidence.hypotheses import Floats, Places, Tests
+from learnops.domain.evidence.types import (
+    LOSS,
+    Decision,
+    Difference,
+    Evidence,
+    GuardrailEvidence,
+    TestPlan,
+)
+
+
+def to_evidence(
+    plan: TestPlan,
+    tests: Tests,
+    *,
+    log_e: Floats,
+    crossed: NDArray[np.int64],
+    arm_sums: Floats,
+    blocks: int,
+    watermark: int,
+    culprit: int | None = None,
+    mean_score: float | None = None,
+) -> Evidence:
+    """The method-independent result.
+
+    Args:
+        log_e: (H,). crossed: (H,), 0 = not. arm_sums: (S, 4).
+        culprit: the stream that told most for roll-back where it crossed.
+        mean_score: mean of xi over all scored runs, for the estimate of the difference.
+    """
+    decisions = _decisions(tests, log_e=log_e, crossed=crossed)
+    places = Places.of(plan)
+    shares = (test.share_percent for test in plan.ramp)
+    runs_c, sum_c, runs_0, sum_0 = arm_sums[0].tolist()
+    return Evidence(
+        rollback=decisions[0],
+        promote=decisions[1],
+        ramp=dict(zip(shares, decisions[places.ramp], strict=True)),
+        futility=None if places.futility is None else decisions[places.futility],
+        guardrails=_guardrails(plan, decisions, places=places, arm_sums=arm_sums),
+        culprit=None if culprit is None else _stream_name(plan, culprit),
+        difference=_difference(decisions, places=places, mean_score=mean_score),
+        runs=int(runs_c + runs_0),
+        candidate_runs=int(runs_c),
+        control_runs=int(runs_0),
+        candidate_loss=_mean(sum_c, runs_c),
+        control_loss=_mean(sum_0, runs_0),
+        blocks=blocks,
+        watermark=watermark,
+    )
+
+
+def _decisions(tests: Tests, *, log_e: Floats, crossed: NDArray[np.int64]) -> list[Decision]:
+    columns = (log_e, tests.log_threshold, crossed, tests.margin)
+    return [
+        Decision(log_e=e, log_threshold=threshold, crossed_at=at or None, margin=margin)
+        for e, threshold, at, margin in zip(*(it.tolist() for it in columns), strict=True)
+    ]
+
+
+def _guardrails(
+    plan: TestPlan, decisions: Sequence[Decision], *, places: Places, arm_sums: Floats
+) -> tuple[GuardrailEvidence, ...]:
+    rows = zip(
+        plan.guardrails,
+        decisions[places.guardrail_rollback],
+        decisions[places.guardrail_promote],
+        arm_sums[1:].tolist(),
+        strict=True,
+    )
+    return tuple(
+        GuardrailEvidence(
+            term=guardrail.term,
+            rollback=rollback,
+            promote=promote,
+            candidate_mean=_mean(sums[1], sums[0]),
+            control_mean=_mean(sums[3], sums[2]),
+        )
+        for guardrail, rollback, promote, sums in rows
+    )
+
+
+def _difference(
+    decisions: Sequence[Decision], *, places: Places, mean_score: float | None
+) -> Difference | None:
+    """The outermost margins that are not rejected: rejected once is rejected for good."""
+    lows, highs = decisions[places.interval_low], decisions[places.interval_high]
+    if mean_score is None or not lows:
+        return None
+    low = max((it.margin for it in lows if it.crossed), default=-1.0)
+    high = min((it.margin for it in highs if it.crossed), default=1.0)
+    return Difference(estimate=min(max(mean_score, low), high), low=low, high=high)
+
+
+def _stream_name(plan: TestPlan, stream: int) -> str:
+    return LOSS if stream == 0 else plan.guardrails[stream - 1].term
+
+
+def _mean(total: float, count: float) -> float | None:
+    return total / count if count else None
