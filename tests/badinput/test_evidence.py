@@ -51,6 +51,59 @@ def test_a_bad_run_is_named_and_nothing_is_counted(column, at, value, message):
     assert state.to_dict() == untouched
 
 
+GUARDED = evidence_types.TestPlan(guardrails=(evidence_types.GuardrailTest(term="grounding"),))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (NAN, "TermMissing: term grounding nan of run seq 4 is not in [0, 1]"),
+        (1.5, "TermOutOfRange: term grounding 1.5 of run seq 4"),
+        (-0.1, "TermOutOfRange: term grounding -0.1 of run seq 4"),
+        (-INF, "TermOutOfRange: term grounding -inf of run seq 4"),
+    ],
+)
+def test_a_bad_term_is_named(value, message):
+    log = observations(np.random.default_rng(1), runs=20, propensity=0.5)
+    terms = np.zeros((20, 1))
+    terms[3, 0] = value
+    with pytest.raises(EvidenceError) as error:
+        anytime.advance(anytime.start(GUARDED), replace(log, terms=terms))
+    assert str(error.value).startswith(message)
+    void = np.arange(20) == 3
+    anytime.advance(anytime.start(GUARDED), replace(log, terms=terms, void=void))
+
+
+@pytest.mark.parametrize("terms", [None, np.zeros((20, 2)), np.zeros(20)])
+def test_terms_that_are_not_those_of_the_plan_are_refused(terms):
+    log = observations(np.random.default_rng(1), runs=20, propensity=0.5)
+    with pytest.raises(EvidenceError, match="ColumnsMismatch: column terms is"):
+        anytime.advance(anytime.start(GUARDED), replace(log, terms=terms))
+
+
+@pytest.mark.parametrize("control", [0.0, 0.6, NAN, -0.1])
+def test_control_has_at_most_what_the_candidate_leaves(control):
+    log = observations(np.random.default_rng(1), runs=20, propensity=0.5)
+    column = np.full(20, 0.4)
+    column[6] = control
+    with pytest.raises(EvidenceError, match=r"PropensityOutOfRange: control.* seq 7 is not") as e:
+        anytime.advance(anytime.start(PLAN), replace(log, control_propensity=column))
+    assert "leaves" in e.value.detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"guardrails": (evidence_types.GuardrailTest(term="x"),)},
+        {"candidates": 2},
+        {"interval": True},
+    ],
+)
+def test_counters_refuse_what_they_cannot_tell(changes):
+    with pytest.raises(EvidenceError, match="InvalidPlan: counters hold the loss of one candidate"):
+        counters.start(replace(PLAN, **changes), first_epoch=1)
+
+
 def test_a_prefix_read_again_from_its_start_is_refused():
     log = observations(np.random.default_rng(1), runs=20, propensity=0.5)
     state = anytime.advance(anytime.start(PLAN), log)
@@ -96,6 +149,21 @@ def test_columns_that_do_not_fit_are_named(column, value):
         ({"attempt": 0}, "attempt is 0"),
         ({"ramp": (evidence_types.RampTest(share_percent=5.0, margin=1.5),)}, "margin is 1.5"),
         ({"ramp": (evidence_types.RampTest(share_percent=5.0, margin=0.1),) * 2}, "share twice"),
+        ({"guardrails": (evidence_types.GuardrailTest(term="x"),) * 2}, "a term twice"),
+        ({"guardrails": (evidence_types.GuardrailTest(term="loss"),)}, "guardrails names loss"),
+        (
+            {"guardrails": (evidence_types.GuardrailTest(term="x", margin=NAN),)},
+            "guardrails[x].margin is nan",
+        ),
+        (
+            {"futility": evidence_types.FutilityTest(min_improvement=0.02), "margin": 0.1},
+            "futility goes with margin 0 only",
+        ),
+        (
+            {"futility": evidence_types.FutilityTest(min_improvement=0.02, level=0.0)},
+            "futility.level is 0.0",
+        ),
+        ({"candidates": 0}, "candidates is 0; use 1 to 8"),
     ],
 )
 def test_a_plan_that_promises_nothing_is_refused(changes, message):
