@@ -68,6 +68,10 @@ test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
 bench: $(STAMP) testbed  ## print the design's numbers as measured on this machine
 	@$(BIN)/python -m bench
 
+.PHONY: bench-decisions
+bench-decisions: $(STAMP)  ## play the design's table of decisions: the whole, or with FAST=1 in a minute
+	@$(BIN)/python -m bench.decisions $(if $(FAST),--fast)
+
 .PHONY: clean
 clean:  ## remove the virtual environment and caches of this checkout
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

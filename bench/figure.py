@@ -36,6 +36,15 @@ class Figure:
         )
 
     @property
+    def unclear(self) -> bool:
+        """Missed, but by no more than two standard errors of the simulation."""
+        if self.met is not False or self.error is None or math.isnan(self.value):
+            return False
+        slack = 2 * self.error
+        above = self.value - slack > _or(self.at_most, math.inf)
+        return not above and self.value + slack >= _or(self.at_least, -math.inf)
+
+    @property
     def wanted(self) -> str:
         """The bound in words."""
         bounds = [("<=", self.at_most), (">=", self.at_least)]
@@ -44,7 +53,8 @@ class Figure:
     def to_dict(self) -> dict[str, Any]:
         """For JSON; a value that is not finite is null there."""
         value = self.value if math.isfinite(self.value) else None
-        return {**asdict(self), "value": value, "wanted": self.wanted, "met": self.met}
+        judged = {"wanted": self.wanted, "met": self.met, "unclear": self.unclear}
+        return {**asdict(self), "value": value, **judged}
 
 
 def median(name: str, seconds: Sequence[float], *, wanted: float | None = None) -> Figure:
@@ -58,9 +68,11 @@ def p99(name: str, seconds: Sequence[float], *, wanted: float | None = None) -> 
 
 
 def plain(value: float) -> str:
-    """Three significant digits without an exponent."""
+    """Three significant digits, without an exponent from a thousandth on."""
     if not math.isfinite(value):
         return "never" if math.isinf(value) else "none"
+    if 0 < abs(value) < 0.001:
+        return f"{value:.1g}"
     digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -76,6 +76,8 @@ def say(what: str) -> None:
 def _cells(figure: Figure) -> tuple[str, ...]:
     error = "" if figure.error is None else f" ± {plain(figure.error)}"
     mark = {None: "", True: "[green]met[/]", False: "[bold red]MISSED[/]"}[figure.met]
+    if figure.unclear:
+        mark = "[yellow]unclear[/]"
     value = f"{plain(figure.value)}{error} {figure.unit}"
     wanted = f"{figure.wanted} {figure.unit}" if figure.wanted else ""
     return figure.name, value, wanted, mark, figure.note

@@ -35,7 +35,7 @@ from learnops.domain.evidence.betting import (
 from learnops.domain.evidence.blocks import BLOCK_RUNS, Blocks
 from learnops.domain.evidence.checks import check
 from learnops.domain.evidence.guardrails import weighted_rollback
-from learnops.domain.evidence.hypotheses import Floats, Places, Tests
+from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.result import to_evidence
 from learnops.domain.evidence.types import Evidence, Observations, TestPlan
 
@@ -78,7 +78,7 @@ class EngineState:
     def evidence(self) -> Evidence:
         log_e, _ = weighted_rollback(
             log_mix(self.logs[..., None], STAKE_WEIGHTS),
-            guardrails=Places.of(self.plan).guardrail_rollback,
+            guardrails=self.tests.places.guardrail_rollback,
         )
         return to_evidence(
             self.plan,
@@ -196,9 +196,8 @@ def _judged(
     """The state after the blocks, with the tests judged at the end of each."""
     last = state.watermark + blocks.count * BLOCK_RUNS
     ends = range(state.watermark + BLOCK_RUNS, last + 1, BLOCK_RUNS)
-    places = Places.of(state.plan)
     log_e, told = weighted_rollback(
-        log_mix(logs[..., 1:], STAKE_WEIGHTS), guardrails=places.guardrail_rollback
+        log_mix(logs[..., 1:], STAKE_WEIGHTS), guardrails=state.tests.places.guardrail_rollback
     )
     crossed = latch(state.crossed, log_e=log_e, tests=state.tests, positions=ends)
     scored = blocks.propensity.size if blocks.live is None else int(blocks.live.sum())
@@ -216,10 +215,12 @@ def _judged(
     )
 
 
-def _culprit(state: EngineState, told: NDArray[np.intp], *, at: int) -> int | None:
+def _culprit(state: EngineState, told: NDArray[np.intp] | None, *, at: int) -> int | None:
     """Latched with the crossing of the roll-back test, whose block ends at ``at``."""
     if state.culprit is not None or not at:
         return state.culprit
+    if told is None:
+        return 0
     return int(told[(at - state.watermark) // BLOCK_RUNS - 1])
 
 
@@ -238,10 +239,10 @@ def _arm_steps(blocks: Blocks) -> Floats:
 def _payoffs(tests: Tests, blocks: Blocks, *, m: Floats, other: Floats) -> Floats:
     """g of each test and run, shape (10, H, B); g of a void run is 0, so its factor is 1."""
     centred = blocks.losses - m
-    candidate, control = blocks.candidate[:, None] > 0.0, blocks.control[:, None] > 0.0
-    xi = np.where(candidate, centred / blocks.propensity[:, None], -centred / other[:, None])
+    candidate = blocks.candidate[:, None]
+    xi = np.where(candidate > 0.0, centred / blocks.propensity[:, None], -centred / other[:, None])
     if blocks.control_propensity is not None:
-        xi = np.where(candidate | control, xi, 0.0)
+        xi *= candidate + blocks.control[:, None]
     g = payoffs(tests, xi)
     return g if blocks.live is None else g * blocks.live[:, None]
 

@@ -51,7 +51,7 @@ def control_variate(*, arm_sums: Floats, propensity: Floats, control: Floats | N
     Returns:
         shape (..., S, B).
     """
-    runs_c, sum_c, runs_0, sum_0 = np.moveaxis(arm_sums, -2, 0)
+    runs_c, sum_c, runs_0, sum_0 = (arm_sums[:, place] for place in range(4))
     pooled = (1.0 + (sum_c + sum_0)) / (2.0 + (runs_c + runs_0))
     own = runs_c / (runs_c + SHRINKAGE_RUNS)
     mean_c = own * ((0.5 + sum_c) / (1.0 + runs_c)) + (1.0 - own) * pooled

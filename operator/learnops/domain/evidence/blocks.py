@@ -54,9 +54,7 @@ class Blocks:
             control_propensity=None
             if other is None
             else _by_position(_known(other[rows], void, otherwise=0.5)),
-            losses=np.stack(
-                [_by_position(_known(one, void, otherwise=0.0)) for one in columns], axis=1
-            ),
+            losses=_stacked([_by_position(_known(one, void, otherwise=0.0)) for one in columns]),
             live=None if void is None else _by_position(~void),
         )
 
@@ -69,6 +67,11 @@ class Blocks:
     def count(self) -> int:
         """B."""
         return int(self.propensity.shape[-1])
+
+
+def _stacked(columns: list[Floats]) -> Floats:
+    """(10, S, B); of a single column a view."""
+    return columns[0][:, None] if len(columns) == 1 else np.stack(columns, axis=1)
 
 
 def _known(column: Floats, void: NDArray[np.bool_] | None, *, otherwise: float) -> Floats:

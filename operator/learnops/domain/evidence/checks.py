@@ -9,6 +9,16 @@ from learnops.domain.evidence.betting import MIN_PROPENSITY
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.types import Observations
 
+_FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
+_COLUMNS: tuple[tuple[str, np.dtype[Any]], ...] = (
+    ("seq", np.dtype(np.int64)),
+    ("is_candidate", _BOOL),
+    ("propensity", _FLOAT),
+    ("loss", _FLOAT),
+    ("void", _BOOL),
+    ("is_other", _BOOL),
+    ("control_propensity", _FLOAT),
+)
 _OPTIONAL = ("void", "is_other", "control_propensity")
 _WAY_OUT = "nothing of this read was counted; correct the run in the log or void it"
 
@@ -40,33 +50,24 @@ def check(observations: Observations, *, after: int, terms: tuple[str, ...] = ()
 
 
 def _check_columns(observations: Observations, *, terms: tuple[str, ...]) -> None:
-    expected: dict[str, type[np.generic]] = {
-        "seq": np.int64,
-        "is_candidate": np.bool_,
-        "propensity": np.float64,
-        "loss": np.float64,
-        "void": np.bool_,
-        "is_other": np.bool_,
-        "control_propensity": np.float64,
-    }
-    for name, dtype in expected.items():
+    shape = observations.seq.shape
+    for name, dtype in _COLUMNS:
         column = getattr(observations, name)
-        if column is None and name in _OPTIONAL:
-            continue
-        _check_column(name, column, dtype=dtype, shape=(len(observations),))
+        if column is not None or name not in _OPTIONAL:
+            _check_column(name, column, dtype=dtype, shape=shape)
     if not terms and observations.terms is None:
         return
     given = np.empty(0) if observations.terms is None else observations.terms
-    _check_column("terms", given, dtype=np.float64, shape=(len(observations), len(terms)))
+    _check_column("terms", given, dtype=_FLOAT, shape=(*shape, len(terms)))
 
 
 def _check_column(
-    name: str, column: NDArray[Any], *, dtype: type[np.generic], shape: tuple[int, ...]
+    name: str, column: NDArray[Any], *, dtype: np.dtype[Any], shape: tuple[int, ...]
 ) -> None:
     if column.dtype != dtype or column.shape != shape:
         raise EvidenceError(
             reason=EvidenceReason.COLUMNS_MISMATCH,
-            detail=f"column {name} is {column.dtype}{column.shape}; give {dtype.__name__}{shape}",
+            detail=f"column {name} is {column.dtype}{column.shape}; give {dtype}{shape}",
         )
 
 

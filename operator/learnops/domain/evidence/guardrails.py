@@ -12,7 +12,9 @@ from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import LOSS_WEIGHT
 
 
-def weighted_rollback(log_e: Floats, *, guardrails: slice) -> tuple[Floats, NDArray[np.intp]]:
+def weighted_rollback(
+    log_e: Floats, *, guardrails: slice
+) -> tuple[Floats, NDArray[np.intp] | None]:
     """Put the weighted mean in place of the loss's own roll-back e-value.
 
     Args:
@@ -21,11 +23,11 @@ def weighted_rollback(log_e: Floats, *, guardrails: slice) -> tuple[Floats, NDAr
 
     Returns:
         ``log_e`` with its first row replaced, and per block which column (0 the loss, k the k-th
-        guardrail) has the largest part in the mean.
+        guardrail) has the largest part in the mean; None without guardrails.
     """
     count = guardrails.stop - guardrails.start
     if not count:
-        return log_e, np.zeros(log_e.shape[1], dtype=np.intp)
+        return log_e, None
     parts = np.concatenate((log_e[:1], log_e[guardrails]))
     parts[0] += np.log(LOSS_WEIGHT)
     parts[1:] += np.log((1.0 - LOSS_WEIGHT) / count)

@@ -26,6 +26,34 @@ class _Row(NamedTuple):
     stream: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the rows of each kind stand."""
+
+    ramp: slice
+    futility: int | None
+    guardrail_rollback: slice
+    guardrail_promote: slice
+    interval_low: slice
+    interval_high: slice
+
+    @classmethod
+    def of(cls, plan: TestPlan) -> Self:
+        ramp = slice(2, 2 + len(plan.ramp))
+        futility = None if plan.futility is None else ramp.stop
+        first = ramp.stop + (futility is not None)
+        count, grid = len(plan.guardrails), len(INTERVAL_MARGINS) if plan.interval else 0
+        middle, last = first + count, first + 2 * count
+        return cls(
+            ramp=ramp,
+            futility=futility,
+            guardrail_rollback=slice(first, middle),
+            guardrail_promote=slice(middle, last),
+            interval_low=slice(last, last + grid),
+            interval_high=slice(last + grid, last + 2 * grid),
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tests:
     """The H one-sided tests of a plan.
@@ -38,6 +66,7 @@ class Tests:
         margin: (H,), the margin.
         streams: how many loss columns there are, 1 + guardrails.
         stream: (H,), the loss column of each test; None where there is only one.
+        places: where the rows of each kind stand.
     """
 
     sign: Floats
@@ -47,6 +76,7 @@ class Tests:
     margin: Floats
     streams: int
     stream: NDArray[np.intp] | None
+    places: Places
 
     @classmethod
     def of(cls, plan: TestPlan) -> Self:
@@ -61,6 +91,7 @@ class Tests:
             margin=margin,
             streams=1 + len(plan.guardrails),
             stream=np.array([row.stream for row in rows], dtype=np.intp) if guarded else None,
+            places=Places.of(plan),
         )
 
     def __len__(self) -> int:
@@ -88,31 +119,3 @@ def _rows(plan: TestPlan) -> Iterator[_Row]:
     if plan.interval:
         yield from (_Row(1.0, margin, INTERVAL_LEVEL / 2) for margin in INTERVAL_MARGINS)
         yield from (_Row(-1.0, margin, INTERVAL_LEVEL / 2) for margin in INTERVAL_MARGINS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where the rows of each kind stand."""
-
-    ramp: slice
-    futility: int | None
-    guardrail_rollback: slice
-    guardrail_promote: slice
-    interval_low: slice
-    interval_high: slice
-
-    @classmethod
-    def of(cls, plan: TestPlan) -> Self:
-        ramp = slice(2, 2 + len(plan.ramp))
-        futility = None if plan.futility is None else ramp.stop
-        first = ramp.stop + (futility is not None)
-        count, grid = len(plan.guardrails), len(INTERVAL_MARGINS) if plan.interval else 0
-        middle, last = first + count, first + 2 * count
-        return cls(
-            ramp=ramp,
-            futility=futility,
-            guardrail_rollback=slice(first, middle),
-            guardrail_promote=slice(middle, last),
-            interval_low=slice(last, last + grid),
-            interval_high=slice(last + grid, last + 2 * grid),
-        )

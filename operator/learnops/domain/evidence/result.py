@@ -36,7 +36,7 @@ def to_evidence(
         mean_score: mean of xi over all scored runs, for the estimate of the difference.
     """
     decisions = _decisions(tests, log_e=log_e, crossed=crossed)
-    places = Places.of(plan)
+    places = tests.places
     shares = (test.share_percent for test in plan.ramp)
     runs_c, sum_c, runs_0, sum_0 = arm_sums[0].tolist()
     return Evidence(
