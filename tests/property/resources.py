@@ -85,11 +85,13 @@ def analyses(*sources: str) -> st.SearchStrategy[Spec]:
 def _other_analysis() -> st.SearchStrategy[Spec]:
     promote = st.fixed_dictionaries({}, optional={"level": levels, "margin": fractions})
     rollback = st.fixed_dictionaries({}, optional={"level": levels, "tolerance": fractions})
+    futility = st.fixed_dictionaries({"minImprovement": levels}, optional={"level": levels})
     return st.fixed_dictionaries(
         {},
         optional={
             "promote": promote,
             "rollback": rollback,
+            "futility": futility,
             "maturationSeconds": st.integers(1, 604_800),
             "minCandidateRuns": st.integers(1, 10_000),
             "onInconclusive": st.sampled_from(["Rollback", "Hold"]),
@@ -97,7 +99,13 @@ def _other_analysis() -> st.SearchStrategy[Spec]:
             "deadlineSeconds": st.integers(604_800, 31_536_000),
             "maxStalenessSeconds": st.integers(1, 86_400),
         },
-    )
+    ).map(_without_futility_at_a_margin)
+
+
+def _without_futility_at_a_margin(analysis: Spec) -> Spec:
+    if float(analysis.get("promote", {}).get("margin", "0")) > 0.0:
+        analysis.pop("futility", None)
+    return analysis
 
 
 def doer_specs() -> st.SearchStrategy[Spec]:

@@ -11,7 +11,7 @@ PROMETHEUS_DOWN = Unavailable(
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
 )
-_PROMOTE, _ROLLBACK, _RAMP = 32.9, 20.0, 5.0
+_PROMOTE, _ROLLBACK, _RAMP, _FUTILITY = 32.9, 20.0, 5.0, 10.0
 
 
 def _value(e: float, threshold: float) -> EValue:
@@ -30,6 +30,7 @@ def reading(
     timeouts: float | None = 0.0,
     losses: tuple[float, float] = (0.30, 0.30),
     state: str | None = None,
+    futility: float | None = None,
 ) -> EvidenceReading:
     """E-values as numbers; `losses` are those of candidate and control."""
     return EvidenceReading(
@@ -44,10 +45,13 @@ def reading(
         prefix_current=current,
         control_timeout_fraction=timeouts,
         state=state,
+        futility=None if futility is None else _value(futility, _FUTILITY),
     )
 
 
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
 BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
+FUTILE = reading(futility=11.0, rollback=2.0, promote=0.1, runs=300, candidate=30)
+FUTILE_WITHOUT_CONTROL = reading(futility=11.0, rollback=2.0, promote=0.1, timeouts=0.3)
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))

@@ -28,6 +28,8 @@ from tests.simulation.acts import (
 )
 from tests.simulation.evidence import (
     BETTER,
+    FUTILE,
+    FUTILE_WITHOUT_CONTROL,
     NO_SERIES,
     NOT_MUCH_WORSE,
     NOTHING_YET,
@@ -38,6 +40,14 @@ from tests.simulation.evidence import (
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
+FUTILITY_BY_HAND = apply(
+    objects.policy("v2"),
+    objects.canary(
+        "try-v2",
+        candidate="v2",
+        analysis=objects.analysis(futility={"minImprovement": "0.02"}),
+    ),
+)
 
 
 def start_without_series(candidate: str) -> list[Beat]:
@@ -104,6 +114,24 @@ STORIES: dict[str, list[Beat]] = {
         learn("v2", BETTER, "300 runs, better"),
         STEP,
         run(Run.RUNNING, canary="try-v2"),
+    ],
+    "ended-as-futile": [
+        *begin(),
+        FUTILITY_BY_HAND,
+        STEP,
+        learn("v2", FUTILE, "30 runs, not better by 0.02"),
+        STEP,
+    ],
+    "futile-while-its-control-times-out": [
+        *begin(),
+        FUTILITY_BY_HAND,
+        learn("v2", FUTILE_WITHOUT_CONTROL, "30 runs, not better by 0.02; control times out"),
+    ],
+    "killed-while-ending-as-futile": [
+        *begin(),
+        FUTILITY_BY_HAND,
+        killed_in(learn("v2", FUTILE, "30 runs, not better by 0.02"), actions=1),
+        learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
     ],
     "rolled-back-while-paused": [
         *begin(),

@@ -111,6 +111,10 @@ class EvidenceStatus(StatusModel):
     """E-value against "the candidate is not worse than the tolerance"."""
     rollback_threshold: Number
     """The e-value of rollback that rolls back: 1/level."""
+    futility: Number | None = None
+    """E-value against "the candidate is better by minImprovement or more"; only with futility."""
+    futility_threshold: Number | None = None
+    """The e-value of futility that ends the canary: 1/level."""
 
 
 class CandidateStatus(StatusModel):
@@ -157,8 +161,9 @@ class CanaryStatus(StatusModel):
     fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
-    """Pending, Canary, or how it ended: Promoted, RolledBack (worse), Inconclusive (no verdict in
-    time), Aborted (by a person), Superseded (the doer turned to another policy), Error."""
+    """Pending, Canary, or how it ended: Promoted, RolledBack (worse, or futile), Inconclusive (no
+    verdict in time), Aborted (by a person), Superseded (the doer turned to another policy),
+    Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
     """Index of the step in force, from 0."""
     step_time: datetime | None = None

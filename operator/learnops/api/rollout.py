@@ -88,6 +88,18 @@ class RollbackTest(Model):
     same as promote.margin."""
 
 
+class FutilityTest(Model):
+    """End the canary as futile when "candidate's mean loss <= control's - minImprovement" is
+    rejected at `level`."""
+
+    level: OpenFraction = "0.10"
+    """Bound on the probability of ever ending a candidate as futile that is better by
+    minImprovement or more; a decimal between 0 and 1, both excluded."""
+    min_improvement: OpenFraction
+    """The least improvement that is worth waiting for, in loss: a candidate that is shown not to
+    reach it is rejected; a decimal between 0 and 1, both excluded."""
+
+
 class OnInconclusive(StrEnum):
     """What happens when `maxRuns` or the deadline is reached without a verdict."""
 
@@ -115,6 +127,10 @@ class Analysis(Model):
     """When the candidate has been shown to be good enough."""
     rollback: RollbackTest = RollbackTest()
     """When the candidate has been shown to be worse."""
+    # No schema default: always on, it would swallow nearly every roll-back.
+    futility: FutilityTest | None = None
+    """When the candidate has been shown not to be worth waiting for. Absent: never. Not with a
+    promote.margin above 0."""
     maturation_seconds: Annotated[Integer, Field(ge=1, le=604_800)] = 600
     """How long a run may take, in seconds, from its registration to its bundle. One that has not
     reported by then counts as loss 1."""
@@ -136,6 +152,13 @@ class Analysis(Model):
             message="must fit source: Anytime with RunLog, Counters with Prometheus",
             field_path=".method",
             holds=_method_fits,
+        ),
+        Rule(
+            rule="!has(self.futility) || self.promote.margin.matches('^0([.]0+)?$')",
+            message="must be left out with a promote.margin above 0: a candidate that may be worse "
+            "by the margin would be futile before it is good enough",
+            field_path=".futility",
+            holds=lambda it: it.futility is None or float(it.promote.margin) == 0.0,
         ),
         Rule(
             rule="self.maturationSeconds <= self.deadlineSeconds",

@@ -95,6 +95,7 @@ class EvidenceReading:
     prefix_current: bool
     # Of control's runs, the share that was resolved by timeout; None: not known.
     control_timeout_fraction: float | None
+    futility: EValue | None = None  # None: the canary is never ended as futile
     state: str | None = None
 
 

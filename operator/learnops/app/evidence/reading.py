@@ -6,7 +6,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.rollout import Gate
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
-from learnops.domain.evidence.types import Decision, TestPlan
+from learnops.domain.evidence.types import Decision, FutilityTest, TestPlan
 from learnops.domain.evidence.types import Evidence as EngineEvidence
 from learnops.domain.observed import EValue, EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -27,7 +27,7 @@ def plan_of(canary: CanaryDeployment) -> TestPlan:
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
     gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
     tolerance = analysis.rollback.tolerance
-    candidates = canary.status.candidates
+    futility, candidates = analysis.futility, canary.status.candidates
     return TestPlan.for_canary(
         promote_level=float(analysis.promote.level),
         margin=float(analysis.promote.margin),
@@ -35,6 +35,11 @@ def plan_of(canary: CanaryDeployment) -> TestPlan:
         tolerance=None if tolerance is None else float(tolerance),
         attempt=candidates[0].attempt if candidates else 1,
         gated_shares=tuple(float(step) for step in gated),
+        futility=None
+        if futility is None
+        else FutilityTest(
+            min_improvement=float(futility.min_improvement), level=float(futility.level)
+        ),
     )
 
 
@@ -61,6 +66,7 @@ def to_reading(
         promote=_e_value(evidence.promote),
         rollback=_e_value(evidence.rollback),
         ramp=None if ramp is None else _e_value(ramp),
+        futility=None if evidence.futility is None else _e_value(evidence.futility),
         runs=evidence.runs,
         candidate_runs=evidence.candidate_runs,
         control_runs=evidence.control_runs,

@@ -31,6 +31,7 @@ DOWN: tuple[_Rule, ...] = (
     live_down.control_changed,
     live_down.weights_changed,
     live_down.shown_worse,
+    live_down.shown_futile,
     live_down.overdue_without_evidence,
 )
 UP: tuple[_Rule, ...] = (
@@ -109,11 +110,14 @@ def _measure(live: Live) -> None:
 
 
 def _shown(reading: EvidenceReading) -> EvidenceStatus:
+    futility = reading.futility
     return EvidenceStatus(
         promote=e_value(reading.promote),
         promote_threshold=decimal(reading.promote.threshold),
         rollback=e_value(reading.rollback),
         rollback_threshold=decimal(reading.rollback.threshold),
+        futility=None if futility is None else e_value(futility),
+        futility_threshold=None if futility is None else decimal(futility.threshold),
     )
 
 

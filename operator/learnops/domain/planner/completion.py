@@ -82,12 +82,16 @@ def complete_descent(draft: Draft) -> bool:
             descend(draft, canary, end)
         else:
             stage = CanaryStage(pending.outcome)
-            verdict = Verdict.ROLLBACK if stage is CanaryStage.ROLLED_BACK else None
+            verdict = _verdict(pending.reason) if stage is CanaryStage.ROLLED_BACK else None
             end = End(stage=stage, reason=pending.reason, message=pending.why, verdict=verdict)
             finish(draft, canary, end)
         draft.fire("complete-descent", f"{canary.metadata.name}: {end.stage}")
         return True
     return False
+
+
+def _verdict(reason: str) -> Verdict:
+    return Verdict.FUTILE if reason == Verdict.FUTILE else Verdict.ROLLBACK
 
 
 def complete_start(draft: Draft) -> bool:

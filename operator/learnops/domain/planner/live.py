@@ -13,6 +13,8 @@ from learnops.domain.planner.traffic import candidate_percent, holds
 
 NOT_OBSERVED = Unavailable(reason=ErrorReason.NO_DATA, message="no evidence was read in this pass")
 
+_FINAL = (Verdict.PROMOTE, Verdict.ROLLBACK, Verdict.FUTILE)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
@@ -62,7 +64,7 @@ class Live:
     def latched(self) -> Verdict | None:
         """The verdict that stands in the status already: it is not taken back."""
         verdict = self.status.candidates[0].verdict if self.status.candidates else None
-        return verdict if verdict in (Verdict.PROMOTE, Verdict.ROLLBACK) else None
+        return verdict if verdict in _FINAL else None
 
     @property
     def worse(self) -> bool:
@@ -71,6 +73,22 @@ class Live:
         return self.latched is Verdict.ROLLBACK or (
             reading is not None and crossed(reading.rollback)
         )
+
+    @property
+    def futile(self) -> bool:
+        """The evidence says that the candidate is not worth waiting for, and said so first.
+
+        Where one look finds both crossings, the earlier block decides, a tie rolls back: the
+        verdict must not depend on how often it was looked at.
+        """
+        reading = self.reading
+        if self.latched is Verdict.FUTILE:
+            return True
+        if reading is None or reading.futility is None or not crossed(reading.futility):
+            return False
+        since, worse = reading.futility.crossed_at, reading.rollback.crossed_at
+        earlier = since is not None and worse is not None and since < worse
+        return earlier or not self.worse
 
     @property
     def better(self) -> bool:

@@ -2,7 +2,7 @@
 
 from learnops.api.canary import ActionType, CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive
-from learnops.domain.observed import History
+from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
 from learnops.domain.planner.decision import Decision, End
@@ -76,22 +76,42 @@ def weights_changed(live: Live) -> Decision | None:
 
 def shown_worse(live: Live) -> Decision | None:
     """Fail. Neither a pause, nor a data check, nor an unhealthy route stands before it."""
-    if not live.worse:
+    if not live.worse or live.futile:
         return None
     reading = live.reading
-    figures = "the verdict stands from an earlier look"
-    if reading is not None:
-        loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
-        figures = (
-            f"mean loss {loss or 'unknown'} against {control or 'unknown'} of control after "
-            f"{reading.candidate_runs} candidate runs (e-value {e_value_short(reading.rollback)})"
-        )
+    figures = _figures(reading, None if reading is None else reading.rollback)
     return End(
         stage=CanaryStage.ROLLED_BACK,
         reason="Worse",
         message=f"{live.candidate} is worse: {figures}",
         reject=True,
         verdict=Verdict.ROLLBACK,
+    )
+
+
+def shown_futile(live: Live) -> Decision | None:
+    """Fail as well, though it may not be worse: waiting on would cost runs for nothing."""
+    test = live.canary.spec.analysis.futility
+    if test is None or not live.futile:
+        return None
+    reading = live.reading
+    figures = _figures(reading, None if reading is None else reading.futility)
+    return End(
+        stage=CanaryStage.ROLLED_BACK,
+        reason=Verdict.FUTILE,
+        message=f"{live.candidate} is not better by {test.min_improvement}: {figures}",
+        reject=True,
+        verdict=Verdict.FUTILE,
+    )
+
+
+def _figures(reading: EvidenceReading | None, test: EValue | None) -> str:
+    if reading is None or test is None:
+        return "the verdict stands from an earlier look"
+    loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
+    return (
+        f"mean loss {loss or 'unknown'} against {control or 'unknown'} of control after "
+        f"{reading.candidate_runs} candidate runs (e-value {e_value_short(test)})"
     )
 
 
