@@ -79,19 +79,33 @@ def analyses(*sources: str) -> st.SearchStrategy[Spec]:
         + [{"source": each, "method": methods[each]} for each in sources]
         + [{} for each in sources if each == "RunLog"]
     )
-    return st.builds(lambda judge, rest: {**judge, **rest}, judges, _other_analysis())
+    return st.builds(_judged, judges, _other_analysis())
+
+
+def _judged(judge: Spec, rest: Spec) -> Spec:
+    """Counters tell no terms."""
+    if judge.get("source") == "Prometheus":
+        rest.pop("guardrails", None)
+    return {**judge, **rest}
 
 
 def _other_analysis() -> st.SearchStrategy[Spec]:
     promote = st.fixed_dictionaries({}, optional={"level": levels, "margin": fractions})
     rollback = st.fixed_dictionaries({}, optional={"level": levels, "tolerance": fractions})
     futility = st.fixed_dictionaries({"minImprovement": levels}, optional={"level": levels})
+    immediate = st.fixed_dictionaries({"maxCount": st.integers(0, 1_000_000)})
+    guardrail = st.fixed_dictionaries(
+        {"term": st.sampled_from(weights_of)},
+        optional={"tolerance": fractions, "margin": levels, "immediate": immediate},
+    )
+    guardrails = st.lists(guardrail, max_size=4, unique_by=lambda it: it["term"])
     return st.fixed_dictionaries(
         {},
         optional={
             "promote": promote,
             "rollback": rollback,
             "futility": futility,
+            "guardrails": guardrails,
             "maturationSeconds": st.integers(1, 604_800),
             "minCandidateRuns": st.integers(1, 10_000),
             "onInconclusive": st.sampled_from(["Rollback", "Hold"]),

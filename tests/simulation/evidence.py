@@ -1,8 +1,9 @@
 """Readings that a story gives to a candidate."""
 
 import math
+from dataclasses import replace
 
-from learnops.domain.observed import EValue, EvidenceReading
+from learnops.domain.observed import EValue, EvidenceReading, GuardrailReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
@@ -11,12 +12,30 @@ PROMETHEUS_DOWN = Unavailable(
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
 )
-_PROMOTE, _ROLLBACK, _RAMP, _FUTILITY = 32.9, 20.0, 5.0, 10.0
+_PROMOTE, _ROLLBACK, _RAMP, _FUTILITY, _RAIL = 32.9, 20.0, 5.0, 10.0, 20.0
 
 
 def _value(e: float, threshold: float) -> EValue:
     crossed_at = 100 if e >= threshold else None
     return EValue(log_e=math.log(e), threshold=threshold, crossed_at=crossed_at)
+
+
+def guardrail(
+    *,
+    promote: float = 1.0,
+    rollback: float = 1.0,
+    means: tuple[float, float] = (0.05, 0.05),
+    breaches: int = 0,
+) -> GuardrailReading:
+    """The guardrail on grounding; `means` are those of candidate and control."""
+    return GuardrailReading(
+        term="grounding",
+        promote=_value(promote, _RAIL),
+        rollback=_value(rollback, _ROLLBACK),
+        candidate_mean=means[0],
+        control_mean=means[1],
+        breaches=breaches,
+    )
 
 
 def reading(
@@ -31,6 +50,8 @@ def reading(
     losses: tuple[float, float] = (0.30, 0.30),
     state: str | None = None,
     futility: float | None = None,
+    guardrails: tuple[GuardrailReading, ...] = (),
+    culprit: str | None = None,
 ) -> EvidenceReading:
     """E-values as numbers; `losses` are those of candidate and control."""
     return EvidenceReading(
@@ -45,6 +66,8 @@ def reading(
         prefix_current=current,
         control_timeout_fraction=timeouts,
         state=state,
+        guardrails=guardrails,
+        culprit=culprit,
         futility=None if futility is None else _value(futility, _FUTILITY),
     )
 
@@ -52,6 +75,17 @@ def reading(
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
 BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
+BETTER_BUT_UNPROVED = replace(BETTER, guardrails=(guardrail(promote=3.0),))
+BETTER_AND_PROVED = replace(BETTER, guardrails=(guardrail(promote=21.0),))
+BROKEN_TERM = reading(
+    rollback=21.0,
+    candidate=125,
+    losses=(0.31, 0.31),
+    guardrails=(guardrail(rollback=240.0, means=(0.15, 0.05), breaches=19),),
+    culprit="grounding",
+)
+BREACHED = reading(guardrails=(guardrail(breaches=4),))
+AT_THE_LIMIT = reading(guardrails=(guardrail(breaches=3),))
 FUTILE = reading(futility=11.0, rollback=2.0, promote=0.1, runs=300, candidate=30)
 FUTILE_WITHOUT_CONTROL = reading(futility=11.0, rollback=2.0, promote=0.1, timeouts=0.3)
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))

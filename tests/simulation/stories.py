@@ -1,5 +1,7 @@
 """Rollouts from beginning to end. Each is a list of beats; after each the operator settles."""
 
+from typing import Any
+
 from learnops.api.canary import ActionType, Run
 from tests.simulation import objects
 from tests.simulation.acts import (
@@ -27,7 +29,12 @@ from tests.simulation.acts import (
     win,
 )
 from tests.simulation.evidence import (
+    AT_THE_LIMIT,
     BETTER,
+    BETTER_AND_PROVED,
+    BETTER_BUT_UNPROVED,
+    BREACHED,
+    BROKEN_TERM,
     FUTILE,
     FUTILE_WITHOUT_CONTROL,
     NO_SERIES,
@@ -48,6 +55,12 @@ FUTILITY_BY_HAND = apply(
         analysis=objects.analysis(futility={"minImprovement": "0.02"}),
     ),
 )
+
+
+def guarded(**guardrail: Any) -> Beat:
+    """A canary of v2 that a person made, with one guardrail."""
+    analysis = objects.analysis(guardrails=[guardrail])
+    return apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2", analysis=analysis))
 
 
 def start_without_series(candidate: str) -> list[Beat]:
@@ -114,6 +127,28 @@ STORIES: dict[str, list[Beat]] = {
         learn("v2", BETTER, "300 runs, better"),
         STEP,
         run(Run.RUNNING, canary="try-v2"),
+    ],
+    "guardrail-broken": [
+        *begin(),
+        guarded(term="grounding"),
+        learn("v2", BROKEN_TERM, "125 runs, grounding broken"),
+    ],
+    "guardrail-not-proved-yet": [
+        *begin(),
+        guarded(term="grounding"),
+        learn("v2", BETTER_BUT_UNPROVED, "300 runs, better, grounding open"),
+        STEP,
+        learn("v2", BETTER_AND_PROVED, "grounding shown not worse"),
+    ],
+    "guardrail-breached": [
+        *begin(),
+        guarded(term="grounding", immediate={"maxCount": 3}),
+        learn("v2", AT_THE_LIMIT, "3 breaches"),
+        learn("v2", BREACHED, "4 breaches"),
+    ],
+    "guardrail-nobody-reports": [
+        *begin(),
+        guarded(term="securityCriticals"),
     ],
     "ended-as-futile": [
         *begin(),

@@ -100,6 +100,37 @@ class Verdict(StrEnum):
     HOLD = "Hold"
 
 
+class GuardrailStatus(StatusModel):
+    """Where one guardrail stands."""
+
+    term: Annotated[str, Field(max_length=63)]
+    """The term."""
+    rollback: Number
+    """Its own e-value against "not worse than the tolerance": a part of evidence.rollback."""
+    promote: Number
+    """E-value against "worse by the margin or more"."""
+    promote_threshold: Number
+    """The e-value of promote from which the guardrail lets the candidate be promoted."""
+    candidate_mean: Number | None = None
+    """Mean of the term over the candidate's runs, 0 to 1, lower is better."""
+    control_mean: Number | None = None
+    """The same over control's runs."""
+    breaches: Annotated[Integer, Field(ge=0)] = 0
+    """Runs of the candidate that reported the term above the tolerance."""
+
+
+class DifferenceStatus(StatusModel):
+    """The difference of mean losses, candidate minus control: below 0 is better."""
+
+    estimate: Number
+    """The estimate, never to be read without its bounds."""
+    low: Number
+    """The lower bound; with 95 % probability no look ever finds the truth below it or above high.
+    -1 where nothing is excluded yet."""
+    high: Number
+    """The upper bound; 1 where nothing is excluded yet."""
+
+
 class EvidenceStatus(StatusModel):
     """E-values beside the thresholds at which they decide, as decimal text."""
 
@@ -115,6 +146,12 @@ class EvidenceStatus(StatusModel):
     """E-value against "the candidate is better by minImprovement or more"; only with futility."""
     futility_threshold: Number | None = None
     """The e-value of futility that ends the canary: 1/level."""
+    guardrails: Annotated[
+        tuple[GuardrailStatus, ...], Field(max_length=9), ListType(kind="map", keys=("term",))
+    ] = ()
+    """Each guardrail of the spec."""
+    culprit: Annotated[str, Field(max_length=63)] | None = None
+    """What told most for roll-back when it was decided: loss, or a guardrail's term."""
 
 
 class CandidateStatus(StatusModel):
@@ -132,6 +169,8 @@ class CandidateStatus(StatusModel):
     """Mean loss of the candidate, 0 to 1, lower is better."""
     control_loss: Number | None = None
     """Mean loss of control over the same time."""
+    difference: DifferenceStatus | None = None
+    """The running confidence sequence of the difference; only with source RunLog."""
     evidence: EvidenceStatus | None = None
     """How strong the evidence is, beside what it takes."""
     verdict: Verdict = Verdict.CONTINUE

@@ -75,6 +75,27 @@ class EValue:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GuardrailReading:
+    """One guardrail of the canary; means are of the normalised term, over the runs of an arm."""
+
+    term: str
+    rollback: EValue  # a part of the weighted mean, no test of its own
+    promote: EValue
+    candidate_mean: float | None
+    control_mean: float | None
+    breaches: int  # observed, never imputed, of the candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class DifferenceReading:
+    """Candidate's mean loss - control's, and the bounds that hold it with 95 % at every look."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceReading:
     """What either method (Anytime, Counters) says of one candidate against control.
 
@@ -96,6 +117,9 @@ class EvidenceReading:
     # Of control's runs, the share that was resolved by timeout; None: not known.
     control_timeout_fraction: float | None
     futility: EValue | None = None  # None: the canary is never ended as futile
+    guardrails: tuple[GuardrailReading, ...] = ()  # with them, rollback is the weighted mean
+    culprit: str | None = None  # "loss" or a term, once rollback crossed
+    difference: DifferenceReading | None = None
     state: str | None = None
 
 

@@ -1,7 +1,7 @@
 """The run log (Postgres), as the operator sees it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from learnops.domain.observed import History, Key, Promotion
@@ -19,6 +19,8 @@ class LogRows:
     `total` counts every registration of the rollout, resolved or not; `overdue` counts those
     registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
+    `terms` holds each term that was asked for, normalised to [0, 1], as the run reported it: None
+    where it did not, was withdrawn or timed out.
     """
 
     seq: Sequence[int]
@@ -30,13 +32,21 @@ class LogRows:
     total: int
     overdue: int
     next_timeout_seconds: float | None
+    terms: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 class RunLog(Protocol):
     """Each call has a deadline and raises only RunLogUnavailableError."""
 
     async def resolved_prefix(
-        self, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+        self,
+        *,
+        key: Key,
+        rollout: str,
+        after: int,
+        limit: int,
+        grace_seconds: int,
+        terms: Sequence[str] = (),
     ) -> LogRows:
         """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
 

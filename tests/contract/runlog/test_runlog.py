@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
+import psycopg
 import pytest
 
 from learnops.adapters.postgres.connection import make_pool
@@ -40,6 +41,26 @@ ATTEMPT = OpenRollout(
     maturation_seconds=600,
     crl={"weights": {"grounding": "1"}},
 )
+
+# Three runs: all terms reported, one not reported, and a bundle that came after the timeout.
+REPORTED = """
+UPDATE shadow_deployments SET next_seq = 4 WHERE id = 'uid.0';
+INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
+                                 propensity, revision, resolved_at, resolution, loss)
+SELECT 'uid.0', seq, 'agents', 'planner', 'r' || seq, 'r' || seq, 'control', 'planner-v1', 0.1, 2,
+       now(), resolution, loss
+FROM (VALUES (1, 'Bundle', 0.25), (2, 'Bundle', 0.5), (3, 'Timeout', 1))
+    AS i (seq, resolution, loss);
+INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, bundle,
+                  content_hash)
+SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, '{}', ''
+FROM deployment_routings;
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, partial, security_criticals,
+                         grounding)
+VALUES ('agents', 'r1', 0.25, 0.25, false, 0.75, 0.125),
+       ('agents', 'r2', 0.5, 0.5, true, NULL, 0.5),
+       ('agents', 'r3', 0.1, 0.1, false, 0.0, 0.0);
+"""
 
 
 @pytest.fixture(params=["postgres"])
@@ -97,6 +118,26 @@ async def test_an_empty_rollout_has_an_empty_prefix(runlog: RunLog) -> None:
     )
     assert list(rows.seq) == []
     assert (rows.total, rows.overdue, rows.next_timeout_seconds) == (0, 0, None)
+
+
+async def test_terms_come_as_reported_and_never_from_a_late_bundle(
+    runlog: RunLog, database: str
+) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    with psycopg.connect(database) as connection:
+        connection.execute(REPORTED)
+    rows = await runlog.resolved_prefix(
+        key=KEY,
+        rollout="uid.0",
+        after=0,
+        limit=100,
+        grace_seconds=60,
+        terms=["securityCriticals", "grounding"],
+    )
+    assert list(rows.loss) == [0.25, 0.5, 1.0]
+    assert rows.terms.keys() == {"securityCriticals", "grounding"}
+    assert list(rows.terms["securityCriticals"]) == [0.75, None, None]
+    assert list(rows.terms["grounding"]) == [0.125, 0.5, None]
 
 
 @pytest.mark.parametrize("key", [KEY, OTHER])

@@ -1,5 +1,6 @@
 """Agents in one line: draw from what the Doer serves, register, report a loss."""
 
+import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,16 +26,34 @@ FROM numbered, unnest(%(arm)s::text[], %(policy)s::text[], %(loss)s::float8[])
     WITH ORDINALITY AS i (arm, policy, loss, position)
 """
 
+_SCORE = """
+WITH run AS (
+    INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, bundle,
+                      content_hash)
+    SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, '{}', ''
+    FROM deployment_routings
+    WHERE namespace = %(namespace)s AND rollout = %(rollout)s AND run_id NOT IN (
+        SELECT run_id FROM runs WHERE namespace = %(namespace)s)
+    RETURNING namespace, run_id, policy
+)
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, partial, contradictions)
+SELECT namespace, run_id, 0, 0, false,
+       CASE WHEN random() < (%(contradictions)s::jsonb ->> policy)::float8 THEN 1 ELSE 0 END
+FROM run
+"""
+
 
 @dataclass(kw_only=True)
 class Agents:
-    """Runs of one doer. `losses` gives the mean loss of each policy, its truth."""
+    """Runs of one doer. `losses` gives the mean loss of each policy, its truth; `contradictions`
+    how often an answer of each has any, where they tell."""
 
     objects: Objects
     database: str
     losses: dict[str, float]
     doer: str = "planner"
     deadline_seconds: float = 90.0
+    contradictions: dict[str, float] | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def work(self, *, runs: int = 50) -> Json:
@@ -81,6 +100,10 @@ class Agents:
         }
         with psycopg.connect(self.database) as connection:
             connection.execute(_REGISTER, values)
+            if self.contradictions is not None:
+                connection.execute(
+                    _SCORE, {**values, "contradictions": json.dumps(self.contradictions)}
+                )
             told = f"{self.objects.namespace}/{self.doer}"
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, told))
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -13,9 +14,11 @@ from learnops.adapters.postgres.connection import (
     Pool,
     transaction,
 )
+from learnops.adapters.postgres.runs import TERM_COLUMNS
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.api.policy import Stage
+from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenRollout
 from learnops.ports.runlog import LogRows, RunLogUnavailableError
@@ -34,12 +37,13 @@ WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 
 # `stop` is the first unresolved number: what lies below it is resolved without a gap.
 _PREFIX = """
-SELECT seq, arm = 'candidate', propensity, coalesce(loss, 0), resolution = 'Void',
-       resolution = 'Timeout'
-FROM deployment_routings
-WHERE rollout = %(rollout)s AND seq > %(after)s AND seq < %(stop)s
-ORDER BY seq LIMIT %(limit)s
+SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
+       t.resolution = 'Timeout'{columns}
+FROM deployment_routings t {join}
+WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
+ORDER BY t.seq LIMIT %(limit)s
 """
+_JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.run_id"
 
 _OVERDUE = """
 SELECT count(*) FROM deployment_routings
@@ -90,7 +94,14 @@ class PostgresRunLog:
         self._schema_checked = False
 
     async def resolved_prefix(
-        self, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+        self,
+        *,
+        key: Key,
+        rollout: str,
+        after: int,
+        limit: int,
+        grace_seconds: int,
+        terms: Sequence[str] = (),
     ) -> LogRows:
         """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
         async with self._transaction() as connection:
@@ -105,6 +116,7 @@ class PostgresRunLog:
                 after=after,
                 limit=limit,
                 grace_seconds=grace_seconds,
+                terms=terms,
             )
 
     async def history(self, *, key: Key) -> History:
@@ -172,7 +184,14 @@ class PostgresRunLog:
 
 
 async def _read_prefix(
-    connection: Connection, *, key: Key, rollout: str, after: int, limit: int, grace_seconds: int
+    connection: Connection,
+    *,
+    key: Key,
+    rollout: str,
+    after: int,
+    limit: int,
+    grace_seconds: int,
+    terms: Sequence[str],
 ) -> LogRows:
     cursor = await connection.execute(
         _ROLLOUT, {"rollout": rollout, "namespace": key.namespace, "doer": key.doer}
@@ -185,7 +204,7 @@ async def _read_prefix(
     total, maturation, open_seq, next_timeout = found
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
-        _PREFIX, {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
+        _prefix_query(terms), {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
     )
     rows = await cursor.fetchall()
     held = rows[-1][0] if rows else after
@@ -193,7 +212,7 @@ async def _read_prefix(
         _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
     )
     overdue = await cursor.fetchone()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * 6
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (6 + len(terms))
     return LogRows(
         seq=columns[0],
         is_candidate=columns[1],
@@ -201,10 +220,21 @@ async def _read_prefix(
         loss=columns[3],
         void=columns[4],
         timed_out=columns[5],
+        terms=dict(zip(terms, columns[6:], strict=True)),
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
     )
+
+
+def _prefix_query(terms: Sequence[str]) -> LiteralString:
+    """Terms are asked for as columns of the run's score; of a bundle that came after its run timed
+    out they are none, whenever the prefix is read."""
+    columns: LiteralString = ""
+    for name in terms:
+        column = TERM_COLUMNS[Term(name)]
+        columns += f", CASE WHEN t.resolution = 'Bundle' THEN c.{column} END"
+    return _PREFIX.format(columns=columns, join=_JOIN if terms else "")
 
 
 def _promotion(row: Sequence[str]) -> Promotion:

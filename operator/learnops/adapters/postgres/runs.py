@@ -3,13 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, LiteralString
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.domain.crl.terms import Term
 
 # Columns of crl_results, in the order of Term.
-_TERM_COLUMNS = {
+TERM_COLUMNS: dict[Term, LiteralString] = {
     Term.GATE_PASS_RATE: "gate_pass_rate",
     Term.CONTRADICTIONS: "contradictions",
     Term.GROUNDING: "grounding",
@@ -86,7 +86,7 @@ FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
 JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
 """
 
-_TERMS = ", ".join(_TERM_COLUMNS.values())
+_TERMS = ", ".join(TERM_COLUMNS.values())
 
 # Written in the order of the keys everywhere, so that two batches with the same runs queue up
 # behind one another instead of locking each other out. The rows travel as one JSON text: an array
@@ -97,7 +97,7 @@ WITH input AS (
         namespace text, run_id text, doer text, policy text, arm text, propensity float8,
         revision bigint, rollout text, tenant text, duration_milliseconds float8, cost_usd float8,
         bundle jsonb, content_hash text, loss float8, weights jsonb, breakdown jsonb, partial bool,
-        {", ".join(f"{column} float8" for column in _TERM_COLUMNS.values())})
+        {", ".join(f"{column} float8" for column in TERM_COLUMNS.values())})
 ), added AS (
     INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, tenant,
                       duration_milliseconds, cost_usd, bundle, content_hash)
@@ -243,7 +243,7 @@ def _json_row(row: RunRow) -> str:
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["content_hash"] = row.content_hash.hex()
     for term, value in row.terms.items():
-        values[_TERM_COLUMNS[term]] = value
+        values[TERM_COLUMNS[term]] = value
     # What is JSON already is put in as it is.
     plain = json.dumps(values, separators=(",", ":"))[:-1]
     return f'{plain},"bundle":{row.bundle},"weights":{row.weights},"breakdown":{row.breakdown}}}'

@@ -1,14 +1,21 @@
 """From a canary's spec to the engine's test plan, and from its result to the planner's input."""
 
+from collections.abc import Sequence
 from math import exp
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
-from learnops.api.rollout import Gate
+from learnops.api.rollout import Analysis, Gate, Source
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
-from learnops.domain.evidence.types import Decision, FutilityTest, TestPlan
+from learnops.domain.evidence.types import (
+    Decision,
+    FutilityTest,
+    GuardrailEvidence,
+    GuardrailTest,
+    TestPlan,
+)
 from learnops.domain.evidence.types import Evidence as EngineEvidence
-from learnops.domain.observed import EValue, EvidenceReading
+from learnops.domain.observed import DifferenceReading, EValue, EvidenceReading, GuardrailReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 _REASONS = {
@@ -27,7 +34,7 @@ def plan_of(canary: CanaryDeployment) -> TestPlan:
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
     gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
     tolerance = analysis.rollback.tolerance
-    futility, candidates = analysis.futility, canary.status.candidates
+    candidates = canary.status.candidates
     return TestPlan.for_canary(
         promote_level=float(analysis.promote.level),
         margin=float(analysis.promote.margin),
@@ -35,12 +42,20 @@ def plan_of(canary: CanaryDeployment) -> TestPlan:
         tolerance=None if tolerance is None else float(tolerance),
         attempt=candidates[0].attempt if candidates else 1,
         gated_shares=tuple(float(step) for step in gated),
-        futility=None
-        if futility is None
-        else FutilityTest(
-            min_improvement=float(futility.min_improvement), level=float(futility.level)
+        futility=_futility(analysis),
+        guardrails=tuple(
+            GuardrailTest(term=it.term, tolerance=float(it.tolerance), margin=float(it.margin))
+            for it in analysis.guardrails
         ),
+        interval=analysis.source is Source.RUN_LOG,  # counters do not tell it
     )
+
+
+def _futility(analysis: Analysis) -> FutilityTest | None:
+    test = analysis.futility
+    if test is None:
+        return None
+    return FutilityTest(min_improvement=float(test.min_improvement), level=float(test.level))
 
 
 def candidate_percent(doer: Doer, canary: CanaryDeployment) -> int:
@@ -59,8 +74,12 @@ def to_reading(
     prefix_current: bool,
     control_timeout_fraction: float | None,
     state: str | None = None,
+    breaches: Sequence[int] = (),
 ) -> EvidenceReading:
-    """The planner's view; `percent` is the share whose ramp test matters now."""
+    """The planner's view; `percent` is the share whose ramp test matters now.
+
+    `breaches` counts per guardrail, in the order of the plan.
+    """
     ramp = evidence.ramp.get(float(percent))
     return EvidenceReading(
         promote=_e_value(evidence.promote),
@@ -72,10 +91,33 @@ def to_reading(
         control_runs=evidence.control_runs,
         candidate_loss=evidence.candidate_loss,
         control_loss=evidence.control_loss,
+        guardrails=tuple(
+            _guardrail(it, count) for it, count in zip(evidence.guardrails, breaches, strict=True)
+        ),
+        culprit=evidence.culprit,
+        difference=_difference(evidence),
         prefix_current=prefix_current,
         control_timeout_fraction=control_timeout_fraction,
         state=state,
     )
+
+
+def _guardrail(it: GuardrailEvidence, breaches: int) -> GuardrailReading:
+    return GuardrailReading(
+        term=it.term,
+        rollback=_e_value(it.rollback),
+        promote=_e_value(it.promote),
+        candidate_mean=it.candidate_mean,
+        control_mean=it.control_mean,
+        breaches=breaches,
+    )
+
+
+def _difference(evidence: EngineEvidence) -> DifferenceReading | None:
+    found = evidence.difference
+    if found is None:
+        return None
+    return DifferenceReading(estimate=found.estimate, low=found.low, high=found.high)
 
 
 def refused(error: EvidenceError, *, otherwise: ErrorReason) -> Unavailable:

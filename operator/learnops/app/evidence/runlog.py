@@ -7,6 +7,7 @@ is computed again from the first run and comes out the same, bit for bit.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
@@ -19,7 +20,7 @@ from learnops.app.evidence.reading import (
 )
 from learnops.domain.evidence import anytime
 from learnops.domain.evidence.errors import EvidenceError
-from learnops.domain.evidence.types import Observations
+from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
 from learnops.domain.observed import EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import LogRows, RunLog, RunLogUnavailableError
@@ -34,9 +35,10 @@ class _Progress:
     state: anytime.EngineState
     control_runs: int = 0
     control_timeouts: int = 0
+    breaches: tuple[int, ...] = ()
 
     def advance(self, rows: LogRows) -> "_Progress":
-        columns = _columns(rows)
+        columns = _columns(rows, self.state.plan)
         state = anytime.advance(self.state, columns)
         judged = state.watermark - self.state.watermark
         runs, timeouts = _control_counts(rows, columns, first=judged)
@@ -45,7 +47,15 @@ class _Progress:
             state=state,
             control_runs=self.control_runs + runs,
             control_timeouts=self.control_timeouts + timeouts,
+            breaches=self.breaches_with(rows, first=judged),
         )
+
+    def breaches_with(self, rows: LogRows, *, first: int) -> tuple[int, ...]:
+        """Per guardrail, the count with the first of these rows."""
+        guardrails = self.state.plan.guardrails
+        known = self.breaches or (0,) * len(guardrails)
+        found = (_breaches(rows, guardrail, first=first) for guardrail in guardrails)
+        return tuple(old + new for old, new in zip(known, found, strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,20 +112,36 @@ class RunLogEvidence:
                 after=after,
                 limit=self._chunk,
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
+                terms=[guardrail.term for guardrail in plan.guardrails],
             )
             progress = of_doer[rollout] = progress.advance(rows)
             if len(rows.seq) < self._chunk:
                 return _after(rows, progress.state.watermark - after)
 
 
-def _columns(rows: LogRows) -> Observations:
+def _columns(rows: LogRows, plan: TestPlan) -> Observations:
+    """A term that is not there counts 1: unknown is never good."""
     return Observations(
         seq=np.asarray(rows.seq, dtype=np.int64),
         is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
         propensity=np.asarray(rows.propensity, dtype=np.float64),
         loss=np.asarray(rows.loss, dtype=np.float64),
         void=np.asarray(rows.void, dtype=np.bool_),
+        terms=_term_columns(rows, plan) if plan.guardrails else None,
     )
+
+
+def _term_columns(rows: LogRows, plan: TestPlan) -> NDArray[np.float64]:
+    columns = [np.asarray(rows.terms[it.term], dtype=np.float64) for it in plan.guardrails]
+    matrix = np.stack(columns, axis=1)
+    return np.where(np.isnan(matrix), 1.0, matrix)
+
+
+def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
+    """Runs of the candidate among the first rows that reported the term above the tolerance."""
+    values = zip(rows.terms[guardrail.term][:first], rows.is_candidate[:first], strict=True)
+    limit = guardrail.tolerance
+    return sum(mine and value is not None and value > limit for value, mine in values)
 
 
 def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, int]:
@@ -135,12 +161,13 @@ def _after(rows: LogRows, count: int) -> LogRows:
         loss=rows.loss[count:],
         void=rows.void[count:],
         timed_out=rows.timed_out[count:],
+        terms={name: column[count:] for name, column in rows.terms.items()},
     )
 
 
 def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> EvidenceReading:
     """`tail` is the incomplete block: no evidence yet, but its timeouts are known."""
-    runs, timeouts = _control_counts(tail, _columns(tail), first=len(tail.seq))
+    runs, timeouts = _control_counts(tail, _columns(tail, progress.state.plan), first=len(tail.seq))
     control = progress.control_runs + runs
     return to_reading(
         progress.state.evidence(),
@@ -149,4 +176,5 @@ def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> Evidence
         control_timeout_fraction=(progress.control_timeouts + timeouts) / control
         if control
         else 0.0,
+        breaches=progress.breaches_with(tail, first=len(tail.seq)),
     )

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from learnops.api.canary import CanaryStage, EvidenceStatus, Verdict
-from learnops.domain.observed import EvidenceReading
+from learnops.api.canary import CanaryStage, Verdict
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import live_down, live_up, ramp
 from learnops.domain.planner.canary_end import descend, promote, remember
@@ -19,7 +18,7 @@ from learnops.domain.planner.conditions import (
 from learnops.domain.planner.decision import Decision, End, Promote, Stay, StepUp
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.live import Live, live_of
-from learnops.domain.planner.numbers import decimal, e_value, fraction
+from learnops.domain.planner.measure import measure
 from learnops.domain.planner.traffic import salt_of, with_candidate
 
 _Rule = Callable[[Live], Decision | None]
@@ -30,6 +29,7 @@ DOWN: tuple[_Rule, ...] = (
     live_down.control_gone,
     live_down.control_changed,
     live_down.weights_changed,
+    live_down.guardrail_breached,
     live_down.shown_worse,
     live_down.shown_futile,
     live_down.overdue_without_evidence,
@@ -51,7 +51,7 @@ def take_down(draft: Draft) -> bool:
     live = live_of(draft)
     if live is None:
         return False
-    _measure(live)
+    measure(live)
     for rule in DOWN:
         decision = rule(live)
         if isinstance(decision, End):
@@ -87,38 +87,6 @@ def _first(live: Live) -> tuple[str, Decision]:
         if decision is not None:
             return rule.__name__.replace("_", "-"), decision
     return "carry-on", live_up.carry_on(live)
-
-
-def _measure(live: Live) -> None:
-    """Show the evidence, rounded; keep the state of the Counters method beside it."""
-    reading, status = live.reading, live.status
-    if reading is None or not status.candidates:
-        return
-    shown = status.candidates[0].model_copy(
-        update={
-            "runs": reading.candidate_runs,
-            "control_runs": reading.control_runs,
-            "loss": fraction(reading.candidate_loss),
-            "control_loss": fraction(reading.control_loss),
-            "evidence": _shown(reading),
-        }
-    )
-    changes: dict[str, object] = {"candidates": (shown,)}
-    if reading.state is not None:
-        changes["evidence_state"] = reading.state
-    live.draft.set_canary(_name(live), **changes)
-
-
-def _shown(reading: EvidenceReading) -> EvidenceStatus:
-    futility = reading.futility
-    return EvidenceStatus(
-        promote=e_value(reading.promote),
-        promote_threshold=decimal(reading.promote.threshold),
-        rollback=e_value(reading.rollback),
-        rollback_threshold=decimal(reading.rollback.threshold),
-        futility=None if futility is None else e_value(futility),
-        futility_threshold=None if futility is None else decimal(futility.threshold),
-    )
 
 
 def _step(live: Live, step: StepUp) -> None:

@@ -57,6 +57,21 @@ def _gateway_needs_counters(draft: Draft, canary: CanaryDeployment) -> Obstacle 
     return Obstacle(reason="InvalidSpec", message=message, blocked=True)
 
 
+def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """A term that nobody is asked to report would count 1 in both arms and guard nothing."""
+    weighed = {
+        term for term, weight in draft.doer.spec.crl.weights.to_wire().items() if float(weight)
+    }
+    unknown = [it.term for it in canary.spec.analysis.guardrails if it.term not in weighed]
+    if not unknown:
+        return None
+    message = (
+        f"spec.analysis.guardrails names {unknown[0]}, which spec.crl.weights of doer "
+        f"{draft.snap.key.doer} does not weigh: give it a weight, or leave the guardrail out"
+    )
+    return Obstacle(reason="InvalidSpec", message=message, blocked=True)
+
+
 def _candidate_found(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """The candidate must exist, be readable and belong to the same doer."""
     return find_policy(draft, candidate_of(canary))
@@ -127,6 +142,7 @@ def _attempts_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
 _Check = Callable[[Draft, CanaryDeployment], Obstacle | None]
 _OWN: tuple[_Check, ...] = (
     _gateway_needs_counters,
+    _guardrails_weighed,
     _candidate_found,
     _candidate_staged,
     _candidate_not_rejected,

@@ -24,7 +24,14 @@ def figures_only(snapshot: Snapshot, actions: Sequence[Action]) -> bool:
 
 def _without_figures(status: CanaryStatus) -> CanaryStatus:
     """The status without what changes with every block: counts, losses, e-values, sentences."""
-    bare = {"runs": 0, "control_runs": 0, "loss": None, "control_loss": None, "evidence": None}
+    bare = {
+        "runs": 0,
+        "control_runs": 0,
+        "loss": None,
+        "control_loss": None,
+        "difference": None,
+        "evidence": None,
+    }
     told = {"message": "", "observed_generation": 0}
     return status.model_copy(
         update={

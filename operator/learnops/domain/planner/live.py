@@ -94,7 +94,11 @@ class Live:
     def better(self) -> bool:
         """The evidence says that the candidate may replace control."""
         reading = self.reading
-        return self.latched is Verdict.PROMOTE or (reading is not None and crossed(reading.promote))
+        return self.latched is Verdict.PROMOTE or (
+            reading is not None
+            and crossed(reading.promote)
+            and all(crossed(it.promote) for it in reading.guardrails)
+        )
 
 
 def live_of(draft: Draft) -> Live | None:

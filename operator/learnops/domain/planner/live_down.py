@@ -74,6 +74,24 @@ def weights_changed(live: Live) -> Decision | None:
     return End(stage=CanaryStage.INCONCLUSIVE, reason="WeightsChanged", message=message)
 
 
+def guardrail_breached(live: Live) -> Decision | None:
+    """Fail, without a test: more breaches were seen than a person was ready to bear."""
+    reading = live.reading
+    counts = {it.term: it.breaches for it in reading.guardrails} if reading else {}
+    for guardrail in live.canary.spec.analysis.guardrails:
+        found, immediate = counts.get(guardrail.term, 0), guardrail.immediate
+        if immediate is not None and found > immediate.max_count:
+            return End(
+                stage=CanaryStage.ROLLED_BACK,
+                reason="GuardrailBreached",
+                message=f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
+                f"immediate.maxCount is {immediate.max_count}",
+                reject=True,
+                verdict=Verdict.ROLLBACK,
+            )
+    return None
+
+
 def shown_worse(live: Live) -> Decision | None:
     """Fail. Neither a pause, nor a data check, nor an unhealthy route stands before it."""
     if not live.worse or live.futile:
@@ -83,7 +101,7 @@ def shown_worse(live: Live) -> Decision | None:
     return End(
         stage=CanaryStage.ROLLED_BACK,
         reason="Worse",
-        message=f"{live.candidate} is worse: {figures}",
+        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}",
         reject=True,
         verdict=Verdict.ROLLBACK,
     )
@@ -102,6 +120,17 @@ def shown_futile(live: Live) -> Decision | None:
         message=f"{live.candidate} is not better by {test.min_improvement}: {figures}",
         reject=True,
         verdict=Verdict.FUTILE,
+    )
+
+
+def _culprit(reading: EvidenceReading | None) -> str:
+    """In a term, where it is not the loss that told most."""
+    if reading is None:
+        return ""
+    named = (it for it in reading.guardrails if it.term == reading.culprit)
+    return "".join(
+        f" in {it.term} ({fraction(it.candidate_mean)} against {fraction(it.control_mean)})"
+        for it in named
     )
 
 

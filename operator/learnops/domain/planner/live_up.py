@@ -10,7 +10,7 @@ from learnops.domain.planner import ramp, slots
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
-from learnops.domain.planner.numbers import e_value_short, fraction
+from learnops.domain.planner.numbers import crossed, e_value_short, fraction
 
 MOST_CONTROL_TIMEOUTS = 0.05
 
@@ -168,6 +168,9 @@ def _waiting_for(live: Live) -> str:
         f"e-value {e_value_short(reading.promote)} of {reading.promote.threshold:.1f} to promote",
         f"{min(reading.candidate_runs, needed)} of {needed} candidate runs",
     ]
+    missing = [it.term for it in reading.guardrails if not crossed(it.promote)]
+    if missing:
+        parts.append(f"{', '.join(missing)} to be shown not worse")
     if not reading.prefix_current:
         parts.append("older runs still to be resolved")
     following = ramp.next_step(live)

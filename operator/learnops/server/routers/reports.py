@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from learnops.api.canary import CanaryDeployment, CandidateStatus
+from learnops.api.canary import CanaryDeployment, CandidateStatus, DifferenceStatus
 from learnops.api.common import Name
 from learnops.server.documents import problems
 from learnops.server.problems import not_found
@@ -80,9 +80,17 @@ def _candidate(candidate: CandidateStatus) -> dict[str, Any]:
         "loss": _number(candidate.loss),
         "controlLoss": _number(candidate.control_loss),
         "delta": delta,
+        "difference": _difference(candidate.difference),
         "evidence": None if candidate.evidence is None else candidate.evidence.to_wire(),
         "verdict": candidate.verdict.value,
     }
+
+
+def _difference(found: DifferenceStatus | None) -> dict[str, float] | None:
+    """The confidence sequence: the estimate is never told without its bounds."""
+    if found is None:
+        return None
+    return {name: float(getattr(found, name)) for name in ("estimate", "low", "high")}
 
 
 def _number(text: str | None) -> float | None:

@@ -1,0 +1,34 @@
+"""The report of a canary."""
+
+from learnops.api.canary import CandidateStatus
+from learnops.server.routers.reports import canary_report
+from tests.unit.app.models import canary
+
+EVIDENCE = {
+    "promote": "3.1",
+    "promoteThreshold": "32.9",
+    "rollback": "0.2",
+    "rollbackThreshold": "20",
+    "guardrails": [
+        {"term": "grounding", "rollback": "1.5", "promote": "2", "promoteThreshold": "20"}
+    ],
+}
+
+
+def test_the_difference_is_told_with_its_bounds_and_each_guardrail() -> None:
+    told = {
+        "name": "v2",
+        "attempt": 1,
+        "difference": {"estimate": "-0.040", "low": "-0.100", "high": "0.010"},
+        "evidence": EVIDENCE,
+    }
+    found = canary()
+    status = found.status.model_copy(update={"candidates": (CandidateStatus.model_validate(told),)})
+    (shown,) = canary_report(found.model_copy(update={"status": status}))["candidates"]
+    assert shown["difference"] == {"estimate": -0.04, "low": -0.1, "high": 0.01}
+    assert shown["evidence"]["guardrails"][0]["term"] == "grounding"
+
+
+def test_a_difference_that_is_not_known_is_null() -> None:
+    (shown,) = canary_report(canary())["candidates"]
+    assert shown["difference"] is None
