@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from learnops.domain.observed import EValue, EvidenceReading, GuardrailReading
+from learnops.domain.observed import EValue, EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
@@ -86,6 +86,16 @@ BROKEN_TERM = reading(
 )
 BREACHED = reading(guardrails=(guardrail(breaches=4),))
 AT_THE_LIMIT = reading(guardrails=(guardrail(breaches=3),))
+SKEWED = replace(
+    BETTER,
+    sample_ratio=SampleRatioReading(
+        assigned=_value(150.0, 100.0),
+        completed=_value(1.0, 100.0),
+        expected_share=0.10,
+        observed_share=0.15,
+        alarm=True,
+    ),
+)
 FUTILE = reading(futility=11.0, rollback=2.0, promote=0.1, runs=300, candidate=30)
 FUTILE_WITHOUT_CONTROL = reading(futility=11.0, rollback=2.0, promote=0.1, timeouts=0.3)
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))

@@ -1,5 +1,6 @@
 """Rollouts from beginning to end. Each is a list of beats; after each the operator settles."""
 
+from dataclasses import replace
 from typing import Any
 
 from learnops.api.canary import ActionType, Run
@@ -41,6 +42,7 @@ from tests.simulation.evidence import (
     NOT_MUCH_WORSE,
     NOTHING_YET,
     PROMETHEUS_DOWN,
+    SKEWED,
     WORSE,
     reading,
 )
@@ -149,6 +151,13 @@ STORIES: dict[str, list[Beat]] = {
     "guardrail-nobody-reports": [
         *begin(),
         guarded(term="securityCriticals"),
+    ],
+    "split-not-as-planned": [
+        *begin(),
+        *start("v2"),
+        learn("v2", SKEWED, "300 runs, better, but too many of them"),
+        STEP,
+        learn("v2", replace(SKEWED, rollback=WORSE.rollback), "worse after all"),
     ],
     "ended-as-futile": [
         *begin(),

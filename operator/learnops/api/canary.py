@@ -154,6 +154,21 @@ class EvidenceStatus(StatusModel):
     """What told most for roll-back when it was decided: loss, or a guardrail's term."""
 
 
+class SampleRatioStatus(StatusModel):
+    """Whether the arms got the runs that they were meant to get."""
+
+    assigned: Number
+    """E-value against "the draws were split as planned"."""
+    completed: Number
+    """The same on the runs that were reported, not timed out."""
+    threshold: Number
+    """The e-value of either from which nothing goes up."""
+    expected_share: Number | None = None
+    """Share of the candidate that was meant, over all runs, 0 to 1."""
+    observed_share: Number | None = None
+    """Share of the candidate that was found."""
+
+
 class CandidateStatus(StatusModel):
     """What is known of one candidate."""
 
@@ -232,6 +247,8 @@ class CanaryStatus(StatusModel):
         tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
     ] = ()
     """What is known of each candidate."""
+    sample_ratio: SampleRatioStatus | None = None
+    """Whether the arms got the runs that they were meant to get; only with source RunLog."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""

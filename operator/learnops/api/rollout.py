@@ -210,7 +210,7 @@ class Analysis(Model):
             holds=lambda it: it.futility is None or float(it.promote.margin) == 0.0,
         ),
         Rule(
-            rule="size(self.guardrails) == 0 || self.source == 'RunLog'",
+            rule="self.?guardrails.orValue([]).size() == 0 || self.source == 'RunLog'",
             message="must be left out with source Prometheus: counters tell no terms",
             field_path=".guardrails",
             holds=lambda it: not it.guardrails or it.source is Source.RUN_LOG,

@@ -86,13 +86,23 @@ class OperatorMetrics:
             self._weight.labels(*labels).set(candidate_percent(snapshot.doer, canary))
         reading = snapshot.evidence.get(canary.metadata.name)
         if isinstance(reading, EvidenceReading):
-            self._evidence.labels(*labels, "promote").set(_e(reading.promote))
-            self._evidence.labels(*labels, "rollback").set(_e(reading.rollback))
+            for decision, value in _e_values(reading).items():
+                self._evidence.labels(*labels, decision).set(_e(value))
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)
         for gauge in (self._weight, self._evidence):
             gauge.remove_by_labels(dict(zip(_CANARY, labels, strict=True)))
+
+
+def _e_values(reading: EvidenceReading) -> dict[str, EValue]:
+    found = {"promote": reading.promote, "rollback": reading.rollback}
+    if reading.futility is not None:
+        found["futility"] = reading.futility
+    if reading.sample_ratio is not None:
+        found["sampleRatioAssigned"] = reading.sample_ratio.assigned
+        found["sampleRatioCompleted"] = reading.sample_ratio.completed
+    return found
 
 
 def _e(value: EValue) -> float:

@@ -96,6 +96,17 @@ class DifferenceReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleRatioReading:
+    """Whether the arms got the runs that they were meant to get; nothing goes up while not."""
+
+    assigned: EValue
+    completed: EValue  # the same on runs that were reported
+    expected_share: float | None  # of the candidate, 0 to 1; None without a run
+    observed_share: float | None
+    alarm: bool  # as it is now, not latched
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceReading:
     """What either method (Anytime, Counters) says of one candidate against control.
 
@@ -120,6 +131,7 @@ class EvidenceReading:
     guardrails: tuple[GuardrailReading, ...] = ()  # with them, rollback is the weighted mean
     culprit: str | None = None  # "loss" or a term, once rollback crossed
     difference: DifferenceReading | None = None
+    sample_ratio: SampleRatioReading | None = None  # None: the source does not tell it
     state: str | None = None
 
 

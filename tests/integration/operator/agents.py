@@ -53,6 +53,7 @@ class Agents:
     losses: dict[str, float]
     doer: str = "planner"
     deadline_seconds: float = 90.0
+    drawn_percent: int | None = None  # where it is not what is logged
     contradictions: dict[str, float] | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(7))
 
@@ -64,7 +65,8 @@ class Agents:
         if candidate is None or not 0 < shares[candidate] < 100:
             return traffic
         propensity = shares[candidate] / 100
-        drawn = [self._random.random() < propensity for _ in range(runs)]
+        truly = propensity if self.drawn_percent is None else self.drawn_percent / 100
+        drawn = [self._random.random() < truly for _ in range(runs)]
         policies = [candidate if one else traffic["active"] for one in drawn]
         self._report(traffic, propensity, policies, [self._loss(one) for one in policies])
         return traffic

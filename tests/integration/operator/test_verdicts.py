@@ -142,3 +142,29 @@ def test_a_term_that_nobody_reports_is_no_evidence_that_it_is_well(
     assert (guardrail["candidateMean"], guardrail["controlMean"]) == ("1.000", "1.000")
     assert guardrail.get("breaches", 0) == 0
     assert told["stage"] == "Canary"
+
+
+def test_a_split_that_is_not_as_planned_holds_what_would_be_promoted(
+    operator: OperatorProcess, objects: Objects, run_log: str
+) -> None:
+    first_policy(objects, rollout=HALF)
+    second_policy(objects)
+    objects.canary(**HALF)
+    serves(objects, "planner-v1", "planner-v2")
+    losses = {"planner-v1": 0.6, "planner-v2": 0.2}
+    # Drawn at 70 % and logged as 50 %. All at once, or the better one is promoted before it shows.
+    agents = Agents(objects=objects, database=run_log, losses=losses, drawn_percent=70)
+    agents.work(runs=400)
+    told = wait_status(
+        objects,
+        "canarydeployments",
+        "c1",
+        lambda one: condition(one, "Reconciling") == ("True", "SampleRatioMismatch"),
+        what="the canary to hold",
+    )
+    assert told["recommendation"] == "Hold"
+    assert told["stage"] == "Canary"
+    assert float(told["sampleRatio"]["assigned"]) >= float(told["sampleRatio"]["threshold"])
+    evidence = told["candidates"][0]["evidence"]
+    assert float(evidence["promote"]) > float(evidence["promoteThreshold"])
+    serves(objects, "planner-v1", "planner-v2")

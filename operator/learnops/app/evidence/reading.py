@@ -7,6 +7,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.rollout import Analysis, Gate, Source
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
 from learnops.domain.evidence.types import (
     Decision,
     FutilityTest,
@@ -15,7 +16,13 @@ from learnops.domain.evidence.types import (
     TestPlan,
 )
 from learnops.domain.evidence.types import Evidence as EngineEvidence
-from learnops.domain.observed import DifferenceReading, EValue, EvidenceReading, GuardrailReading
+from learnops.domain.observed import (
+    DifferenceReading,
+    EValue,
+    EvidenceReading,
+    GuardrailReading,
+    SampleRatioReading,
+)
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 _REASONS = {
@@ -75,6 +82,7 @@ def to_reading(
     control_timeout_fraction: float | None,
     state: str | None = None,
     breaches: Sequence[int] = (),
+    ratio: SampleRatio | None = None,
 ) -> EvidenceReading:
     """The planner's view; `percent` is the share whose ramp test matters now.
 
@@ -96,6 +104,7 @@ def to_reading(
         ),
         culprit=evidence.culprit,
         difference=_difference(evidence),
+        sample_ratio=None if ratio is None else _sample_ratio(ratio),
         prefix_current=prefix_current,
         control_timeout_fraction=control_timeout_fraction,
         state=state,
@@ -110,6 +119,16 @@ def _guardrail(it: GuardrailEvidence, breaches: int) -> GuardrailReading:
         candidate_mean=it.candidate_mean,
         control_mean=it.control_mean,
         breaches=breaches,
+    )
+
+
+def _sample_ratio(ratio: SampleRatio) -> SampleRatioReading:
+    return SampleRatioReading(
+        assigned=EValue(log_e=ratio.assigned_log_e, threshold=ALARM),
+        completed=EValue(log_e=ratio.completed_log_e, threshold=ALARM),
+        expected_share=ratio.expected_share,
+        observed_share=ratio.observed_share,
+        alarm=ratio.alarm,
     )
 
 

@@ -4,7 +4,7 @@ The engine's state is kept in memory only. It is a pure function of the log, so 
 is computed again from the first run and comes out the same, bit for bit.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +18,9 @@ from learnops.app.evidence.reading import (
     rollout_id,
     to_reading,
 )
-from learnops.domain.evidence import anytime
+from learnops.domain.evidence import anytime, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
 from learnops.domain.observed import EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -36,6 +37,7 @@ class _Progress:
     control_runs: int = 0
     control_timeouts: int = 0
     breaches: tuple[int, ...] = ()
+    ratio: SampleRatioState = field(default_factory=SampleRatioState)
 
     def advance(self, rows: LogRows) -> "_Progress":
         columns = _columns(rows, self.state.plan)
@@ -48,7 +50,14 @@ class _Progress:
             control_runs=self.control_runs + runs,
             control_timeouts=self.control_timeouts + timeouts,
             breaches=self.breaches_with(rows, first=judged),
+            ratio=self.ratio_with(_between(rows, 0, judged)),
         )
+
+    def ratio_with(self, rows: LogRows) -> SampleRatioState:
+        """The split, with these rows; they follow what it holds."""
+        completed = ~np.asarray(rows.timed_out, dtype=np.bool_)
+        columns = _columns(rows, self.state.plan)
+        return sample_ratio.advance(self.ratio, columns, completed=completed)
 
     def breaches_with(self, rows: LogRows, *, first: int) -> tuple[int, ...]:
         """Per guardrail, the count with the first of these rows."""
@@ -116,7 +125,7 @@ class RunLogEvidence:
             )
             progress = of_doer[rollout] = progress.advance(rows)
             if len(rows.seq) < self._chunk:
-                return _after(rows, progress.state.watermark - after)
+                return _between(rows, progress.state.watermark - after, len(rows.seq))
 
 
 def _columns(rows: LogRows, plan: TestPlan) -> Observations:
@@ -152,16 +161,16 @@ def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tupl
     return int(control.sum()), int(timed_out.sum())
 
 
-def _after(rows: LogRows, count: int) -> LogRows:
+def _between(rows: LogRows, first: int, last: int) -> LogRows:
     return replace(
         rows,
-        seq=rows.seq[count:],
-        is_candidate=rows.is_candidate[count:],
-        propensity=rows.propensity[count:],
-        loss=rows.loss[count:],
-        void=rows.void[count:],
-        timed_out=rows.timed_out[count:],
-        terms={name: column[count:] for name, column in rows.terms.items()},
+        seq=rows.seq[first:last],
+        is_candidate=rows.is_candidate[first:last],
+        propensity=rows.propensity[first:last],
+        loss=rows.loss[first:last],
+        void=rows.void[first:last],
+        timed_out=rows.timed_out[first:last],
+        terms={name: column[first:last] for name, column in rows.terms.items()},
     )
 
 
@@ -177,4 +186,5 @@ def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> Evidence
         if control
         else 0.0,
         breaches=progress.breaches_with(tail, first=len(tail.seq)),
+        ratio=progress.ratio_with(tail).result(),
     )

@@ -38,6 +38,7 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
             "fence": 0,
             "waiting_for": "",
             "evidence_state": None,
+            "sample_ratio": None,
             "candidates": tuple(it.model_copy(update=bare) for it in status.candidates),
             "conditions": tuple(it.model_copy(update=told) for it in status.conditions),
         }

@@ -120,10 +120,24 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     for name in (draft.active, live.candidate):
         if (broken := find_policy(draft, name)) is not None:
             return broken.reason, broken.message
+    if reading is not None and (found := _split(reading)) is not None:
+        return found
     if reading is not None and (found := _timeouts(live, reading)) is not None:
         return found
     traffic = draft.status.traffic
     return slots.trouble(draft.snap, traffic, live.candidate) if traffic else None
+
+
+def _split(reading: EvidenceReading) -> tuple[str, str] | None:
+    ratio = reading.sample_ratio
+    if ratio is None or not ratio.alarm:
+        return None
+    return (
+        "SampleRatioMismatch",
+        f"the candidate got {fraction(ratio.observed_share)} of the runs where "
+        f"{fraction(ratio.expected_share)} was meant, or loses more of them than control: "
+        "find what treats the arms differently",
+    )
 
 
 def _timeouts(live: Live, reading: EvidenceReading) -> tuple[str, str] | None:

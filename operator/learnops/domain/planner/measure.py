@@ -1,7 +1,7 @@
 """The evidence as the status shows it: rounded, beside what it takes."""
 
-from learnops.api.canary import DifferenceStatus, EvidenceStatus, GuardrailStatus
-from learnops.domain.observed import EvidenceReading, GuardrailReading
+from learnops.api.canary import DifferenceStatus, EvidenceStatus, GuardrailStatus, SampleRatioStatus
+from learnops.domain.observed import EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal, e_value, fraction
 
@@ -22,6 +22,8 @@ def measure(live: Live) -> None:
         }
     )
     changes: dict[str, object] = {"candidates": (shown,)}
+    if reading.sample_ratio is not None:
+        changes["sample_ratio"] = _sample_ratio(reading.sample_ratio)
     if reading.state is not None:
         changes["evidence_state"] = reading.state
     live.draft.set_canary(live.canary.metadata.name, **changes)
@@ -50,6 +52,16 @@ def _guardrail(it: GuardrailReading) -> GuardrailStatus:
         candidate_mean=fraction(it.candidate_mean),
         control_mean=fraction(it.control_mean),
         breaches=it.breaches,
+    )
+
+
+def _sample_ratio(ratio: SampleRatioReading) -> SampleRatioStatus:
+    return SampleRatioStatus(
+        assigned=e_value(ratio.assigned),
+        completed=e_value(ratio.completed),
+        threshold=decimal(ratio.assigned.threshold),
+        expected_share=fraction(ratio.expected_share),
+        observed_share=fraction(ratio.observed_share),
     )
 
 

@@ -95,6 +95,7 @@ def _try_again(draft: Draft, canary: CanaryDeployment) -> None:
         stage=CanaryStage.PENDING,
         retries=status.retries + 1,
         candidates=(),
+        sample_ratio=None,
         recommendation=None,
         start_time=None,
         end_time=None,
