@@ -5,12 +5,13 @@ code. It imports what is heavy inside `run`, so that `learnops --help` is quick.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-COMMANDS = ("operator", "api", "db", "simulate")
+COMMANDS = ("operator", "api", "db", "simulate", "evaluate")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +25,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in COMMANDS:
         import_module(f"learnops.cli.{name}").add_parser(subparsers)
     parsed = parser.parse_args(arguments)
-    code: int = parsed.run(parsed)
+    try:
+        code: int = parsed.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output has enough (`| head`); Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return code
 
 

@@ -44,7 +44,7 @@ STAKES = FRACTION_COUNT + 1
 
 STAKE_WEIGHTS: Floats = np.append(FRACTION_WEIGHTS / 2.0, 0.5)
 
-_SLAB_COLUMNS = 1280
+_SLAB_COLUMNS = 4000
 """Blocks times tests worked on at once: keeps the arrays in the processor's cache on a long log."""
 
 

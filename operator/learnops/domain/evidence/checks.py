@@ -39,14 +39,18 @@ def check(observations: Observations, *, after: int, terms: tuple[str, ...] = ()
         return
     # One pass decides; the slower search for the culprit runs only where there is one. A NaN makes
     # every comparison false.
-    if not (loss.min() >= 0.0 and loss.max() <= 1.0):
+    if not _within(loss, 0.0, 1.0):
         _refuse_loss(loss, observations.seq[judged])
-    if not (propensity.min() >= MIN_PROPENSITY and propensity.max() <= 1.0 - MIN_PROPENSITY):
+    if not _within(propensity, MIN_PROPENSITY, 1.0 - MIN_PROPENSITY):
         _refuse_propensity(propensity, observations.seq[judged])
     if observations.control_propensity is not None:
         _check_control(observations, propensity=propensity, judged=judged)
     if observations.terms is not None:
         _check_terms(observations.terms[judged], observations.seq[judged], names=terms)
+
+
+def _within(column: NDArray[np.float64], low: float, high: float) -> bool:
+    return bool(np.minimum.reduce(column) >= low and np.maximum.reduce(column) <= high)
 
 
 def _check_columns(observations: Observations, *, terms: tuple[str, ...]) -> None:
