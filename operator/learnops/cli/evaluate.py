@@ -83,7 +83,7 @@ def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
         ),
     )
     # A log that has ended is not ramped: its shares are in it.
-    plan = replace(plan_of(canary), attempt=arguments.attempt, ramp=())
+    plan = replace(plan_of(canary, attempt=arguments.attempt), ramp=())
     terms = [guardrail.term for guardrail in plan.guardrails]
     arms = manifest.arms_of(canary, control=arguments.control)
     with _opened(arguments.runs) as source:

@@ -36,18 +36,22 @@ def rollout_id(canary: CanaryDeployment) -> str:
     return f"{canary.metadata.uid}.{canary.status.retries}"
 
 
-def plan_of(canary: CanaryDeployment) -> TestPlan:
-    """The tests of the present attempt; the last step is left by promotion, so it has no gate."""
+def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan:
+    """The tests of an attempt, where none is given of the present one.
+
+    The last step is left by promotion, so it has no gate.
+    """
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
     gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
     tolerance = analysis.rollback.tolerance
     candidates = canary.status.candidates
+    present = candidates[0].attempt if candidates else 1
     return TestPlan.for_canary(
         promote_level=float(analysis.promote.level),
         margin=float(analysis.promote.margin),
         rollback_level=float(analysis.rollback.level),
         tolerance=None if tolerance is None else float(tolerance),
-        attempt=candidates[0].attempt if candidates else 1,
+        attempt=present if attempt is None else attempt,
         gated_shares=tuple(float(step) for step in gated),
         futility=_futility(analysis),
         guardrails=tuple(

@@ -1,6 +1,6 @@
 """The canary of an evaluation: a CanaryDeployment of which only `spec.analysis` is needed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,24 +37,42 @@ def load(path: Path) -> CanaryDeployment:
     spec = document.get("spec")
     if not isinstance(spec, dict):
         raise EvaluationError(f"{path}: spec: must be there, with analysis in it")
-    given = {"doerRef": {"name": "any"}, "candidateRefs": [{"name": Arm.CANDIDATE.value}]} | spec
-    manifest = {
-        "apiVersion": document.get("apiVersion", "learnops.dev/v1alpha1"),
-        "kind": _KIND,
-        "metadata": _METADATA,  # as the API server would have filled it in
-        "spec": given,
-    }
     try:
-        canary = CanaryDeployment.model_validate(manifest)
+        canary = _canary(spec)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(it) for it in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        raise EvaluationError(f"{path}: {place}: {message}") from error
+        raise EvaluationError(f"{path}: {_first_of(error)}") from error
     if canary.spec.analysis.source is not Source.RUN_LOG:
         text = "must be RunLog: a log of runs is what is evaluated, and Counters read Prometheus"
         raise EvaluationError(f"{path}: spec.analysis.source: {text}")
     return canary
+
+
+def defaults() -> CanaryDeployment:
+    """A canary that says nothing of its own."""
+    return _canary({})
+
+
+def with_steps(canary: CanaryDeployment, steps: Sequence[int]) -> CanaryDeployment:
+    """The same with other shares. Raises EvaluationError where they are no steps."""
+    spec = canary.to_wire()["spec"]
+    spec["strategy"]["canary"]["steps"] = list(steps)
+    try:
+        return _canary(spec)
+    except ValidationError as error:
+        raise EvaluationError(f"--steps: {_first_of(error)}") from error
+
+
+def _canary(spec: Mapping[str, Any]) -> CanaryDeployment:
+    given = {"doerRef": {"name": "any"}, "candidateRefs": [{"name": Arm.CANDIDATE.value}], **spec}
+    # The metadata are as the API server would have filled them in.
+    manifest = {"kind": _KIND, "metadata": _METADATA, "spec": given}
+    return CanaryDeployment.model_validate(manifest)
+
+
+def _first_of(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(it) for it in first["loc"])
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def arms_of(canary: CanaryDeployment, *, control: str | None) -> Mapping[str, Arm]:
