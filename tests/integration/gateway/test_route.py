@@ -95,6 +95,7 @@ async def test_slots_are_in_the_doers_order_and_other_rules_stay(
     }
     both = {"backendRefs": refs(("docs", 5), ("judge-b", 30), ("judge-a", 70))}
     path = make_route(stack, namespace, [other, both])
+    wait_answered(stack, path)  # the parent's answer is a change of the route as well
     reading = await adapter.read(doer=doer)
     assert [one.weight for one in reading.slots] == [70, 30]
     action = PatchRoute(weights=(60, 40), resource_version=reading.resource_version)
