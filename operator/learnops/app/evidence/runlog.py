@@ -4,7 +4,9 @@ The engine's state is kept in memory only. It is a pure function of the log, so 
 is computed again from the first run and comes out the same, bit for bit.
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +111,9 @@ class RunLogEvidence:
     async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
         rollout, plan = rollout_id(canary), plan_of(canary)
+        if plan.horizon is not None:
+            # Seconds at its first use, which the event loop (and the Lease) must not wait for.
+            await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
         progress = of_doer.get(rollout)
         if progress is None or progress.state.plan != plan:

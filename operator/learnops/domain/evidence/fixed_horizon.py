@@ -19,6 +19,9 @@ from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import promotion_level
 from learnops.domain.evidence.types import Decision, Evidence, Observations, PValues, TestPlan
 
+LIBRARY = "scipy.stats"
+"""Imported at the first look; who must not stand still that long imports it before."""
+
 _MAX_LOG = 700.0  # 1/p beyond this has no meaning left
 
 
