@@ -23,7 +23,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.rollout import Analysis, Strategy
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
 
 
 class Run(StrEnum):
@@ -75,6 +75,8 @@ class CanarySpec(Model):
     shown to be worse is still rolled back."""
     action: Action | None = None
     """A one-off order to this canary."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
 
 
 class CanaryStage(StrEnum):
@@ -142,6 +144,11 @@ class EvidenceStatus(StatusModel):
     """E-value against "the candidate is not worse than the tolerance"."""
     rollback_threshold: Number
     """The e-value of rollback that rolls back: 1/level."""
+    promote_p_value: Number | None = None
+    """Only with method FixedHorizon, from its one look on: the p-value of promote, whose e-value is
+    1/p then."""
+    rollback_p_value: Number | None = None
+    """The same of rollback."""
     futility: Number | None = None
     """E-value against "the candidate is better by minImprovement or more"; only with futility."""
     futility_threshold: Number | None = None

@@ -22,7 +22,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.crl import CRL as CRL
-from learnops.api.rollout import Analysis, Source, Strategy
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Source, Strategy
 
 
 class Router(StrEnum):
@@ -100,6 +100,8 @@ class Rollout(Model):
     revert: Revert = Revert.IMMEDIATE
     """What a policyRef set back to the previous policy does. Immediate: that policy gets all
     traffic at once. Canary: it has to prove itself like any other."""
+
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
 
 
 def _gateway_is_judged_by_counters(spec: "DoerSpec") -> bool:

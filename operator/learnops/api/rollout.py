@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Protocol
 
 from pydantic import Field
 
@@ -60,9 +60,10 @@ class Source(StrEnum):
 
 
 class Method(StrEnum):
-    """How evidence is computed: Anytime reads the run log, Counters reads Prometheus."""
+    """How evidence is computed: Anytime and FixedHorizon read the run log, Counters Prometheus."""
 
     ANYTIME = "Anytime"
+    FIXED_HORIZON = "FixedHorizon"
     COUNTERS = "Counters"
 
 
@@ -155,7 +156,36 @@ class OnInconclusive(StrEnum):
 def _method_fits(analysis: "Analysis") -> bool:
     if analysis.method is None:
         return True
-    return (analysis.method is Method.ANYTIME) == (analysis.source is Source.RUN_LOG)
+    return (analysis.method is not Method.COUNTERS) == (analysis.source is Source.RUN_LOG)
+
+
+def _judged_alone(analysis: "Analysis") -> bool:
+    if analysis.method is not Method.FIXED_HORIZON:
+        return True
+    return not analysis.guardrails and analysis.futility is None
+
+
+class _HasBoth(Protocol):
+    @property
+    def strategy(self) -> Strategy: ...
+    @property
+    def analysis(self) -> "Analysis": ...
+
+
+def _one_step(of: _HasBoth) -> bool:
+    one_look = of.analysis.method is Method.FIXED_HORIZON
+    return not one_look or len(of.strategy.canary.steps) == 1
+
+
+# Pooled means are right only while the share is constant.
+ONE_LOOK_ONE_STEP = Rule(
+    rule="self.?analysis.?method.orValue('') != 'FixedHorizon' || "
+    "self.?strategy.?canary.?steps.orValue([]).size() == 1",
+    message="must be a single step, e.g. [50], with method FixedHorizon: "
+    "it compares means, which a changing share would confuse",
+    field_path=".strategy.canary.steps",
+    holds=_one_step,
+)
 
 
 class Analysis(Model):
@@ -167,7 +197,8 @@ class Analysis(Model):
     GatewayAPI it must be Prometheus."""
     method: Method | None = None
     """How evidence is computed. Absent: as source asks, Anytime for RunLog, Counters for
-    Prometheus."""
+    Prometheus. FixedHorizon is one Welch test at maxRuns runs, for those who must report a
+    p-value: it decides nothing before, and needs a single step."""
     promote: PromoteTest = PromoteTest()
     """When the candidate has been shown to be good enough."""
     rollback: RollbackTest = RollbackTest()
@@ -189,7 +220,8 @@ class Analysis(Model):
     """What to do at maxRuns or the deadline without a verdict. Rollback: control gets the traffic
     back and the candidate stays Draft. Hold: the shares stay as they are."""
     max_runs: Annotated[Integer, Field(ge=10, le=10_000_000)] = 10_000
-    """Runs of both arms after which the canary is inconclusive."""
+    """Runs of both arms after which the canary is inconclusive. With method FixedHorizon: the
+    planned number of runs at which it is looked at, once."""
     deadline_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 1_209_600
     """Seconds from the first step after which the canary is inconclusive."""
     max_staleness_seconds: Annotated[Integer, Field(ge=1, le=86_400)] = 120
@@ -197,10 +229,18 @@ class Analysis(Model):
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            rule="!has(self.method) || (self.method == 'Anytime') == (self.source == 'RunLog')",
-            message="must fit source: Anytime with RunLog, Counters with Prometheus",
+            rule="!has(self.method) || (self.method != 'Counters') == (self.source == 'RunLog')",
+            message="must fit source: Anytime or FixedHorizon with RunLog, "
+            "Counters with Prometheus",
             field_path=".method",
             holds=_method_fits,
+        ),
+        Rule(
+            rule="!has(self.method) || self.method != 'FixedHorizon' || "
+            "(!has(self.futility) && self.?guardrails.orValue([]).size() == 0)",
+            message="must be Anytime with futility or guardrails: one look judges the loss alone",
+            field_path=".method",
+            holds=_judged_alone,
         ),
         Rule(
             rule="!has(self.futility) || self.promote.margin.matches('^0([.]0+)?$')",

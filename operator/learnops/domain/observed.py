@@ -131,6 +131,7 @@ class EvidenceReading:
     guardrails: tuple[GuardrailReading, ...] = ()  # with them, rollback is the weighted mean
     culprit: str | None = None  # "loss" or a term, once rollback crossed
     difference: DifferenceReading | None = None
+    p_values: tuple[float, float] | None = None  # promote, roll back; of one look only
     sample_ratio: SampleRatioReading | None = None  # None: the source does not tell it
     state: str | None = None
 

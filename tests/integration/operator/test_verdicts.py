@@ -168,3 +168,23 @@ def test_a_split_that_is_not_as_planned_holds_what_would_be_promoted(
     evidence = told["candidates"][0]["evidence"]
     assert float(evidence["promote"]) > float(evidence["promoteThreshold"])
     serves(objects, "planner-v1", "planner-v2")
+
+
+def test_one_look_decides_at_the_planned_number_of_runs_and_reports_its_p_value(
+    operator: OperatorProcess, objects: Objects, run_log: str
+) -> None:
+    analysis = {**HALF["analysis"], "method": "FixedHorizon", "maxRuns": 80}
+    first_policy(objects, rollout=HALF)
+    second_policy(objects)
+    objects.canary(**{**HALF, "analysis": analysis})
+    serves(objects, "planner-v1", "planner-v2")
+    agents = Agents(
+        objects=objects, database=run_log, losses={"planner-v1": 0.6, "planner-v2": 0.2}
+    )
+    agents.until(lambda one: one.get("activePolicy") == "planner-v2", what="the promotion")
+    told = wait_stage(objects, "canarydeployments", "c1", "Promoted")
+    (candidate,) = told["candidates"]
+    assert candidate["runs"] + candidate["controlRuns"] == 80
+    evidence = candidate["evidence"]
+    assert float(evidence["promotePValue"]) < 0.03 < 0.9 < float(evidence["rollbackPValue"])
+    assert "difference" not in candidate

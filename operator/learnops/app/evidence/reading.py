@@ -5,7 +5,7 @@ from math import exp
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
-from learnops.api.rollout import Analysis, Gate, Source
+from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
 from learnops.domain.evidence.types import (
@@ -43,6 +43,7 @@ def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan
     """
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
     gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
+    one_look = analysis.method is Method.FIXED_HORIZON
     tolerance = analysis.rollback.tolerance
     candidates = canary.status.candidates
     present = candidates[0].attempt if candidates else 1
@@ -58,7 +59,9 @@ def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan
             GuardrailTest(term=it.term, tolerance=float(it.tolerance), margin=float(it.margin))
             for it in analysis.guardrails
         ),
-        interval=analysis.source is Source.RUN_LOG,  # counters do not tell it
+        # Counters do not tell it, and one look has none.
+        interval=analysis.source is Source.RUN_LOG and not one_look,
+        horizon=analysis.max_runs if one_look else None,
     )
 
 
@@ -108,6 +111,9 @@ def to_reading(
         ),
         culprit=evidence.culprit,
         difference=_difference(evidence),
+        p_values=None
+        if evidence.p_values is None
+        else (evidence.p_values.promote, evidence.p_values.rollback),
         sample_ratio=None if ratio is None else _sample_ratio(ratio),
         prefix_current=prefix_current,
         control_timeout_fraction=control_timeout_fraction,

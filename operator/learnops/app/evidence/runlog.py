@@ -1,10 +1,12 @@
-"""Anytime: evidence from the resolved prefix of the run log, read on from a watermark.
+"""Anytime and FixedHorizon: evidence from the resolved prefix of the run log.
 
 The engine's state is kept in memory only. It is a pure function of the log, so after a restart it
 is computed again from the first run and comes out the same, bit for bit.
 """
 
+import asyncio
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from learnops.app.evidence.reading import (
     rollout_id,
     to_reading,
 )
-from learnops.domain.evidence import anytime, sample_ratio
+from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
@@ -33,7 +35,7 @@ _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic betw
 class _Progress:
     """The engine's state and how many of control's runs up to its watermark timed out."""
 
-    state: anytime.EngineState
+    state: anytime.EngineState | fixed_horizon.HorizonState
     control_runs: int = 0
     control_timeouts: int = 0
     breaches: tuple[int, ...] = ()
@@ -41,7 +43,7 @@ class _Progress:
 
     def advance(self, rows: LogRows) -> "_Progress":
         columns = _columns(rows, self.state.plan)
-        state = anytime.advance(self.state, columns)
+        state = _advanced(self.state, columns)
         judged = state.watermark - self.state.watermark
         runs, timeouts = _control_counts(rows, columns, first=judged)
         return replace(
@@ -109,10 +111,13 @@ class RunLogEvidence:
     async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
         rollout, plan = rollout_id(canary), plan_of(canary)
+        if plan.horizon is not None:
+            # Seconds at its first use, which the event loop (and the Lease) must not wait for.
+            await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
         progress = of_doer.get(rollout)
         if progress is None or progress.state.plan != plan:
-            progress = of_doer[rollout] = _Progress(state=anytime.start(plan))
+            progress = of_doer[rollout] = _Progress(state=_started(plan))
         while True:
             after = progress.state.watermark
             rows = await self._runlog.resolved_prefix(
@@ -126,6 +131,18 @@ class RunLogEvidence:
             progress = of_doer[rollout] = progress.advance(rows)
             if len(rows.seq) < self._chunk:
                 return _between(rows, progress.state.watermark - after, len(rows.seq))
+
+
+def _started(plan: TestPlan) -> anytime.EngineState | fixed_horizon.HorizonState:
+    return anytime.start(plan) if plan.horizon is None else fixed_horizon.start(plan)
+
+
+def _advanced(
+    state: anytime.EngineState | fixed_horizon.HorizonState, columns: Observations
+) -> anytime.EngineState | fixed_horizon.HorizonState:
+    if isinstance(state, anytime.EngineState):
+        return anytime.advance(state, columns)
+    return fixed_horizon.advance(state, columns)
 
 
 def _columns(rows: LogRows, plan: TestPlan) -> Observations:

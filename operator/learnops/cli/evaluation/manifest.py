@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.rollout import Source
+from learnops.api.rollout import Method, Source
 from learnops.cli.evaluation.errors import EvaluationError
 from learnops.domain.assignment import Arm
 
@@ -44,6 +44,9 @@ def load(path: Path) -> CanaryDeployment:
     if canary.spec.analysis.source is not Source.RUN_LOG:
         text = "must be RunLog: a log of runs is what is evaluated, and Counters read Prometheus"
         raise EvaluationError(f"{path}: spec.analysis.source: {text}")
+    if canary.spec.analysis.method is Method.FIXED_HORIZON:
+        text = "FixedHorizon cannot be evaluated from a log in this version; leave it out"
+        raise EvaluationError(f"{path}: spec.analysis.method: {text}")
     return canary
 
 

@@ -11,6 +11,7 @@ class EvidenceReason(StrEnum):
     LOSS_OUT_OF_RANGE = "LossOutOfRange"
     PROPENSITY_MISSING = "PropensityMissing"
     PROPENSITY_OUT_OF_RANGE = "PropensityOutOfRange"
+    PROPENSITY_CHANGED = "PropensityChanged"
     TERM_MISSING = "TermMissing"
     TERM_OUT_OF_RANGE = "TermOutOfRange"
     SEQUENCE_GAP = "SequenceGap"

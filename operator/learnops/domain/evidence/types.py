@@ -123,6 +123,7 @@ class TestPlan:
         candidates: K of an A/B/n canary; each candidate is tested at level/K.
         interval: whether the confidence sequence of the difference is kept too; it decides nothing
             and costs 42 more tests a block.
+        horizon: the number of runs at which one test looks once; None: tests that look always.
     """
 
     promote_level: float = 0.05
@@ -135,6 +136,7 @@ class TestPlan:
     guardrails: tuple[GuardrailTest, ...] = ()
     candidates: int = 1
     interval: bool = False
+    horizon: int | None = None
 
     def __post_init__(self) -> None:
         levels = {"promote_level": self.promote_level, "rollback_level": self.rollback_level}
@@ -155,6 +157,7 @@ class TestPlan:
         self._require_sizes()
 
     def _require_sizes(self) -> None:
+        _require(self.horizon is None or self.horizon >= 4, "horizon is under 4 runs")
         _require(self.attempt >= 1, f"attempt is {self.attempt}; the first attempt is 1")
         _require(len(self.ramp) <= MAX_RAMP_TESTS, f"ramp has over {MAX_RAMP_TESTS} steps")
         shares = [test.share_percent for test in self.ramp]
@@ -187,6 +190,7 @@ class TestPlan:
         guardrails: tuple[GuardrailTest, ...] = (),
         candidates: int = 1,
         interval: bool = False,
+        horizon: int | None = None,
     ) -> Self:
         """The plan of a canary: an absent tolerance equals the margin; margins follow the shares.
 
@@ -204,6 +208,7 @@ class TestPlan:
             guardrails=guardrails,
             candidates=candidates,
             interval=interval,
+            horizon=horizon,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -276,6 +281,19 @@ class GuardrailEvidence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PValues:
+    """Of the one look of a test with a horizon.
+
+    Attributes:
+        promote: of "the candidate is worse by the margin or more".
+        rollback: of "the candidate is not worse by more than the tolerance".
+    """
+
+    promote: float
+    rollback: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What the log says so far. Whoever reads it cannot tell the method.
 
@@ -293,6 +311,7 @@ class Evidence:
         culprit: what tells most for roll-back where ``rollback`` crossed: "loss" or a term. None
             while it has not.
         difference: None before the first judged block, and where the method has none.
+        p_values: only of a test with a horizon, from its look on.
     """
 
     promote: Decision
@@ -309,6 +328,7 @@ class Evidence:
     guardrails: tuple[GuardrailEvidence, ...] = ()
     culprit: str | None = None
     difference: Difference | None = None
+    p_values: PValues | None = None
 
     def may_leave(self, share_percent: float) -> bool:
         """Whether the evidence allows a step up from ``share_percent`` (latched)."""

@@ -36,11 +36,17 @@ def _shown(reading: EvidenceReading) -> EvidenceStatus:
         promote_threshold=decimal(reading.promote.threshold),
         rollback=e_value(reading.rollback),
         rollback_threshold=decimal(reading.rollback.threshold),
+        promote_p_value=_p_value(reading, 0),
+        rollback_p_value=_p_value(reading, 1),
         futility=None if futility is None else e_value(futility),
         futility_threshold=None if futility is None else decimal(futility.threshold),
         guardrails=tuple(_guardrail(it) for it in reading.guardrails),
         culprit=reading.culprit,
     )
+
+
+def _p_value(reading: EvidenceReading, place: int) -> str | None:
+    return None if reading.p_values is None else decimal(reading.p_values[place])
 
 
 def _guardrail(it: GuardrailReading) -> GuardrailStatus:
