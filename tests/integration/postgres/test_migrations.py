@@ -34,6 +34,8 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "rollout_prefixes",
         "deployment_routings",
         "voided_runs",
+        "drift_watches",
+        "drift_runs",
         "runs",
         "crl_results",
         "learning_progress",
