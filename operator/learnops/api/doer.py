@@ -110,7 +110,7 @@ class DriftDetection(Model):
 
     false_alarm_every_runs: Annotated[Integer, Field(ge=1_000, le=1_000_000_000)] = 100_000
     """Runs after which, on average, one alarm is raised although nothing has changed. More: fewer
-    false alarms, and a rise is found later (about a third later for ten times as many)."""
+    false alarms, and a rise is found later (by a third to a half for ten times as many)."""
 
 
 class Learning(Model):
