@@ -8,7 +8,8 @@ import pytest_asyncio
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
-from learnops.api.doer import Doer, DriftStatus
+from learnops.api.doer import Doer
+from learnops.api.learning import DriftStatus
 from learnops.app.evidence.drift import DriftEvidence
 from learnops.domain.evidence.drift import DriftState, advance
 from learnops.domain.observed import DriftReading

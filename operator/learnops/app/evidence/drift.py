@@ -6,7 +6,8 @@ where the last look ended and no run is read twice.
 
 from dataclasses import dataclass
 
-from learnops.api.doer import Doer, DriftStatus
+from learnops.api.doer import Doer
+from learnops.api.learning import DriftStatus
 from learnops.domain.evidence.drift import DriftState, advance
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.observed import DriftReading, Key

@@ -6,7 +6,7 @@ better. So it starts a canary in which that policy is the candidate, and the evi
 
 import hashlib
 
-from learnops.api.doer import DriftStatus
+from learnops.api.learning import DriftStatus
 from learnops.api.policy import Stage
 from learnops.api.rollout import OnInconclusive
 from learnops.domain.evidence.drift import BASELINE_RUNS
