@@ -58,6 +58,16 @@ def learn(candidate: str, reading: Any, what: str) -> Beat:
     return beat
 
 
+def watch(active: str, reading: Any, what: str) -> Beat:
+    """Runs of the active policy come in, outside canaries."""
+
+    def beat(world: World) -> None:
+        world.say(f"{active}: {what}")
+        world.drift[active] = reading
+
+    return beat
+
+
 def wait(**delta: float) -> Beat:
     """Time passes."""
 

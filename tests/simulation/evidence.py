@@ -3,7 +3,13 @@
 import math
 from dataclasses import replace
 
-from learnops.domain.observed import EValue, EvidenceReading, GuardrailReading, SampleRatioReading
+from learnops.domain.observed import (
+    DriftReading,
+    EValue,
+    EvidenceReading,
+    GuardrailReading,
+    SampleRatioReading,
+)
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
@@ -12,6 +18,8 @@ PROMETHEUS_DOWN = Unavailable(
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
 )
+QUIET = DriftReading(runs=5000, baseline=0.3149)
+RISEN = DriftReading(runs=5120, baseline=0.3149, alarm_at_run=5120)
 _PROMOTE, _ROLLBACK, _RAMP, _FUTILITY, _RAIL = 32.9, 20.0, 5.0, 10.0, 20.0
 
 

@@ -27,6 +27,7 @@ from tests.simulation.acts import (
     set_ref,
     start,
     wait,
+    watch,
     win,
 )
 from tests.simulation.evidence import (
@@ -42,6 +43,8 @@ from tests.simulation.evidence import (
     NOT_MUCH_WORSE,
     NOTHING_YET,
     PROMETHEUS_DOWN,
+    QUIET,
+    RISEN,
     SKEWED,
     WORSE,
     reading,
@@ -69,6 +72,8 @@ def start_without_series(candidate: str) -> list[Beat]:
     """Prometheus knows nothing of the rollout when it starts."""
     return [learn(candidate, NO_SERIES, "not one run yet"), *start(candidate)]
 
+
+PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 
 STORIES: dict[str, list[Beat]] = {
     "promoted": [
@@ -401,6 +406,51 @@ STORIES: dict[str, list[Beat]] = {
         *begin(),
         *start("v3", parentRef={"name": "v2"}),
         apply(objects.policy("v2")),
+    ],
+    "drifted-and-back": [
+        *PROMOTED_V2,
+        watch("v2", QUIET, "5000 runs, as before"),
+        watch("v2", RISEN, "the loss has risen"),
+        learn("v1", BETTER, "300 runs, v1 is better again"),
+    ],
+    "drifted-and-kept": [
+        *PROMOTED_V2,
+        watch("v2", RISEN, "the loss has risen"),
+        learn("v1", WORSE, "24 runs, v1 is worse still"),
+        STEP,
+    ],
+    "drifted-without-a-verdict": [
+        *PROMOTED_V2,
+        watch("v2", RISEN, "the loss has risen"),
+        learn("v1", reading(runs=200, candidate=100), "100 runs each, no verdict"),
+        wait(days=2),
+    ],
+    "drifted-and-mended-by-a-person": [
+        *PROMOTED_V2,
+        watch("v2", RISEN, "the loss has risen"),
+        *start("v3"),
+    ],
+    "drifted-without-a-way-back": [
+        *PROMOTED_V2,
+        delete("Policy", "v1"),
+        watch("v2", RISEN, "the loss has risen"),
+    ],
+    "drift-not-known-without-the-run-log": [
+        *PROMOTED_V2,
+        watch("v2", QUIET, "5000 runs, as before"),
+        run_log(up=False),
+        STEP,
+        run_log(up=True),
+    ],
+    "drift-watch-begins-anew-with-other-weights": [
+        *PROMOTED_V2,
+        watch("v2", QUIET, "5000 runs, as before"),
+        reweigh(grounding="1", securityCriticals="2"),
+    ],
+    "killed-while-raising-the-drift-alarm": [
+        *PROMOTED_V2,
+        killed_in(watch("v2", RISEN, "the loss has risen"), actions=1),
+        *win("v1"),
     ],
     "invalid-objects": [
         *begin(),

@@ -7,7 +7,8 @@ from typing import Any
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
-from learnops.domain.observed import InvalidObject, Key, Snapshot
+from learnops.domain.observed import DriftReading, InvalidObject, Key, Snapshot
+from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
     Action,
     CloseRollout,
@@ -40,6 +41,7 @@ class World:
         self.store, self.log, self.route = Store(), RunLog(), Route()
         self.gateway = False
         self.truth: dict[str, Any] = {}  # evidence by candidate
+        self.drift: dict[str, Any] = {}  # what the watch over a policy finds
         self.invalid: list[InvalidObject] = []
         self.chance = chance
         self.lines: list[str] = []
@@ -77,6 +79,7 @@ class World:
                 for it in canaries
                 if it.metadata.name == asked.evidence
             },
+            drift=self._drift(doer) if asked.drift else None,
             route=self.route.read() if self.gateway else None,
         )
 
@@ -216,6 +219,12 @@ class World:
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
         return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+
+    def _drift(self, doer: Doer | None) -> Any:
+        assert doer is not None
+        if not self.log.up:
+            return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: gone")
+        return self.drift.get(doer.status.active_policy or "", DriftReading(runs=0))
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}

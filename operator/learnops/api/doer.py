@@ -22,6 +22,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.crl import CRL as CRL
+from learnops.api.learning import DriftStatus, Learning
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Source, Strategy
 
 
@@ -120,6 +121,8 @@ class DoerSpec(Model):
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
     """How a changed policyRef is rolled out."""
+    learning: Learning = Learning()
+    """What the doer's own runs may set off."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -240,8 +243,10 @@ class DoerStatus(StatusModel):
         ListType(kind="map", keys=("transitionId",)),
     ] = ()
     """Stage moves down that wait to be written to policy_promotions."""
+    drift: DriftStatus | None = None
+    """The watch for a loss that rises after a promotion; absent before the first one."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled, as kstatus reads them, and SpecBehind."""
+    """Ready, Reconciling and Stalled, as kstatus reads them, SpecBehind and Drifting."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         FENCED,

@@ -50,6 +50,11 @@ class OperatorMetrics:
         self.promotions = Counter(
             "learnops_promotions", "Policies made active", ("by",), registry=self.registry
         )
+        self.drift_alarms = Counter(
+            "learnops_drift_alarms",
+            "Active policies whose loss has risen since their promotion",
+            registry=self.registry,
+        )
         self._weight = Gauge(
             "learnops_canary_weight",
             "Share of a live canary's candidate in percent",

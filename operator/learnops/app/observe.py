@@ -9,10 +9,18 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer, Router
 from learnops.api.policy import Policy
 from learnops.app.cache import DoerObjects, ObjectCache
+from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
-from learnops.domain.observed import History, InvalidObject, Key, RouteReading, Snapshot
+from learnops.domain.observed import (
+    DriftReading,
+    History,
+    InvalidObject,
+    Key,
+    RouteReading,
+    Snapshot,
+)
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import Needs, needs
 from learnops.ports.clock import Clock
@@ -24,11 +32,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """The snapshot; whether a canary has traffic; in how many seconds a run of it times out."""
+    """The snapshot; whether a canary has traffic; in how many seconds a run of it times out;
+    whether the active policy is watched for drift."""
 
     snapshot: Snapshot
     live: bool
     wake_seconds: float | None
+    watched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +62,7 @@ class Observer:
     runlog: RunLog
     route: Route
     evidence: EvidenceReader
+    drift: DriftEvidence
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
 
@@ -61,11 +72,12 @@ class Observer:
         needed = parsed.needs
         live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
         self.evidence.keep_only(key, live=live)
-        history, attempts, route, readings = await asyncio.gather(
+        history, attempts, route, readings, drift = await asyncio.gather(
             self._history(key, needed),
             self._attempts(key, needed),
             self._route(parsed.doer),
             self._evidence(key, parsed.doer, live),
+            self._drift(key, parsed.doer, needed),
         )
         snapshot = Snapshot(
             key=key,
@@ -78,12 +90,15 @@ class Observer:
             history=history,
             attempts=attempts,
             evidence={name: one.evidence for name, one in readings.items()},
+            drift=drift,
             route=route,
             route_owner=self.cache.route_owner(key),
         )
         waits = [one.next_timeout_seconds for one in readings.values()]
         wake = min((one for one in waits if one is not None), default=None)
-        return Observation(snapshot=snapshot, live=bool(live), wake_seconds=wake)
+        return Observation(
+            snapshot=snapshot, live=bool(live), wake_seconds=wake, watched=needed.drift
+        )
 
     async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:
         if not needed.history:
@@ -94,6 +109,13 @@ class Observer:
         if not needed.attempts:
             return None
         return await self._from_runlog(self.runlog.attempts(key=key))
+
+    async def _drift(
+        self, key: Key, doer: Doer | None, needed: Needs
+    ) -> DriftReading | Unavailable | None:
+        if doer is None or not needed.drift:
+            return None
+        return await self._from_runlog(self.drift.read(key=key, doer=doer))
 
     async def _from_runlog(self, asked: Awaitable[T]) -> T | Unavailable:
         try:

@@ -11,7 +11,7 @@ _GOING_ON = (None, CanaryStage.PENDING, CanaryStage.CANARY)
 
 
 def count_outcomes(metrics: OperatorMetrics, *, snapshot: Snapshot, plan: Plan) -> None:
-    """Count what a plan that was carried out to its end has ended or promoted."""
+    """Count what a plan that was carried out to its end has ended, promoted or raised."""
     for action in plan.actions:
         if not isinstance(action, WriteStatus):
             continue
@@ -19,6 +19,7 @@ def count_outcomes(metrics: OperatorMetrics, *, snapshot: Snapshot, plan: Plan) 
             _count_end(metrics, snapshot, action.name, action.status)
         elif isinstance(action.status, DoerStatus):
             _count_promotion(metrics, snapshot, plan, action.status)
+            _count_drift(metrics, snapshot, action.status)
 
 
 def _count_end(
@@ -41,6 +42,14 @@ def _count_promotion(
     rows = [row for one in plan.actions if isinstance(one, RecordPromotions) for row in one.rows]
     by = [row.by for row in rows if row.to_stage is Stage.ACTIVE]
     metrics.promotions.labels(by=_kind_of(by[-1] if by else "operator")).inc()
+
+
+def _count_drift(metrics: OperatorMetrics, snapshot: Snapshot, status: DoerStatus) -> None:
+    before = None if snapshot.doer is None else snapshot.doer.status.drift
+    if status.drift is None or status.drift.alarm_at_run is None:
+        return
+    if before is None or before.alarm_at_run is None:
+        metrics.drift_alarms.inc()
 
 
 def _kind_of(by: str) -> str:

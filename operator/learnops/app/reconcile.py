@@ -17,6 +17,8 @@ from learnops.ports.clock import Clock
 log = logging.getLogger(__name__)
 # Postgres resolves the run by its own clock: a look at the very moment may come too early.
 _AFTER_TIMEOUT_SECONDS = 0.05
+# A rise takes tens of runs to show and nothing is shifted on it at once: no need for every tick.
+_DRIFT_TICKS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,8 @@ class Reconciler:
             self._told.pop(key, None)
         else:
             looks.append(self._until_tick())
+        if observation.watched:
+            looks.append(_DRIFT_TICKS * self.tick_seconds)
         if observation.wake_seconds is not None:
             looks.append(observation.wake_seconds + _AFTER_TIMEOUT_SECONDS)
         return min(looks, default=None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from learnops.app.act import Actor
 from learnops.app.cache import ObjectCache
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
+from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.app.intake import Intake
@@ -113,5 +114,6 @@ def _observer(
             runlog=RunLogEvidence(runlog=ports.runlog),
             counters=CounterEvidence(tick=tick),
         ),
+        drift=DriftEvidence(runlog=ports.runlog),
         fence=fence,
     )

@@ -137,6 +137,16 @@ class EvidenceReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DriftReading:
+    """What the watch over the active policy has found. `baseline`: what the loss is held against,
+    None while it is learned. `alarm_at_run` counts from the promotion."""
+
+    runs: int
+    baseline: float | None = None
+    alarm_at_run: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RouteReading:
     """The user's HTTPRoute as last seen (GatewayAPI only).
 
@@ -181,5 +191,6 @@ class Snapshot:
     history: History | Unavailable | None = None  # None: not needed for this pass
     attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
     evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route

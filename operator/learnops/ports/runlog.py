@@ -35,6 +35,27 @@ class LogRows:
     terms: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class DriftWatch:
+    """The watch of an active policy since a promotion. `id`: the Doer's UID, the revision
+    of the traffic that made the policy active, and what runs are scored with, by dots."""
+
+    id: str
+    policy: str
+    since_revision: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftRows:
+    """The state that was saved (None: none yet), the number of the run that it ends with, and the
+    losses after it, in the order in which they were stored (seq is gapless)."""
+
+    state: str | None
+    watermark: int
+    seq: Sequence[int]
+    loss: Sequence[float]
+
+
 class RunLog(Protocol):
     """Each call has a deadline and raises only RunLogUnavailableError."""
 
@@ -64,3 +85,12 @@ class RunLog(Protocol):
 
     async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
         """Mark an attempt as ended; idempotent."""
+
+    async def drift_rows(self, *, key: Key, watch: DriftWatch, limit: int) -> DriftRows | None:
+        """Open the watch unless it is, then read on from its watermark.
+
+        Runs that are stored from then on are numbered. None: a newer watch of the doer is open.
+        """
+
+    async def save_drift(self, *, key: Key, watch: DriftWatch, state: str, watermark: int) -> None:
+        """Keep the detector's state; an older one than is there is left out."""

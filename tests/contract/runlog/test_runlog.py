@@ -13,7 +13,7 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.policy import Stage
 from learnops.domain.observed import Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenRollout
-from learnops.ports.runlog import RunLog, RunLogUnavailableError
+from learnops.ports.runlog import DriftRows, DriftWatch, RunLog, RunLogUnavailableError
 from testbed.postgres import Postgres
 from testbed.workdir import WorkDir
 
@@ -146,6 +146,23 @@ async def test_a_rollout_that_is_not_the_doers_is_unavailable(runlog: RunLog, ke
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
     with pytest.raises(RunLogUnavailableError, match=f"rollout {name} of {key} is not in the run"):
         await runlog.resolved_prefix(key=key, rollout=name, after=0, limit=1, grace_seconds=0)
+
+
+async def test_a_watch_keeps_its_latest_state_and_makes_room_for_a_newer_promotion(
+    runlog: RunLog,
+) -> None:
+    watch = DriftWatch(id="uid.7.abc", policy="planner-v1", since_revision=7)
+    empty = DriftRows(state=None, watermark=0, seq=[], loss=[])
+    assert await runlog.drift_rows(key=KEY, watch=watch, limit=10) == empty
+    for state, watermark in (("ten", 10), ("four", 4)):
+        await runlog.save_drift(key=KEY, watch=watch, state=state, watermark=watermark)
+    kept = await runlog.drift_rows(key=KEY, watch=watch, limit=10)
+    assert kept == replace(empty, state="ten", watermark=10)
+    assert await runlog.drift_rows(key=OTHER, watch=watch, limit=10) == empty
+
+    newer = DriftWatch(id="uid.9.abc", policy="planner-v2", since_revision=9)
+    assert await runlog.drift_rows(key=KEY, watch=newer, limit=10) == empty
+    assert await runlog.drift_rows(key=KEY, watch=watch, limit=10) is None
 
 
 @pytest.fixture

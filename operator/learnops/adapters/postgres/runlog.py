@@ -8,6 +8,7 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
+from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import (
     Connection,
     DatabaseUnavailableError,
@@ -21,7 +22,7 @@ from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenRollout
-from learnops.ports.runlog import LogRows, RunLogUnavailableError
+from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavailableError
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
@@ -167,6 +168,16 @@ class PostgresRunLog:
             await connection.execute(
                 _CLOSE, (rollout.outcome, rollout.rollout, key.namespace, key.doer)
             )
+
+    async def drift_rows(self, *, key: Key, watch: DriftWatch, limit: int) -> DriftRows | None:
+        """Open the watch unless it is, then read on from its watermark."""
+        async with self._transaction() as connection:
+            return await drift.open_and_read(connection, key=key, watch=watch, limit=limit)
+
+    async def save_drift(self, *, key: Key, watch: DriftWatch, state: str, watermark: int) -> None:
+        """Keep the detector's state; an older one than is there is left out."""
+        async with self._transaction() as connection:
+            await drift.save(connection, key=key, watch=watch, state=state, watermark=watermark)
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:

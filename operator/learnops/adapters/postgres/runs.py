@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString
 
+from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.domain.crl.terms import Term
 
@@ -168,7 +169,7 @@ async def frozen_crl(pool: Pool, *, rollouts: Sequence[str]) -> dict[str, dict[s
 
 
 async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
-    """Store runs and resolve their registrations in one transaction; keys must not repeat.
+    """Store runs and number or resolve them in one transaction; keys must not repeat.
 
     Returns the keys that are new; of the others the first write stands and nothing is resolved.
 
@@ -178,6 +179,7 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
     async with transaction(pool) as connection:
         cursor = await connection.execute(_INSERT, (_document(rows),))
         added = {(row[0], row[1]) for row in await cursor.fetchall()}
+        await drift.number(connection, runs=[_loss_of(row) for row in rows if _outside(row, added)])
         await _resolve(connection, rows=[row for row in rows if row.key in added and row.rollout])
     return added
 
@@ -211,6 +213,22 @@ async def _resolve(connection: Connection, *, rows: Sequence[RunRow]) -> None:
             "loss": [row.loss for row in rows],
             "void": [row.void for row in rows],
         },
+    )
+
+
+def _outside(row: RunRow, added: set[RunKey]) -> bool:
+    """New, and no evidence of a rollout: the rollout numbers its runs itself."""
+    return row.key in added and row.rollout is None
+
+
+def _loss_of(row: RunRow) -> drift.StoredLoss:
+    return drift.StoredLoss(
+        namespace=row.namespace,
+        doer=row.doer,
+        policy=row.policy,
+        revision=row.revision,
+        run_id=row.run_id,
+        loss=row.loss,
     )
 
 

@@ -15,6 +15,7 @@ from learnops.domain.planner import (
     canary_control,
     canary_start,
     completion,
+    drift,
     orders,
     rebuild,
     ref_rules,
@@ -39,6 +40,7 @@ TRANSITIONS: tuple[Callable[[Draft], bool], ...] = (
     orders.end_pending,
     ref_rules.follow_ref,
     orders.retry,
+    drift.raise_alarm,
     canary_start.start,
 )
 SETTLEMENTS: tuple[Callable[[Draft], None], ...] = (
@@ -46,6 +48,7 @@ SETTLEMENTS: tuple[Callable[[Draft], None], ...] = (
     settle_route,
     settle_policies,
     canary_start.show_waiting,
+    drift.settle_drift,
     settle_doer,
     settle_audit,
 )

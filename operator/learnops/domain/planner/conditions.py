@@ -7,17 +7,26 @@ from learnops.api.common import Condition, ConditionStatus
 from learnops.domain.planner.draft import clip
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
+DRIFTING = "Drifting"
 EVIDENCE, SPEC_BEHIND, ROUTE_DRIFTED = "EvidenceAvailable", "SpecBehind", "RouteDrifted"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """A condition as a rule wants it, before its time is known."""
+    """A condition as a rule wants it, before its time is known. `known` False: it is Unknown."""
 
     type: str
     true: bool
     reason: str
     message: str = ""
+    known: bool = True
+
+    @property
+    def status(self) -> ConditionStatus:
+        """The condition's value."""
+        if not self.known:
+            return ConditionStatus.UNKNOWN
+        return ConditionStatus.TRUE if self.true else ConditionStatus.FALSE
 
 
 def find(conditions: tuple[Condition, ...], type_: str) -> Condition | None:
@@ -43,7 +52,7 @@ def merged(
     """`old` with the wanted ones in place; others stay as they are."""
     new = {it.type: it for it in old}
     for want in wanted:
-        status = ConditionStatus.TRUE if want.true else ConditionStatus.FALSE
+        status = want.status
         before = new.get(want.type)
         kept = before is not None and before.status is status
         new[want.type] = Condition(

@@ -70,8 +70,10 @@ def _rollout_blocked(draft: Draft, wanted: str) -> tuple[str, str] | None:
 def _under_way(draft: Draft) -> set[str]:
     """Candidates that a rollout is at, or about to be."""
     found = {candidate_of(it) for it in draft.live_canaries() if contends(draft, it)}
+    if draft.created:
+        found.add(draft.created)
     wanted = draft.doer.spec.policy_ref.name
-    if draft.created or (wanted != draft.status.handled_policy_ref and _startable(draft, wanted)):
+    if wanted != draft.status.handled_policy_ref and _startable(draft, wanted):
         found.add(wanted)
     return found
 

@@ -45,6 +45,7 @@ class Draft:
         self.stalled: tuple[str, str] | None = None  # reason and way out, of the doer
         self.created: str | None = None  # candidate of a canary that this plan creates
         self.settled: set[str] = set()  # canaries whose status a rule has already written
+        self.began_watch = False  # for drift; what was read in this pass is of the one before
 
     @property
     def now(self) -> datetime:

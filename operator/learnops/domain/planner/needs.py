@@ -16,11 +16,13 @@ class Needs:
 
     `history`: the doer is to be rebuilt, or a policy has not been seen before and may be known as
     Rejected. `attempts`: a canary is about to start. `evidence`: the canary that has traffic.
+    `drift`: the active policy is watched since its promotion, and all runs are its own.
     """
 
     history: bool
     attempts: bool
     evidence: str | None
+    drift: bool = False
 
 
 def needs(
@@ -36,7 +38,16 @@ def needs(
         history=traffic is None or any(policy.status.stage is None for policy in policies),
         attempts=any(_may_start(canary) for canary in canaries),
         evidence=held[0].metadata.name if held else None,
+        drift=_watched(doer),
     )
+
+
+def _watched(doer: Doer) -> bool:
+    """Not while a canary has traffic: its runs are the canary's evidence."""
+    drift, traffic = doer.status.drift, doer.status.traffic
+    if drift is None or drift.alarm_at_run is not None or traffic is None:
+        return False
+    return traffic.canary is None and drift.policy == doer.status.active_policy
 
 
 def _may_start(canary: CanaryDeployment) -> bool:

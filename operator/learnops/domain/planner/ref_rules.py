@@ -1,6 +1,7 @@
 """What a changed `spec.policyRef` does, compared with `status.handledPolicyRef`."""
 
 import hashlib
+from typing import Any
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.common import API_VERSION, GROUP
@@ -18,6 +19,7 @@ from learnops.domain.planner.traffic import holds, settled_on
 DOER_LABEL = f"{GROUP}/doer"
 STARTED_BY_LABEL = f"{GROUP}/started-by"
 STARTED_BY_REF = "policyRef"
+STARTED_BY_DRIFT = "drift"
 _LONGEST_NAME = 63
 
 
@@ -25,7 +27,7 @@ def supersede(draft: Draft) -> bool:
     """policyRef turned away from the canary that it had started: control gets all traffic first.
 
     A canary that a person made goes on, unless the doer is set back to its previous policy, which
-    changes what that canary is compared with.
+    changes what that canary is compared with. One that a drift alarm started makes room.
     """
     wanted = _news(draft)
     if wanted is None:
@@ -75,6 +77,11 @@ def started_by_ref(canary: CanaryDeployment) -> bool:
     return canary.metadata.labels.get(STARTED_BY_LABEL) == STARTED_BY_REF
 
 
+def started_by_drift(canary: CanaryDeployment) -> bool:
+    """Whether the operator made this canary because the active policy's loss rose."""
+    return canary.metadata.labels.get(STARTED_BY_LABEL) == STARTED_BY_DRIFT
+
+
 def _news(draft: Draft) -> str | None:
     """The policy that policyRef turned to, once it is there, readable and staged."""
     wanted, status = draft.doer.spec.policy_ref.name, draft.status
@@ -88,6 +95,8 @@ def _news(draft: Draft) -> str | None:
 
 
 def _in_the_way(draft: Draft, canary: CanaryDeployment, wanted: str, *, back: bool) -> bool:
+    if started_by_drift(canary):
+        return back or wanted not in (candidate_of(canary), draft.active)
     if not started_by_ref(canary):
         status = draft.canaries[canary.metadata.name]
         return back and holds(draft.status.traffic, canary, status)
@@ -147,7 +156,7 @@ def _have_canary(draft: Draft, wanted: str) -> str:
         if candidate_of(canary) == wanted and canary.metadata.deletion_timestamp is None:
             return f"canary {canary.metadata.name} is there"
     name = _free_name(draft, wanted)
-    draft.before.append(CreateCanary(manifest=_manifest(draft, name, wanted)))
+    draft.before.append(CreateCanary(manifest=manifest(draft, name, wanted)))
     draft.created = wanted
     draft.event(draft.doer, "CanaryCreated", f"policyRef turned to {wanted}: canary {name}")
     return f"canary {name}"
@@ -165,7 +174,10 @@ def _free_name(draft: Draft, candidate: str) -> str:
         counter += 1
 
 
-def _manifest(draft: Draft, name: str, candidate: str) -> dict[str, object]:
+def manifest(
+    draft: Draft, name: str, candidate: str, *, started_by: str = STARTED_BY_REF
+) -> dict[str, Any]:
+    """A canary as the operator makes it, with the strategy and the analysis of the doer."""
     doer = draft.doer
     rollout = doer.spec.rollout
     return {
@@ -174,7 +186,7 @@ def _manifest(draft: Draft, name: str, candidate: str) -> dict[str, object]:
         "metadata": {
             "name": name,
             "namespace": doer.metadata.namespace,
-            "labels": {DOER_LABEL: doer.metadata.name, STARTED_BY_LABEL: STARTED_BY_REF},
+            "labels": {DOER_LABEL: doer.metadata.name, STARTED_BY_LABEL: started_by},
             "ownerReferences": [
                 {
                     "apiVersion": API_VERSION,

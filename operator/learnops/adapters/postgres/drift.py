@@ -1,0 +1,130 @@
+"""The watch of an active policy: its runs in an order, and the detector's state beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from learnops.adapters.postgres.connection import Connection
+from learnops.domain.observed import Key
+from learnops.ports.runlog import DriftRows, DriftWatch
+
+# Locked in one order, so that two batches queue up behind one another.
+_LOCK = """
+SELECT w.namespace, w.doer, w.watch, w.policy, w.since_revision, w.next_seq
+FROM drift_watches w
+WHERE (w.namespace, w.doer) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+ORDER BY w.namespace, w.doer FOR UPDATE
+"""
+
+_NUMBER = """
+WITH input AS (
+    SELECT * FROM unnest(%(namespace)s::text[], %(doer)s::text[], %(watch)s::text[],
+                         %(seq)s::bigint[], %(run_id)s::text[], %(loss)s::float8[])
+        AS i (namespace, doer, watch, seq, run_id, loss)
+), added AS (
+    INSERT INTO drift_runs (namespace, doer, watch, seq, run_id, loss) SELECT * FROM input
+)
+UPDATE drift_watches w SET next_seq = n.last + 1
+FROM (SELECT namespace, doer, max(seq) AS last FROM input GROUP BY namespace, doer) n
+WHERE w.namespace = n.namespace AND w.doer = n.doer
+"""
+
+# A replaced operator must not bring an older promotion back: within one doer the revision only
+# rises.
+_OPEN = """
+INSERT INTO drift_watches AS w (namespace, doer, watch, policy, since_revision)
+VALUES (%s, %s, %s, %s, %s)
+ON CONFLICT (namespace, doer) DO UPDATE SET
+    watch = excluded.watch, policy = excluded.policy, since_revision = excluded.since_revision,
+    next_seq = 1, watermark = 0, state = NULL
+WHERE w.watch <> excluded.watch AND (w.since_revision <= excluded.since_revision
+    OR split_part(w.watch, '.', 1) <> split_part(excluded.watch, '.', 1))
+"""
+
+_STATE = """
+SELECT state, watermark FROM drift_watches WHERE namespace = %s AND doer = %s AND watch = %s
+"""
+
+_ROWS = """
+SELECT seq, loss FROM drift_runs
+WHERE namespace = %s AND doer = %s AND watch = %s AND seq > %s ORDER BY seq LIMIT %s
+"""
+
+_SAVE = """
+UPDATE drift_watches SET state = %s, watermark = %s
+WHERE namespace = %s AND doer = %s AND watch = %s AND watermark < %s
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLoss:
+    """A run outside rollouts that has just been stored."""
+
+    namespace: str
+    doer: str
+    policy: str
+    revision: int
+    run_id: str
+    loss: float
+
+
+async def number(connection: Connection, *, runs: Sequence[StoredLoss]) -> None:
+    """Number those of the runs that are watched, in the transaction that stores them."""
+    doers = sorted({(run.namespace, run.doer) for run in runs})
+    if not doers:
+        return
+    cursor = await connection.execute(_LOCK, tuple(list(part) for part in zip(*doers, strict=True)))
+    watched = {(row[0], row[1]): row[2:] for row in await cursor.fetchall()}
+    numbered = [one for key, watch in watched.items() for one in _numbered(key, watch, runs)]
+    if numbered:
+        names = ("namespace", "doer", "watch", "seq", "run_id", "loss")
+        columns = (list(column) for column in zip(*numbered, strict=True))
+        await connection.execute(_NUMBER, dict(zip(names, columns, strict=True)))
+
+
+def _numbered(
+    key: tuple[str, str], row: tuple[str, str, int, int], runs: Sequence[StoredLoss]
+) -> list[tuple[str, str, str, int, str, float]]:
+    watch, policy, since_revision, next_seq = row
+    mine = [
+        run
+        for run in runs
+        if (run.namespace, run.doer, run.policy) == (*key, policy)
+        and run.revision >= since_revision
+    ]
+    return [
+        (*key, watch, seq, run.run_id, run.loss) for seq, run in enumerate(mine, start=next_seq)
+    ]
+
+
+async def open_and_read(
+    connection: Connection, *, key: Key, watch: DriftWatch, limit: int
+) -> DriftRows | None:
+    """Open the watch unless it is, then read on from its watermark.
+
+    None: a newer watch of the doer is open.
+    """
+    of = (key.namespace, key.doer, watch.id)
+    cursor = await connection.execute(_STATE, of)
+    found = await cursor.fetchone()
+    if found is None:
+        await connection.execute(_OPEN, (*of, watch.policy, watch.since_revision))
+        cursor = await connection.execute(_STATE, of)
+        found = await cursor.fetchone()
+    if found is None:
+        return None
+    cursor = await connection.execute(_ROWS, (*of, found[1], limit))
+    rows = await cursor.fetchall()
+    return DriftRows(
+        state=found[0],
+        watermark=found[1],
+        seq=[row[0] for row in rows],
+        loss=[row[1] for row in rows],
+    )
+
+
+async def save(
+    connection: Connection, *, key: Key, watch: DriftWatch, state: str, watermark: int
+) -> None:
+    """Keep the detector's state; nothing where a later one is there, or another watch."""
+    values = (state, watermark, key.namespace, key.doer, watch.id, watermark)
+    await connection.execute(_SAVE, values)

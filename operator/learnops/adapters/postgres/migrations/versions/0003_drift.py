@@ -1,0 +1,20 @@
+"""Drift after promotion: the order of the runs outside rollouts, and the detector's state."""
+
+from contextlib import closing
+from pathlib import Path
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+_SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    with closing(op.get_bind().connection.cursor()) as cursor:
+        cursor.execute((_SQL / "0003_drift.sql").read_text("utf-8"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the run log is never downgraded; restore a backup instead")
