@@ -22,6 +22,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.crl import CRL as CRL
+from learnops.api.crl import Phase
 from learnops.api.learning import DriftStatus, Learning
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Source, Strategy
 
@@ -115,6 +116,9 @@ class DoerSpec(Model):
 
     policy_ref: Ref
     """The policy to run. The first one becomes active at once; a change starts a rollout."""
+    phase: Phase = ""
+    """The phase of the workflow that this role works in, such as plan or review; it chooses among
+    `crl.overrides`."""
     crl: CRL
     """How a run is scored."""
     traffic: Traffic = Traffic()
@@ -134,6 +138,11 @@ class DoerSpec(Model):
             holds=_gateway_is_judged_by_counters,
         ),
     )
+
+    @property
+    def scoring(self) -> CRL:
+        """`crl` as it is in force in this doer's phase."""
+        return self.crl.in_phase(self.phase)
 
 
 class Share(StatusModel):

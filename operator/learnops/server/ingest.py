@@ -9,23 +9,16 @@ from learnops.adapters.postgres import runs as table
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
 from learnops.api.doer import Doer
+from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
-from learnops.server.scoring import (
-    Yardstick,
-    answer,
-    content_of,
-    frozen_yardstick,
-    hash_of,
-    row_of,
-    score_bundle,
-    stored_answer,
-    yardstick,
-)
+from learnops.server.rows import content_of, hash_of, row_of, stored_answer
+from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
@@ -55,8 +48,8 @@ class Ingest:
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
-        self._frozen: dict[str, Yardstick | InvalidMetric] = {}
-        self._present: dict[str, tuple[int, Yardstick]] = {}  # doer uid -> generation, yardstick
+        self._frozen: dict[str, Yardsticks | InvalidMetric] = {}
+        self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
@@ -114,8 +107,8 @@ class Ingest:
             for item in scored
         ]
 
-    async def _frozen_of(self, rollouts: set[str]) -> dict[str, Yardstick | InvalidMetric]:
-        """The yardstick of each rollout, or why there is none: that harms its own runs alone."""
+    async def _frozen_of(self, rollouts: set[str]) -> dict[str, Yardsticks | InvalidMetric]:
+        """The yardsticks of each rollout, or why there is none: that harms its own runs alone."""
         held = {name: self._frozen[name] for name in rollouts if name in self._frozen}
         unknown = sorted(rollouts - set(held))
         if not unknown:
@@ -132,7 +125,7 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardstick | InvalidMetric],
+        frozen: Mapping[str, Yardsticks | InvalidMetric],
     ) -> _Scored | Problem:
         try:
             by = self._yardstick(bundle, registration=registration, frozen=frozen)
@@ -146,7 +139,7 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardstick | InvalidMetric],
+        frozen: Mapping[str, Yardsticks | InvalidMetric],
     ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
@@ -155,7 +148,7 @@ class Ingest:
             by = frozen[registration.rollout]
             if isinstance(by, InvalidMetric):
                 raise by
-            return by
+            return by.of(bundle.tenant)
         doer = self._state.doers.get((bundle.namespace, bundle.doer))
         if doer is None:
             detail = (
@@ -163,15 +156,15 @@ class Ingest:
                 "the name"
             )
             raise InvalidMetric(field="doer", detail=detail)
-        return self._present_yardstick(doer)
+        return self._present_yardsticks(doer).of(bundle.tenant)
 
-    def _present_yardstick(self, doer: Doer) -> Yardstick:
+    def _present_yardsticks(self, doer: Doer) -> Yardsticks:
         uid, generation = doer.metadata.uid, doer.metadata.generation
         held = self._present.get(uid)
         if held is None or held[0] != generation:
             if len(self._present) >= _YARDSTICKS:
                 self._present.clear()
-            held = self._present[uid] = (generation, yardstick(doer.spec.crl))
+            held = self._present[uid] = (generation, yardsticks(doer.spec.scoring))
         return held[1]
 
     def _count(self, rows: Sequence[RunRow]) -> None:
@@ -182,9 +175,9 @@ class Ingest:
             self._resolved.set()
 
 
-def _frozen(crl: Mapping[str, Any]) -> Yardstick | InvalidMetric:
+def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
     try:
-        return frozen_yardstick(crl)
+        return frozen_yardsticks(crl)
     except InvalidMetric as error:
         return error
 

@@ -112,7 +112,7 @@ class Metrics:
         arm.crl.observe(row.loss)
         arm.crl_sum.inc(row.loss)
         for term, value in row.terms.items():
-            arm.term(term.value).inc(value)
+            arm.term(term).inc(value)
         if row.cost_usd is not None:
             arm.cost.inc(row.cost_usd)
         if row.duration_milliseconds is not None:

@@ -7,8 +7,9 @@ from statistics import fmean, pstdev
 import pytest
 
 from learnops.cli.truth import PolicyTruth, TruthError, bundle_of, load_truth
-from learnops.domain.crl.score import Budget, BundleMetrics, Weights, score
+from learnops.domain.crl.score import BundleMetrics, score
 from learnops.domain.crl.terms import Term
+from learnops.domain.crl.yardstick import Budget, Weights, Yardstick
 
 EXACT = [term.value for term in Term if term is not Term.DB_MIGRATION_FAIL]
 ROOT = Path(__file__).parents[3]
@@ -17,7 +18,8 @@ ROOT = Path(__file__).parents[3]
 def loss_of(loss: float, weights: dict[str, float], seed: int = 0) -> float:
     """What the doer with these weights makes of the run, as ingest reads it."""
     bundle = BundleMetrics(**bundle_of(loss, Random(seed)))
-    result = score(bundle, Weights.of(weights), Budget(cost_usd=77, latency_milliseconds=7))
+    budget = Budget(cost_usd=77, latency_milliseconds=7)
+    result = score(bundle, Yardstick(weights=Weights.of(weights), budget=budget))
     assert not result.partial
     return result.loss
 

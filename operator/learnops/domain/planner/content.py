@@ -35,5 +35,10 @@ def lineage(name: str, policies: Mapping[str, Policy]) -> Lineage:
 
 
 def crl_digest(crl: CRL) -> str:
-    """Digest of the configuration under which runs are scored."""
-    return PREFIX + hashlib.sha256(canonical_json(crl.to_wire())).hexdigest()
+    """Digest of the configuration under which runs are scored.
+
+    An empty list is left out: a field that a newer version brings changes no digest until it is
+    used, so that an upgrade starts nothing anew.
+    """
+    told = {name: value for name, value in crl.to_wire().items() if value != []}
+    return PREFIX + hashlib.sha256(canonical_json(told)).hexdigest()

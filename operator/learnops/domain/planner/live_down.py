@@ -68,7 +68,7 @@ def control_changed(live: Live) -> Decision | None:
 def weights_changed(live: Live) -> Decision | None:
     """Runs are scored differently now: old and new losses do not add up to one test."""
     scored_with = live.status.crl_digest
-    if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.crl):
+    if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.scoring):
         return None
     message = "the doer's spec.crl changed: order Retry to judge by the new weights"
     return End(stage=CanaryStage.INCONCLUSIVE, reason="WeightsChanged", message=message)
