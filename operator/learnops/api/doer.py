@@ -24,6 +24,7 @@ from learnops.api.common import (
 from learnops.api.crl import CRL as CRL
 from learnops.api.crl import Phase
 from learnops.api.learning import DriftStatus, Learning
+from learnops.api.redaction import Redaction
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Source, Strategy
 
 
@@ -125,6 +126,8 @@ class DoerSpec(Model):
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
     """How a changed policyRef is rolled out."""
+    redaction: Redaction = Redaction()
+    """Personal data that is taken out of bundles before they are stored."""
     learning: Learning = Learning()
     """What the doer's own runs may set off."""
 

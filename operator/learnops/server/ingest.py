@@ -17,6 +17,7 @@ from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
+from learnops.server.redacting import Redacting
 from learnops.server.rows import content_of, hash_of, row_of, stored_answer
 from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
@@ -48,6 +49,7 @@ class Ingest:
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
+        self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[str, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
         self._batcher = Batcher[Bundle, Outcome](
@@ -130,9 +132,10 @@ class Ingest:
         try:
             by = self._yardstick(bundle, registration=registration, frozen=frozen)
             result = score_bundle(bundle, by)
+            kept = self._redacting.clean(bundle)
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
-        return _Scored(row=row_of(bundle, registration=registration, result=result), result=result)
+        return _Scored(row=row_of(kept, registration=registration, result=result), result=result)
 
     def _yardstick(
         self,
