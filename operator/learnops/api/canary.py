@@ -193,6 +193,14 @@ class CandidateStatus(StatusModel):
     """Mean loss of control over the same time."""
     difference: DifferenceStatus | None = None
     """The running confidence sequence of the difference; only with source RunLog."""
+    runs_still_needed: Annotated[Integer, Field(ge=0)] | None = None
+    """Runs of both arms until a verdict, if they are like those so far: a forecast, minutes old, of
+    at most maxRuns (and 20000). Absent while nothing is known and after the end."""
+    win_rate_percent: Number | None = None
+    """Percentage of pairs of a candidate's and a control's run in which the candidate's loss is
+    lower, ties half. Decides nothing. Absent with fewer than 10 runs in an arm."""
+    cost_delta: Number | None = None
+    """Mean cost of a run in USD, candidate's minus control's. Decides nothing."""
     evidence: EvidenceStatus | None = None
     """How strong the evidence is, beside what it takes."""
     verdict: Verdict = Verdict.CONTINUE
@@ -238,6 +246,9 @@ class CanaryStatus(StatusModel):
     crl_digest: Annotated[str, Field(max_length=80)] | None = None
     """Digest of the doer's CRL configuration under which the evidence is scored; another one
     starts the evidence anew."""
+    estimated_decision_time: datetime | None = None
+    """When the runs still needed will be there at the doer's volume of the last seven days,
+    rounded. Absent where that is not known; condition LowTraffic is True beyond the deadline."""
     waiting_for: Annotated[str, Field(max_length=512)] = ""
     """What the canary is waiting for, in a sentence."""
     recommendation: Verdict | None = None
@@ -262,7 +273,7 @@ class CanaryStatus(StatusModel):
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=20), ATOMIC] = ()
     """What happened to the canary, oldest first; the last 20."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled, as kstatus reads them."""
+    """Ready, Reconciling and Stalled, as kstatus reads them; EvidenceAvailable; LowTraffic."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (FENCED,)
 
