@@ -46,7 +46,8 @@ WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 """
 
 # A cost that came after its run had timed out counts no more than its loss does, so that the
-# figures do not depend on when the prefix was read.
+# figures do not depend on when the prefix was read. LIMIT keeps the planner from a hash join, for
+# which it would read all runs that there are.
 _PAIRS = """
 SELECT mine, least(floor(loss * %(bins)s)::int, %(bins)s - 1), count(*), sum(weight),
        sum(weight * loss), sum(weight * loss * loss),
@@ -57,7 +58,9 @@ FROM (
            1 / CASE WHEN t.arm = 'candidate' THEN t.propensity ELSE 1 - t.propensity END AS weight,
            CASE WHEN t.resolution = 'Bundle' THEN r.cost_usd END AS cost
     FROM deployment_routings t
-    LEFT JOIN runs r ON r.namespace = t.namespace AND r.run_id = t.run_id
+    LEFT JOIN LATERAL (
+        SELECT cost_usd FROM runs WHERE namespace = t.namespace AND run_id = t.run_id LIMIT 1
+    ) r ON true
     WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq <= %(until)s
       AND t.resolution IN ('Bundle', 'Timeout')
 ) run

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 EVERY_SECONDS = 300.0
 # Sooner where the runs have doubled: a canary of a minute is to be told of as well.
 _SOONEST_SECONDS = 10.0
-_CHUNK_RUNS = 20_000
+_CHUNK_RUNS = 10_000
 
 StateOf = Callable[[Key, CanaryDeployment], State | HorizonState | None]
 
