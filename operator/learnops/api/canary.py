@@ -266,7 +266,7 @@ class CanaryStatus(StatusModel):
     ] = ()
     """What is known of each candidate."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get; only with source RunLog."""
+    """Whether the arms got the runs that they were meant to get."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""

@@ -165,6 +165,7 @@ def _read(
         prefix_current=not state.folded.gap and _is_current(samples, allowed=allowed),
         control_timeout_fraction=state.control_timeout_fraction,
         state=_Saved.dump(state, propensities),
+        ratio=state.ratio.result(),
     )
 
 
