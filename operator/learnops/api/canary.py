@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -121,18 +122,6 @@ class GuardrailStatus(StatusModel):
     """Runs of the candidate that reported the term above the tolerance."""
 
 
-class DifferenceStatus(StatusModel):
-    """The difference of mean losses, candidate minus control: below 0 is better."""
-
-    estimate: Number
-    """The estimate, never to be read without its bounds."""
-    low: Number
-    """The lower bound; with 95 % probability no look ever finds the truth below it or above high.
-    -1 where nothing is excluded yet."""
-    high: Number
-    """The upper bound; 1 where nothing is excluded yet."""
-
-
 class EvidenceStatus(StatusModel):
     """E-values beside the thresholds at which they decide, as decimal text."""
 
@@ -159,21 +148,6 @@ class EvidenceStatus(StatusModel):
     """Each guardrail of the spec."""
     culprit: Annotated[str, Field(max_length=63)] | None = None
     """What told most for roll-back when it was decided: loss, or a guardrail's term."""
-
-
-class SampleRatioStatus(StatusModel):
-    """Whether the arms got the runs that they were meant to get."""
-
-    assigned: Number
-    """E-value against "the draws were split as planned"."""
-    completed: Number
-    """The same on the runs that were reported, not timed out."""
-    threshold: Number
-    """The e-value of either from which nothing goes up."""
-    expected_share: Number | None = None
-    """Share of the candidate that was meant, over all runs, 0 to 1."""
-    observed_share: Number | None = None
-    """Share of the candidate that was found."""
 
 
 class CandidateStatus(StatusModel):

@@ -30,7 +30,8 @@ def truth(difference):
 
 
 def told(state, difference, *, ramp=HALF, step=0, limits=LIMITS, plays=25, seed=1):
-    return remaining(state, limits, truth(difference), ramp, step=step, plays=plays, seed=seed)
+    assumed = truth(difference)
+    return remaining(state, assumed, limits=limits, ramp=ramp, step=step, plays=plays, seed=seed)
 
 
 @pytest.mark.parametrize("difference", [-0.1, -0.05, 0.05, 0.1])
@@ -123,4 +124,5 @@ def test_many_runs_tell_the_truth_and_some_are_mixed_with_the_assumption():
 @pytest.mark.parametrize(("mine", "theirs"), [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0)])
 def test_losses_at_the_ends_still_give_a_truth_that_can_be_played(mine, theirs):
     found = truth_so_far(pairs_of([mine] * 50, [theirs] * 50))
-    assert remaining(anytime.start(PLAIN), LIMITS, found, HALF, step=0, plays=3, seed=1).runs >= 0
+    rest = remaining(anytime.start(PLAIN), found, limits=LIMITS, ramp=HALF, step=0, plays=3, seed=1)
+    assert 0 <= rest.runs <= LIMITS.max_runs

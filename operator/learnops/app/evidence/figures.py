@@ -48,8 +48,8 @@ class CanaryFigures:
         self._clock = clock
         self._state_of = state_of
         self._known: dict[Key, dict[str, _Known]] = {}
-        # One forecast at a time: many canaries must not take the processor from the passes.
-        self._forecasting = asyncio.Semaphore(1)
+        # Many canaries must not take connections and the processor from the passes.
+        self._one_at_a_time = asyncio.Semaphore(1)
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended, and end their looks."""
@@ -82,15 +82,15 @@ class CanaryFigures:
 
     async def _look(self, key: Key, canary: CanaryDeployment, known: _Known) -> None:
         try:
-            await self._count(key, rollout_id(canary), known)
-            per_day = await self._source.runs_per_day(key=key)
+            async with self._one_at_a_time:
+                await self._count(key, rollout_id(canary), known=known)
+                per_day = await self._source.runs_per_day(key=key)
+                known.reading = await self._told(key, canary, pairs=known.pairs, per_day=per_day)
         except FiguresUnavailableError as error:
             # What is known stays, with its time; the evidence tells of the outage itself.
             log.info("figures not read", extra={"key": str(key), "error": str(error)})
-            return
-        known.reading = await self._told(key, canary, known.pairs, per_day)
 
-    async def _count(self, key: Key, rollout: str, known: _Known) -> None:
+    async def _count(self, key: Key, rollout: str, *, known: _Known) -> None:
         """Chunk by chunk; a look that fails goes on from there the next time."""
         more = True
         while more:
@@ -102,14 +102,13 @@ class CanaryFigures:
             more = rows.more
 
     async def _told(
-        self, key: Key, canary: CanaryDeployment, pairs: Pairs, per_day: float | None
+        self, key: Key, canary: CanaryDeployment, *, pairs: Pairs, per_day: float | None
     ) -> FiguresReading:
         now, state, found = self._clock.now(), self._state_of(key, canary), None
         if state is not None:
-            async with self._forecasting:
-                found = await asyncio.to_thread(
-                    outlook, canary, state, pairs, runs_per_day=per_day, now=now
-                )
+            found = await asyncio.to_thread(
+                outlook, canary, state, pairs=pairs, runs_per_day=per_day, now=now
+            )
         return FiguresReading(
             as_of=now,
             runs_still_needed=None if found is None else found.runs_still_needed,

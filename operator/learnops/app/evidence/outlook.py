@@ -42,8 +42,8 @@ class Outlook:
 def outlook(
     canary: CanaryDeployment,
     state: State | HorizonState,
-    pairs: Pairs,
     *,
+    pairs: Pairs,
     runs_per_day: float | None,
     now: datetime,
 ) -> Outlook:
@@ -52,7 +52,7 @@ def outlook(
         found = _until_the_look(state)
     else:
         truth = truth_so_far(pairs, assumed_difference=_assumed(canary))
-        found = _play(canary, state, truth, step=canary.status.step, per_day=runs_per_day)
+        found = _play(canary, state, truth=truth, step=canary.status.step, per_day=runs_per_day)
     other = None
     if runs_per_day is not None and not isinstance(state, HorizonState):
         left = _deadline(canary, now) - now
@@ -78,15 +78,15 @@ def _assumed(canary: CanaryDeployment) -> float:
 
 
 def _play(
-    canary: CanaryDeployment, state: State, truth: Truth, *, step: int, per_day: float | None
+    canary: CanaryDeployment, state: State, *, truth: Truth, step: int, per_day: float | None
 ) -> Remaining:
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
     a_step = strategy.step_seconds * (per_day or 0.0) / _DAY_SECONDS
     return remaining(
         state,
-        Limits(min_candidate_runs=analysis.min_candidate_runs, max_runs=analysis.max_runs),
         truth,
-        Ramp(steps=tuple(float(it) for it in strategy.steps), runs_a_step=int(a_step)),
+        limits=Limits(min_candidate_runs=analysis.min_candidate_runs, max_runs=analysis.max_runs),
+        ramp=Ramp(steps=tuple(float(it) for it in strategy.steps), runs_a_step=int(a_step)),
         step=step,
         plays=_PLAYS,
         seed=_SEED,
@@ -102,7 +102,7 @@ def _other_steps(
         if steps == canary.spec.strategy.canary.steps:
             continue
         another = _with_steps(canary, steps)
-        runs = _play(another, _fresh(another), truth, step=0, per_day=per_day).runs
+        runs = _play(another, _fresh(another), truth=truth, step=0, per_day=per_day).runs
         took = runs / per_day
         in_time = took * _DAY_SECONDS <= canary.spec.analysis.deadline_seconds
         if took < days and (quickest is None or took < quickest.days):

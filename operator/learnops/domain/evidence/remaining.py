@@ -14,7 +14,7 @@ from learnops.domain.evidence import anytime, counters
 from learnops.domain.evidence.anytime import EngineState
 from learnops.domain.evidence.counters import CounterState
 from learnops.domain.evidence.forecast import Ramp, Truth, draw, without_guardrails
-from learnops.domain.evidence.hypotheses import Tests
+from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.pairs import ArmSums, Pairs
 from learnops.domain.evidence.types import Decision, Evidence, Observations
 from learnops.domain.evidence.verdict import Limits
@@ -81,7 +81,14 @@ def _possible(mean: float, deviation: float, difference: float) -> Truth:
 
 
 def remaining(
-    state: State, limits: Limits, truth: Truth, ramp: Ramp, *, step: int, plays: int, seed: int
+    state: State,
+    truth: Truth,
+    *,
+    limits: Limits,
+    ramp: Ramp,
+    step: int,
+    plays: int,
+    seed: int,
 ) -> Remaining:
     """Play the rest of the canary from the step in force; the same seed gives the same answer.
 
@@ -90,25 +97,29 @@ def remaining(
     rng = np.random.default_rng(seed)
     here = _loss_alone(state) if isinstance(state, EngineState) else state
     most = min(max(limits.max_runs - here.evidence().runs, 0), FARTHEST_RUNS)
-    played = [_play(rng, here, limits, truth, ramp, step, most) for _ in range(plays)]
+    rest = _Rest(truth=truth, limits=limits, ramp=ramp, step=step, most=most)
+    played = [_play(rng, here, rest=rest) for _ in range(plays)]
     decided = sum(it is not None for it in played) / plays
     runs = float(np.median([most if it is None else it for it in played]))
     return Remaining(runs=round(runs), decided=decided)
 
 
-def _play(
-    rng: np.random.Generator,
-    state: State,
-    limits: Limits,
-    truth: Truth,
-    ramp: Ramp,
-    step: int,
-    most: int,
-) -> int | None:
-    """Runs until the verdict; None: none within `most`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rest:
+    """What is played: from `step` on, at most `most` runs."""
+
+    truth: Truth
+    limits: Limits
+    ramp: Ramp
+    step: int
+    most: int
+
+
+def _play(rng: np.random.Generator, state: State, *, rest: _Rest) -> int | None:
+    """Runs until the verdict; None: none within `rest.most`."""
     first = since = state.evidence().watermark
-    look = _LOOK_RUNS
-    last = len(ramp.steps) - 1
+    ramp, step, most = rest.ramp, rest.step, rest.most
+    look, last = _LOOK_RUNS, len(ramp.steps) - 1
     while (evidence := state.evidence()).watermark - first < most:
         if step < last and evidence.watermark - since >= ramp.runs_a_step:
             if not state.plan.ramp or evidence.may_leave(ramp.steps[step]):
@@ -116,14 +127,14 @@ def _play(
         elif step == last:  # nothing changes any more but the e-values: larger bites
             look = min(2 * look, _LONGEST_LOOK)
         share = ramp.steps[step] / 100.0
-        state = _advance(state, rng, truth, share=share, runs=look)
-        at = _decided_at(state.evidence(), evidence, limits, share=share)
+        state = _advance(state, rng, truth=rest.truth, share=share, runs=look)
+        at = _decided_at(state.evidence(), evidence, limits=rest.limits, share=share)
         if at is not None:
             return min(max(at - first, 0), most)
     return None
 
 
-def _decided_at(now: Evidence, before: Evidence, limits: Limits, *, share: float) -> int | None:
+def _decided_at(now: Evidence, before: Evidence, *, limits: Limits, share: float) -> int | None:
     """The run after which a verdict falls; promotion waits for its number of candidate runs."""
     missing = max(limits.min_candidate_runs - before.candidate_runs, 0)
     enough = before.watermark + round(missing / share)
@@ -140,20 +151,21 @@ def _crossings(*decisions: Decision | None) -> Iterator[int]:
 
 
 def _advance(
-    state: State, rng: np.random.Generator, truth: Truth, *, share: float, runs: int
+    state: State, rng: np.random.Generator, *, truth: Truth, share: float, runs: int
 ) -> State:
     news = draw(rng, truth, share=share, after=state.evidence().watermark, runs=runs)
     if isinstance(state, EngineState):
         return anytime.advance(state, news)
     for first in range(0, runs, _LOOK_RUNS):
-        state = counters.absorb(state, _increment(news, slice(first, first + _LOOK_RUNS), share))
+        rows = slice(first, first + _LOOK_RUNS)
+        state = counters.absorb(state, _increment(news, rows, share=share))
     return state
 
 
-def _increment(news: Observations, rows: slice, share: float) -> counters.CounterIncrement:
+def _increment(news: Observations, rows: slice, *, share: float) -> counters.CounterIncrement:
     loss, candidate = news.loss[rows], news.is_candidate[rows]
 
-    def sums(arm: np.ndarray[tuple[int], np.dtype[np.float64]]) -> counters.ArmSums:
+    def sums(arm: Floats) -> counters.ArmSums:
         return counters.ArmSums(n=len(arm), s=float(arm.sum()), q=float((arm * arm).sum()))
 
     return counters.CounterIncrement(

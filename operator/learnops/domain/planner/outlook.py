@@ -124,7 +124,8 @@ def _advice(figures: FiguresReading) -> str:
     other = figures.other_steps
     if other is None:
         return (
-            "no other steps are quicker: raise deadlineSeconds or promote.margin in a new rollout"
+            "no other steps are quicker: raise deadlineSeconds in a new rollout, or plan for fewer "
+            "runs (maxRuns, promote.margin)"
         )
     steps = ", ".join(str(it) for it in other.steps)
     told = f"use steps [{steps}] in a new rollout, about {_span(other.days)}"

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
-from learnops.api.canary import CanaryDeployment, CanaryStatus, CandidateStatus, DifferenceStatus
+from learnops.api.canary import CanaryDeployment, CanaryStatus, CandidateStatus
+from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.common import Name
 from learnops.server.documents import problems
 from learnops.server.problems import not_found
