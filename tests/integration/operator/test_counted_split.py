@@ -66,3 +66,12 @@ def test_a_split_as_planned_is_told_and_holds_nothing(
     )
     assert float(told["sampleRatio"]["assigned"]) < 1
     assert condition(told, "Reconciling") == ("True", "Progressing")
+    told = wait_status(
+        objects,
+        "canarydeployments",
+        "c1",
+        lambda one: one["candidates"][0].get("runsStillNeeded", 0) > 0,
+        what="the forecast from the counters' state",
+        seconds=60,
+    )
+    assert condition(told, "LowTraffic") == ("Unknown", "VolumeUnknown")

@@ -146,6 +146,17 @@ async def test_what_is_known_stays_while_the_run_log_is_away(pool: Pool, server:
     assert one.figures.of(KEY, one.object, runs=400) == known
 
 
+async def test_while_nothing_is_known_it_is_asked_again_soon(pool: Pool) -> None:
+    await fill(pool, first=1, last=400)
+    one = Canary(pool)
+    assert one.figures.of(KEY, one.object, runs=400) is None
+    assert (await one.told(runs=400)).runs_still_needed is None, "the evidence was not read yet"
+    await one.look(runs=400)
+    one.clock.advance(10)
+    one.figures.of(KEY, one.object, runs=400)
+    assert (await one.told(runs=400)).runs_still_needed is not None
+
+
 async def test_a_canary_that_ended_is_forgotten_and_its_look_ended(pool: Pool) -> None:
     await fill(pool, first=1, last=400)
     one = Canary(pool)

@@ -22,7 +22,8 @@ from learnops.ports.figures import Figures, FiguresUnavailableError
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 300.0
-# Sooner where the runs have doubled: a canary of a minute is to be told of as well.
+# Sooner where the runs have doubled or nothing is known yet: a canary of a minute is to be told of
+# as well.
 _SOONEST_SECONDS = 10.0
 _CHUNK_RUNS = 10_000
 
@@ -78,7 +79,8 @@ class CanaryFigures:
             return False
         age = self._clock.monotonic() - known.asked_at
         doubled = runs > 0 and runs >= 2 * known.asked_runs
-        return age >= EVERY_SECONDS or (doubled and age >= _SOONEST_SECONDS)
+        nothing = known.reading is None or known.reading.runs_still_needed is None
+        return age >= EVERY_SECONDS or ((doubled or nothing) and age >= _SOONEST_SECONDS)
 
     async def _look(self, key: Key, canary: CanaryDeployment, known: _Known) -> None:
         try:

@@ -97,9 +97,10 @@ def _other_steps(
     canary: CanaryDeployment, truth: Truth, *, per_day: float, days: float
 ) -> OtherSteps | None:
     """The first of the larger steps that is in time, else the quickest; None: none is quicker."""
-    quickest = None
+    quickest, present = None, canary.spec.strategy.canary.steps
+    share = present[min(canary.status.step, len(present) - 1)]
     for steps in _LARGER_STEPS:
-        if steps == canary.spec.strategy.canary.steps:
+        if steps[0] <= share:
             continue
         another = _with_steps(canary, steps)
         runs = _play(another, _fresh(another), truth=truth, step=0, per_day=per_day).runs
