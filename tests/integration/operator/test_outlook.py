@@ -84,8 +84,21 @@ def test_a_volume_that_nobody_knows_gives_no_time(
     begin(objects)
     told = told_of_traffic(objects, "Unknown", "VolumeUnknown")
     assert "no time is told" in message(told, "LowTraffic")
-    assert "estimatedDecisionTime" not in told
+    assert "runsStillNeeded" not in told["candidates"][0], "nor is there a run yet"
+    agents = Agents(
+        objects=objects, database=run_log, losses={"planner-v1": 0.4, "planner-v2": 0.4}
+    )
+    agents.work(runs=50)
+    told = wait_status(
+        objects,
+        "canarydeployments",
+        "c1",
+        lambda one: "runsStillNeeded" in one["candidates"][0],
+        what="the forecast",
+    )
     assert told["candidates"][0]["runsStillNeeded"] >= 100
+    assert "estimatedDecisionTime" not in told
+    assert condition(told, "LowTraffic") == ("Unknown", "VolumeUnknown")
 
 
 def test_wins_and_costs_are_told_and_what_was_still_to_come_ends_with_the_canary(

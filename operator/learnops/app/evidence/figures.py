@@ -80,7 +80,8 @@ class CanaryFigures:
         age = self._clock.monotonic() - known.asked_at
         doubled = runs > 0 and runs >= 2 * known.asked_runs
         nothing = known.reading is None or known.reading.runs_still_needed is None
-        return age >= EVERY_SECONDS or ((doubled or nothing) and age >= _SOONEST_SECONDS)
+        soon = doubled or (nothing and runs > 0)
+        return age >= EVERY_SECONDS or (soon and age >= _SOONEST_SECONDS)
 
     async def _look(self, key: Key, canary: CanaryDeployment, known: _Known) -> None:
         try:
@@ -107,7 +108,9 @@ class CanaryFigures:
         self, key: Key, canary: CanaryDeployment, *, pairs: Pairs, per_day: float | None
     ) -> FiguresReading:
         now, state, found = self._clock.now(), self._state_of(key, canary), None
-        if state is not None:
+        # Of a canary without runs and a doer of unknown volume there is nothing to foresee:
+        # hundreds of idle ones must cost nothing.
+        if state is not None and (state.evidence().runs or per_day is not None):
             found = await asyncio.to_thread(
                 outlook, canary, state, pairs=pairs, runs_per_day=per_day, now=now
             )

@@ -79,12 +79,11 @@ def _low_traffic(live: Live) -> Wanted | None:
     figures = _figures(live)
     if figures is None:
         return None
-    days = _days(figures)
-    if figures.runs_still_needed is None:
-        text = "there is no evidence yet from which runs could be forecast"
-        return _unknown("NoForecast", text)
-    if days is None:
+    if figures.runs_per_day is None:
         return _unknown("VolumeUnknown", _volume_unknown(figures))
+    days = _days(figures)
+    if days is None:
+        return _unknown("NoForecast", "there is no evidence yet from which runs could be forecast")
     left = (live.deadline - figures.as_of) / timedelta(days=1)
     told = is_true(live.status.conditions, LOW_TRAFFIC)
     if days <= left * (_BACK_IN_TIME if told else 1.0):
@@ -103,9 +102,11 @@ def _unknown(reason: str, message: str) -> Wanted:
 
 
 def _volume_unknown(figures: FiguresReading) -> str:
+    runs = rounded_runs(figures.runs_still_needed)
+    known = "" if runs is None else f"about {runs} more runs; "
     return (
-        f"about {rounded_runs(figures.runs_still_needed)} more runs; the doer reported too few in "
-        "the last seven days (10 within 10 minutes or more) to tell its volume, so no time is told"
+        f"{known}the doer reported too few runs in the last seven days (at least 10, over 10 "
+        "minutes or more) to tell its volume, so no time is told"
     )
 
 
