@@ -114,3 +114,11 @@ def test_the_end_forgets_what_was_still_to_come() -> None:
     assert status.estimated_decision_time is None
     assert status.candidates[0].runs_still_needed is None
     assert status.candidates[0].win_rate_percent == "50.0"
+
+
+def test_a_volume_without_evidence_forecasts_nothing() -> None:
+    status = status_of(canary_with(runs=None, runs_per_day=1_000.0))
+    told = next(it for it in status.conditions if it.type == "LowTraffic")
+    assert (told.status, told.reason) == ("Unknown", "NoForecast")
+    assert status.estimated_decision_time is None
+    assert "more runs" not in status.waiting_for
