@@ -21,6 +21,7 @@ from learnops.adapters.kube.lease import Lease, LeaseConfig, LeaseLostError
 from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from learnops.adapters.postgres.connection import Pool, make_pool
+from learnops.adapters.postgres.figures import PostgresFigures
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
 from learnops.adapters.prometheus import PrometheusMetrics
@@ -217,6 +218,7 @@ def _ports(
         clock=clock,
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=PostgresRunLog(pool),
+        figures=PostgresFigures(pool),
         prometheus=prometheus,
         route=GatewayRoute(rest=rest),
     )

@@ -31,12 +31,16 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
         "control_loss": None,
         "difference": None,
         "evidence": None,
+        "runs_still_needed": None,
+        "win_rate_percent": None,
+        "cost_delta": None,
     }
     told = {"message": "", "observed_generation": 0}
     return status.model_copy(
         update={
             "fence": 0,
             "waiting_for": "",
+            "estimated_decision_time": None,
             "evidence_state": None,
             "sample_ratio": None,
             "candidates": tuple(it.model_copy(update=bare) for it in status.candidates),
