@@ -102,7 +102,7 @@ def test_the_example_of_the_docs(capsys):
     arguments = ["--canary", str(EXAMPLE / "canary.yaml"), "--runs", str(EXAMPLE / "runs.csv")]
     assert main(["evaluate", *arguments, "--control", "planner-v1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines[1:]] == [
+    assert [line.split()[::2][:2] for line in lines[1:]] == [
         ["better", "Promote"],
         ["worse", "Rollback"],
         ["broken-term", "Rollback"],
@@ -130,7 +130,10 @@ BAD_LINES = [
     ({"propensity": 0}, "line 3: propensity: 0 is not strictly between 0 and 1"),
     ({"propensity": 1.0}, "line 3: propensity: 1.0 is not strictly between 0 and 1"),
     ({"propensity": None}, "line 3: propensity: missing"),
-    ({"propensity": {"a": 0.1}}, "line 3: propensity: a map by name (A/B/n)"),
+    (
+        {"propensity": {"a": 0.1}},
+        "line 3: propensity: is a map by name (A/B/n) and the canary has one",
+    ),
     ({"arm": "other"}, "line 3: arm: 'other' is none of candidate, control"),
     ({"arm": None}, "line 3: arm: None is none of"),
     ({"arm": ["candidate"]}, "line 3: arm: ['candidate'] is none of"),
