@@ -69,18 +69,22 @@ def run(arguments: argparse.Namespace) -> int:
 def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import replace
 
+    from learnops.api.guardrails import on_queries, on_terms
     from learnops.app.evidence.reading import plan_of
     from learnops.cli.evaluation import columns, manifest, rows
     from learnops.domain.evidence.verdict import Limits, judge
 
     canary = manifest.load(arguments.canary)
     analysis = canary.spec.analysis
+    for query in on_queries(analysis.guardrails):
+        text = (
+            f"guardrail {query.name} is left out: a log of runs does not tell what Prometheus did"
+        )
+        print(f"learnops evaluate: {text}", file=sys.stderr)
     limits = Limits(
         min_candidate_runs=analysis.min_candidate_runs,
         max_runs=analysis.max_runs,
-        breaches=tuple(
-            None if it.immediate is None else it.immediate.max_count for it in analysis.guardrails
-        ),
+        breaches=tuple(it.borne for it in on_terms(analysis.guardrails)),
     )
     # A log that has ended is not ramped: its shares are in it.
     plan = replace(plan_of(canary, attempt=arguments.attempt), ramp=())
