@@ -8,6 +8,7 @@ from learnops.api.common import Ref
 from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from learnops.domain.observed import InvalidObject
+from learnops.domain.outcome import Unavailable
 from tests.simulation import objects
 from tests.simulation.evidence import BETTER, reading
 from tests.simulation.world import World
@@ -64,6 +65,17 @@ def watch(active: str, reading: Any, what: str) -> Beat:
     def beat(world: World) -> None:
         world.say(f"{active}: {what}")
         world.drift[active] = reading
+
+    return beat
+
+
+def answer(candidate: str, told: float | Unavailable) -> Beat:
+    """What the guardrail's query on a candidate says from now on."""
+
+    def beat(world: World) -> None:
+        text = told.message if isinstance(told, Unavailable) else f"p95 is {told}"
+        world.say(f"{candidate}: {text}")
+        world.answers[candidate] = told
 
     return beat
 

@@ -15,6 +15,9 @@ from learnops.domain.outcome import ErrorReason, Unavailable
 PROMETHEUS_DOWN = Unavailable(
     reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="connection refused"
 )
+RUN_LOG_DOWN = Unavailable(
+    reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: connection refused"
+)
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
 )

@@ -50,6 +50,7 @@ from tests.simulation.evidence import (
     reading,
 )
 from tests.simulation.figures import FIGURES
+from tests.simulation.query_stories import QUERY_STORIES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -77,6 +78,7 @@ def start_without_series(candidate: str) -> list[Beat]:
 PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 
 STORIES: dict[str, list[Beat]] = {
+    **QUERY_STORIES,
     "promoted": [
         *begin(),
         *start("v2", parentRef={"name": "v1"}),

@@ -6,12 +6,14 @@ from typing import Any
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
+from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
 from learnops.domain.observed import (
     DriftReading,
     FiguresReading,
     InvalidObject,
     Key,
+    QueryAnswer,
     Snapshot,
 )
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -31,6 +33,7 @@ from learnops.domain.plan import (
 from learnops.domain.planner import content, decide, needs
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
+from tests.simulation.queries import NO_ANSWER, evaluated
 from tests.simulation.route import Route
 from tests.simulation.runlog import RunLog, RunLogDownError
 from tests.simulation.store import ConflictError, Obj, Store
@@ -49,6 +52,8 @@ class World:
         self.truth: dict[str, Any] = {}  # evidence by candidate
         self.drift: dict[str, Any] = {}  # what the watch over a policy finds
         self.figures: dict[str, FiguresReading] = {}  # by candidate as well
+        self.answers: dict[str, float | QueryAnswer] = {}  # of p95 by candidate
+        self.query_spacing = timedelta(seconds=9)
         self.invalid: list[InvalidObject] = []
         self.chance = chance
         self.lines: list[str] = []
@@ -88,6 +93,8 @@ class World:
             },
             drift=self._drift(doer) if asked.drift else None,
             figures=self._figures(canaries),
+            queries={it.metadata.name: self._queries(it) for it in canaries},
+            query_spacing=self.query_spacing,
             route=self.route.read() if self.gateway else None,
         )
 
@@ -237,6 +244,11 @@ class World:
     def _figures(self, canaries: list[CanaryDeployment]) -> dict[str, FiguresReading]:
         by_canary = {it.metadata.name: it.spec.candidate_refs[0].name for it in canaries}
         return {name: self.figures[it] for name, it in by_canary.items() if it in self.figures}
+
+    def _queries(self, canary: CanaryDeployment) -> dict[str, QueryAnswer]:
+        told = self.answers.get(canary.spec.candidate_refs[0].name, NO_ANSWER)
+        guardrails = on_queries(canary.spec.analysis.guardrails)
+        return {it.name: evaluated(told, at=self.now) for it in guardrails}
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}

@@ -24,6 +24,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
+from learnops.api.guardrails import QueryStatus
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
 
 
@@ -147,7 +148,7 @@ class EvidenceStatus(StatusModel):
     ] = ()
     """Each guardrail of the spec."""
     culprit: Annotated[str, Field(max_length=63)] | None = None
-    """What told most for roll-back when it was decided: loss, or a guardrail's term."""
+    """What told most for roll-back when it was decided: loss, or a guardrail's term or name."""
 
 
 class CandidateStatus(StatusModel):
@@ -177,6 +178,10 @@ class CandidateStatus(StatusModel):
     """Mean cost of a run in USD, candidate's minus control's. Decides nothing."""
     evidence: EvidenceStatus | None = None
     """How strong the evidence is, beside what it takes."""
+    queries: Annotated[
+        tuple[QueryStatus, ...], Field(max_length=9), ListType(kind="map", keys=("name",))
+    ] = ()
+    """Each guardrail of the spec that has a PromQL query; also while there is no evidence."""
     verdict: Verdict = Verdict.CONTINUE
     """What the evidence says of this candidate."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from learnops.api.canary import CanaryDeployment
@@ -11,6 +12,7 @@ from learnops.api.policy import Policy
 from learnops.app.cache import DoerObjects, ObjectCache
 from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.figures import CanaryFigures
+from learnops.app.evidence.queries import GuardrailQueries
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
@@ -22,6 +24,7 @@ from learnops.domain.observed import (
     History,
     InvalidObject,
     Key,
+    QueryAnswer,
     RouteReading,
     Snapshot,
 )
@@ -68,6 +71,8 @@ class Observer:
     evidence: EvidenceReader
     drift: DriftEvidence
     figures: CanaryFigures
+    queries: GuardrailQueries
+    query_spacing: timedelta
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
 
@@ -78,12 +83,13 @@ class Observer:
         live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
         self.evidence.keep_only(key, live=live)
         self.figures.keep_only(key, rollouts={rollout_id(one) for one in live})
-        history, attempts, route, readings, drift = await asyncio.gather(
+        history, attempts, route, readings, drift, queries = await asyncio.gather(
             self._history(key, needed),
             self._attempts(key, needed),
             self._route(parsed.doer),
             self._evidence(key, parsed.doer, live),
             self._drift(key, parsed.doer, needed),
+            self._queries(key, parsed.doer, live),
         )
         snapshot = Snapshot(
             key=key,
@@ -98,6 +104,8 @@ class Observer:
             evidence={name: one.evidence for name, one in readings.items()},
             drift=drift,
             figures=self._figures(key, live, readings),
+            queries=queries,
+            query_spacing=self.query_spacing,
             route=route,
             route_owner=self.cache.route_owner(key),
         )
@@ -172,6 +180,15 @@ class Observer:
             if told is not None:
                 found[name] = told
         return found
+
+    async def _queries(
+        self, key: Key, doer: Doer | None, live: tuple[CanaryDeployment, ...]
+    ) -> dict[str, dict[str, QueryAnswer]]:
+        if doer is None:
+            return {}
+        asked = (self.queries.read(key=key, doer=doer, canary=one) for one in live)
+        found = await asyncio.gather(*asked)
+        return {one.metadata.name: answers for one, answers in zip(live, found, strict=True)}
 
     async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         try:

@@ -3,12 +3,14 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from learnops.app.act import Actor
 from learnops.app.cache import ObjectCache
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.figures import CanaryFigures
+from learnops.app.evidence.queries import GuardrailQueries, QueryTick
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.app.intake import Intake
@@ -120,5 +122,10 @@ def _observer(
         evidence=evidence,
         drift=DriftEvidence(runlog=ports.runlog),
         figures=CanaryFigures(source=ports.figures, clock=ports.clock, state_of=evidence.state_of),
+        queries=GuardrailQueries(
+            tick=QueryTick(metrics=ports.prometheus, clock=ports.clock, max_age_seconds=age)
+        ),
+        # An answer is shared for as long, so that one question is never two breaches.
+        query_spacing=timedelta(seconds=age),
         fence=fence,
     )

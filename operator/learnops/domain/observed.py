@@ -6,7 +6,7 @@ be read is an `Unavailable` with a reason: staleness and failure are data, not e
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from learnops.api.canary import CanaryDeployment
@@ -175,6 +175,14 @@ class FiguresReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueryReading:
+    """The answer to one guardrail's query: one finite figure, evaluated `at` Prometheus' time."""
+
+    value: float
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class RouteReading:
     """The user's HTTPRoute as last seen (GatewayAPI only).
 
@@ -203,6 +211,7 @@ class Slot:
 
 
 Evidence: TypeAlias = EvidenceReading | Unavailable
+QueryAnswer: TypeAlias = QueryReading | Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,5 +230,9 @@ class Snapshot:
     evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
     figures: dict[str, FiguresReading] = field(default_factory=dict)  # likewise
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
+    # By canary and guardrail name; live ones only.
+    queries: dict[str, dict[str, QueryAnswer]] = field(default_factory=dict)
+    # Two answers nearer to each other than this are one look at the same state of affairs.
+    query_spacing: timedelta = timedelta(seconds=9)
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route

@@ -10,7 +10,7 @@ import pytest
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 from tests.unit.app.fakes import FakeClock
 from tests.unit.app.models import KEY, canary, doer
 
@@ -29,6 +29,9 @@ class Answers:
         if self.error is not None:
             raise self.error
         return self.samples
+
+    async def query(self, promql: str, *, lookback_seconds: int) -> list[QuerySample]:
+        raise NotImplementedError
 
 
 def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:

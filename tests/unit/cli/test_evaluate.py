@@ -199,6 +199,14 @@ def test_a_breach_is_a_roll_back_that_names_the_term(evaluate):
     assert told["candidateRuns"] == 2
 
 
+def test_a_guardrail_on_a_query_is_left_out_and_it_says_so(evaluate):
+    query = '{name: p95, promQL: "latency", max: "2"}'
+    code, out, err = evaluate(ndjson(log()), canary=f"{CANARY}    guardrails: [{query}]\n")
+    assert (code, out) == evaluate(ndjson(log()))[:2]
+    expected = "guardrail p95 is left out: a log of runs does not tell what Prometheus did"
+    assert err == f"learnops evaluate: {expected}\n"
+
+
 @pytest.mark.parametrize(
     ("canary", "message"),
     [

@@ -73,3 +73,18 @@ def test_figures_that_are_not_known_are_null() -> None:
 def test_a_difference_that_is_not_known_is_null() -> None:
     (shown,) = canary_report(canary())["candidates"]
     assert shown["difference"] is None
+
+
+def test_a_query_without_an_answer_has_no_value_but_a_reason() -> None:
+    queries = [
+        {"name": "p95", "max": "2.5", "value": "3.25", "breaches": 2},
+        {"name": "errors", "max": "0.01", "reason": "NoData", "breaches": 0},
+    ]
+    told = CandidateStatus.model_validate({"name": "v2", "attempt": 1, "queries": queries})
+    found = canary()
+    status = found.status.model_copy(update={"candidates": (told,)})
+    (shown,) = canary_report(found.model_copy(update={"status": status}))["candidates"]
+    assert shown["queries"] == [
+        {"name": "p95", "value": 3.25, "max": 2.5, "breaches": 2, "reason": None},
+        {"name": "errors", "value": None, "max": 0.01, "breaches": 0, "reason": "NoData"},
+    ]

@@ -5,6 +5,7 @@ from math import exp
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
+from learnops.api.guardrails import on_terms
 from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
@@ -56,8 +57,8 @@ def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan
         gated_shares=tuple(float(step) for step in gated),
         futility=_futility(analysis),
         guardrails=tuple(
-            GuardrailTest(term=it.term, tolerance=float(it.tolerance), margin=float(it.margin))
-            for it in analysis.guardrails
+            GuardrailTest(term=it.term, tolerance=it.tolerance, margin=it.margin)
+            for it in on_terms(analysis.guardrails)
         ),
         # Counters do not tell it, and one look has none.
         interval=analysis.source is Source.RUN_LOG and not one_look,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from learnops.api.guardrails import on_terms
 from learnops.app.evidence.reading import plan_of
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
 from learnops.cli.evaluation.logs import Log
@@ -52,9 +53,7 @@ def judge_of(manifest: Manifest, *, attempt: int) -> Judge:
     limits = Limits(
         min_candidate_runs=analysis.min_candidate_runs,
         max_runs=analysis.max_runs,
-        breaches=tuple(
-            None if it.immediate is None else it.immediate.max_count for it in analysis.guardrails
-        ),
+        breaches=tuple(it.borne for it in on_terms(analysis.guardrails)),
     )
     return Judge(plan=plan, limits=limits)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from learnops.api.canary import CanaryStage, Verdict
 from learnops.domain.outcome import Unavailable
-from learnops.domain.planner import live_down, live_up, ramp
+from learnops.domain.planner import live_down, live_up, queries, ramp
 from learnops.domain.planner.canary_end import descend, promote, remember
 from learnops.domain.planner.conditions import (
     EVIDENCE,
@@ -31,6 +31,7 @@ DOWN: tuple[_Rule, ...] = (
     live_down.control_changed,
     live_down.weights_changed,
     live_down.guardrail_breached,
+    queries.query_breached,
     live_down.shown_worse,
     live_down.shown_futile,
     live_down.overdue_without_evidence,
@@ -53,6 +54,7 @@ def take_down(draft: Draft) -> bool:
     if live is None:
         return False
     measure(live)
+    queries.count(live)
     for rule in DOWN:
         decision = rule(live)
         if isinstance(decision, End):

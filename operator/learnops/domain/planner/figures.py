@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from learnops.api.canary import CanaryStatus
+from learnops.api.canary import CanaryStatus, CandidateStatus
+from learnops.api.guardrails import QueryStatus
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Action, WriteStatus
 
@@ -43,7 +44,15 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
             "estimated_decision_time": None,
             "evidence_state": None,
             "sample_ratio": None,
-            "candidates": tuple(it.model_copy(update=bare) for it in status.candidates),
+            "candidates": tuple(
+                it.model_copy(update={**bare, "queries": _without_values(it)})
+                for it in status.candidates
+            ),
             "conditions": tuple(it.model_copy(update=told) for it in status.conditions),
         }
     )
+
+
+def _without_values(candidate: CandidateStatus) -> tuple[QueryStatus, ...]:
+    """Breaches are no figures: they are counted in the status, so each is written at once."""
+    return tuple(it.model_copy(update={"value": None}) for it in candidate.queries)

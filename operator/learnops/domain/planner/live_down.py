@@ -1,6 +1,7 @@
 """Rules that take a canary's traffic away, in order. No data check ever stands before them."""
 
 from learnops.api.canary import ActionType, CanaryStage, Verdict
+from learnops.api.guardrails import on_terms
 from learnops.api.rollout import OnInconclusive
 from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.outcome import Unavailable
@@ -78,14 +79,14 @@ def guardrail_breached(live: Live) -> Decision | None:
     """Fail, without a test: more breaches were seen than a person was ready to bear."""
     reading = live.reading
     counts = {it.term: it.breaches for it in reading.guardrails} if reading else {}
-    for guardrail in live.canary.spec.analysis.guardrails:
-        found, immediate = counts.get(guardrail.term, 0), guardrail.immediate
-        if immediate is not None and found > immediate.max_count:
+    for guardrail in on_terms(live.canary.spec.analysis.guardrails):
+        found, borne = counts.get(guardrail.term, 0), guardrail.borne
+        if borne is not None and found > borne:
             return End(
                 stage=CanaryStage.ROLLED_BACK,
                 reason="GuardrailBreached",
                 message=f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
-                f"immediate.maxCount is {immediate.max_count}",
+                f"immediate.maxCount is {borne}",
                 reject=True,
                 verdict=Verdict.ROLLBACK,
             )

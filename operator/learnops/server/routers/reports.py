@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path
 from learnops.api.canary import CanaryDeployment, CanaryStatus, CandidateStatus
 from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.common import Name
+from learnops.api.guardrails import QueryStatus
 from learnops.server.documents import problems
 from learnops.server.problems import not_found
 from learnops.server.routers import Namespace, Use
@@ -97,7 +98,19 @@ def _candidate(candidate: CandidateStatus) -> dict[str, Any]:
         "costDelta": _number(candidate.cost_delta),
         "difference": _difference(candidate.difference),
         "evidence": None if candidate.evidence is None else candidate.evidence.to_wire(),
+        "queries": [_query(each) for each in candidate.queries],
         "verdict": candidate.verdict.value,
+    }
+
+
+def _query(found: QueryStatus) -> dict[str, Any]:
+    """A guardrail on a query: where there is no answer, the value is null and the reason is not."""
+    return {
+        "name": found.name,
+        "value": _number(found.value),
+        "max": float(found.max),
+        "breaches": found.breaches,
+        "reason": found.reason,
     }
 
 
