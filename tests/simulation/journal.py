@@ -1,8 +1,8 @@
 """The log of a story, one line per thing that happened, to be read like prose."""
 
-from learnops.api.assignment import Unit
+from learnops.api.assignment import ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
-from learnops.api.doer import Doer, DoerStatus, ServedUnit
+from learnops.api.doer import Doer, DoerStatus
 from learnops.api.policy import PolicyStatus
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import (
