@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from learnops.api.common import Integer, Model, Rule
+from learnops.api.common import Integer, Model, Rule, StatusModel
 
 
 class Unit(StrEnum):
@@ -37,3 +37,12 @@ class Assignment(Model):
             holds=_epoch_with_its_unit,
         ),
     )
+
+
+class ServedUnit(StatusModel):
+    """For what arms are drawn while a canary is live, as it was at the canary's start."""
+
+    unit: Unit
+    """Session or TenantEpoch."""
+    epoch_seconds: Annotated[Integer, Field(ge=1, le=604800)] | None = None
+    """The length of an epoch; only with TenantEpoch."""

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from learnops.api.assignment import Assignment, Unit
+from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -157,15 +157,6 @@ class Share(StatusModel):
     """The policy."""
     percent: Annotated[Integer, Field(ge=0, le=100)]
     """Its percentage of runs."""
-
-
-class ServedUnit(StatusModel):
-    """For what arms are drawn while a canary is live, as it was at the canary's start."""
-
-    unit: Unit
-    """Session or TenantEpoch."""
-    epoch_seconds: Annotated[Integer, Field(ge=1, le=604800)] | None = None
-    """The length of an epoch; only with TenantEpoch."""
 
 
 class TrafficStatus(StatusModel):

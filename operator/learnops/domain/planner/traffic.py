@@ -1,8 +1,8 @@
 """Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
 
-from learnops.api.assignment import Assignment, Unit
+from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
-from learnops.api.doer import ServedUnit, Share, TrafficStatus
+from learnops.api.doer import Share, TrafficStatus
 
 
 def salt_of(canary: CanaryDeployment, status: CanaryStatus) -> str:
