@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from learnops.api.assignment import Assignment
 from learnops.api.canary import Action, ActionType, CanaryDeployment, Run
 from learnops.api.common import Ref
 from learnops.api.doer import CRL, Doer, DoerStatus
@@ -45,6 +46,17 @@ def reweigh(**weights: str) -> Beat:
         world.say("somebody changes the weights of the CRL")
         crl = CRL.model_validate({"weights": weights})
         world.store.edit_spec("Doer", "planner", crl=crl)
+
+    return beat
+
+
+def draw_for(unit: str, **epoch: int) -> Beat:
+    """The unit of assignment is changed."""
+
+    def beat(world: World) -> None:
+        world.say(f"somebody sets the unit of assignment to {unit}")
+        assignment = Assignment.model_validate({"unit": unit, **epoch})
+        world.store.edit_spec("Doer", "planner", assignment=assignment)
 
     return beat
 

@@ -1,5 +1,6 @@
 """The log of a story, one line per thing that happened, to be read like prose."""
 
+from learnops.api.assignment import ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
 from learnops.api.doer import Doer, DoerStatus
 from learnops.api.policy import PolicyStatus
@@ -26,7 +27,8 @@ def tell(action: Action, before: Obj | None) -> str | None:
         case RecordPromotions(rows=rows):
             return "record " + ", ".join(_move(row) for row in rows)
         case OpenRollout() as it:
-            return f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            opened = f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            return opened if it.unit is Unit.RUN else opened + _unit(it)
         case CloseRollout(rollout=rollout, outcome=outcome):
             return f"close rollout {rollout}: {outcome}"
         case PatchRoute(weights=weights):
@@ -63,11 +65,18 @@ def _status(write: WriteStatus, before: Obj | None) -> str | None:
     return f"{write.kind} {write.name}: " + "; ".join(parts) if parts else None
 
 
+def _unit(it: ServedUnit | OpenRollout | None) -> str:
+    if it is None:
+        return ""
+    epoch = "" if it.epoch_seconds is None else f" of {it.epoch_seconds} s"
+    return f" drawn per {it.unit.value}{epoch}"
+
+
 def _doer(new: DoerStatus, old: DoerStatus) -> list[str]:
     parts = []
     if new.traffic is not None and new.traffic != old.traffic:
         shares = ", ".join(f"{it.policy} {it.percent} %" for it in new.traffic.shares)
-        parts.append(f"traffic r{new.traffic.revision} {shares}")
+        parts.append(f"traffic r{new.traffic.revision} {shares}{_unit(new.traffic.assignment)}")
         if new.traffic.active_backend:
             parts.append(f"active on {new.traffic.active_backend}")
     if new.handled_policy_ref != old.handled_policy_ref:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -110,6 +111,10 @@ def _gateway_is_judged_by_counters(spec: "DoerSpec") -> bool:
     return not behind_gateway or spec.rollout.analysis.source is Source.PROMETHEUS
 
 
+def _gateway_draws_each_run(spec: "DoerSpec") -> bool:
+    return spec.traffic.router is not Router.GATEWAY_API or spec.assignment.unit is Unit.RUN
+
+
 class DoerSpec(Model):
     """What a role is and how its policies are rolled out."""
 
@@ -117,6 +122,8 @@ class DoerSpec(Model):
     """The policy to run. The first one becomes active at once; a change starts a rollout."""
     crl: CRL
     """How a run is scored."""
+    assignment: Assignment = Assignment()
+    """For what an arm is drawn: each run, a session, or a tenant for a while."""
     traffic: Traffic = Traffic()
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
@@ -132,6 +139,13 @@ class DoerSpec(Model):
             "a gateway does not tell with which probability it chose",
             field_path=".rollout.analysis.source",
             holds=_gateway_is_judged_by_counters,
+        ),
+        Rule(
+            rule="self.traffic.router != 'GatewayAPI' || "
+            "self.?assignment.?unit.orValue('Run') == 'Run'",
+            message="must be Run when router is GatewayAPI: a gateway draws for each request",
+            field_path=".assignment.unit",
+            holds=_gateway_draws_each_run,
         ),
     )
 
@@ -161,6 +175,8 @@ class TrafficStatus(StatusModel):
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
     """Which part of the runs each policy gets; together 100."""
+    assignment: ServedUnit | None = None
+    """What an arm is drawn for; absent: each run."""
     active_backend: Name | None = None
     """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
     routed_revision: Annotated[Integer, Field(ge=0)] = 0

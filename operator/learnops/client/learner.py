@@ -73,21 +73,27 @@ class Learner:
         """Begin a run: what to run with, drawn and, while a canary is live, registered.
 
         Args:
-            tenant: for whom the run is.
+            tenant: for whom the run is. A doer whose unit is TenantEpoch needs it: without one a
+                run gets control and is no evidence, and `runs_without_unit` counts it.
             run_id: the caller's own id, unique in the namespace; default: a random one. Started
                 again with the same id, a run keeps its arm.
-            session: runs of one session keep one arm for as long as a rollout lasts.
+            session: runs of one session keep one arm for as long as a rollout lasts. A doer whose
+                unit is Session needs it, like a tenant.
         """
         engine = self._engine
         engine.start()  # in a forked child it has not begun yet
         run = self._bounded("run_id", run_id) if run_id else os.urandom(16).hex()
-        unit = self._bounded("session", session) if session else run
+        # Whatever the agent's tenants are called, a run of one must not be refused for it.
+        for_tenant = self._bounded("tenant", tenant) if tenant not in (None, "") else None
         engine.telemetry.count("runs_started")
         return Run(
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
-            assignment=engine.router.assign(run_id=run, unit_id=unit),
-            # Whatever the agent's tenants are called, a run of one must not be refused for it.
-            tenant=self._bounded("tenant", tenant) if tenant not in (None, "") else None,
+            assignment=engine.router.assign(
+                run_id=run,
+                session=self._bounded("session", session) if session else None,
+                tenant=for_tenant,
+            ),
+            tenant=for_tenant,
             report=self._report,
             telemetry=engine.telemetry,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from learnops.api.assignment import Unit
 from learnops.api.canary import CanaryStatus
 from learnops.api.common import GROUP
 from learnops.api.doer import DoerStatus
@@ -41,6 +42,8 @@ class OpenRollout:
     percent: int
     maturation_seconds: int
     crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
+    unit: Unit = Unit.RUN
+    epoch_seconds: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,13 @@ class LogRows:
     registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
     `terms` holds each term that was asked for, normalised to [0, 1], as the run reported it: None
-    where it did not, was withdrawn or timed out.
+    where it did not, was withdrawn or timed out. `timed_out` is 1 for a run that was resolved by
+    time, else 0.
+
+    In a rollout whose unit is no run, each row is a unit: `loss` and `terms` are means over its
+    runs (a run that did not report counts 1), `timed_out` is the share of them that timed out, and
+    `worst` holds the highest value of each term that one of its runs reported; elsewhere it is
+    empty, a run's worst being its own.
     """
 
     seq: Sequence[int]
@@ -28,11 +34,12 @@ class LogRows:
     propensity: Sequence[float]  # π of the candidate
     loss: Sequence[float]
     void: Sequence[bool]
-    timed_out: Sequence[bool]
+    timed_out: Sequence[float]
     total: int
     overdue: int
     next_timeout_seconds: float | None
     terms: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    worst: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

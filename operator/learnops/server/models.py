@@ -124,7 +124,10 @@ class Bundle(Wire):
 
 
 class RunToAssign(Wire):
-    """One run that is about to start. `policy` only where a gateway has already chosen."""
+    """One run that is about to start. `policy` only where a gateway has already chosen.
+
+    `unit_id` is the run's session, or its tenant where the doer's unit is TenantEpoch.
+    """
 
     run_id: RunId
     unit_id: UnitId | None = None
@@ -227,6 +230,13 @@ class ShareAnswer(Wire):
     percent: int
 
 
+class UnitAnswer(Wire):
+    """What arms are drawn for: Session, or TenantEpoch with the length of an epoch."""
+
+    unit: str
+    epoch_seconds: int | None = None
+
+
 class SnapshotAnswer(Wire):
     """What a router needs; `ttlSeconds` null: the dead-man switch is turned off."""
 
@@ -240,5 +250,6 @@ class SnapshotAnswer(Wire):
     salt: str | None
     active: str
     rollout: RolloutAnswer | None
+    assignment: UnitAnswer | None = None
     shares: list[ShareAnswer]
     policies: dict[str, PolicyContent]

@@ -86,7 +86,7 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
         metrics=metrics,
         outage=outage,
         gate=DatabaseGate(pool=pool, outage=outage),
-        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake),
+        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
         ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),

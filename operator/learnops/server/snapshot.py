@@ -93,6 +93,7 @@ class Snapshots:
                 "candidate": rollout.candidate,
                 "percent": rollout.percent,
             },
+            "assignment": traffic.assignment and traffic.assignment.to_wire(),
             "shares": [share.to_wire() for share in traffic.shares],
             "policies": {name: content(policy) for name, policy in policies.items() if policy},
         }

@@ -39,6 +39,7 @@ class Api:
         self.changed = threading.Condition()
         self.uid, self.revision, self.salt, self.router = "doer-1", 1, "canary-1.0", "SDK"
         self.percent: int | None = None
+        self.assignment: object = None  # what is drawn for; None: each run
         self.hidden: set[str] = set()  # policies whose content the snapshot lacks
         self.ttl: float | None = 300.0
         self.registered: dict[str, Json] = {}
@@ -114,6 +115,7 @@ class Api:
             "salt": self.salt,
             "active": "planner-v1",
             "rollout": None if self.percent is None else rollout,
+            "assignment": self.assignment,
             "shares": [{"policy": policy, "percent": percent} for policy, percent in shares],
             "policies": {name: policies[name] for name in policies if name not in self.hidden},
         }

@@ -8,16 +8,17 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from learnops.adapters.postgres import drift
+from learnops.adapters.postgres import drift, units
 from learnops.adapters.postgres.connection import (
     Connection,
     DatabaseUnavailableError,
     Pool,
     transaction,
 )
-from learnops.adapters.postgres.runs import TERM_COLUMNS
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
+from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
+from learnops.api.assignment import Unit
 from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
@@ -26,20 +27,26 @@ from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavaila
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
-       extract(epoch FROM o.registered_at + make_interval(secs => d.maturation_seconds)
-                          - clock_timestamp())::float8
+       extract(epoch FROM coalesce(greatest(o.window_ends_at, m.due_at),
+                                   o.registered_at + make_interval(secs => d.maturation_seconds))
+                          - clock_timestamp())::float8,
+       d.unit
 FROM shadow_deployments d
 LEFT JOIN LATERAL (
-    SELECT seq, registered_at FROM deployment_routings
+    SELECT seq, registered_at, window_ends_at FROM deployment_routings
     WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
 ) o ON true
+LEFT JOIN LATERAL (
+    SELECT max(registered_at) + make_interval(secs => d.maturation_seconds) AS due_at
+    FROM unit_runs WHERE rollout = d.id AND seq = o.seq AND resolved_at IS NULL
+) m ON d.unit <> 'Run'
 WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 """
 
 # `stop` is the first unresolved number: what lies below it is resolved without a gap.
 _PREFIX = """
 SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
-       t.resolution = 'Timeout'{columns}
+       coalesce(t.timed_out, (t.resolution = 'Timeout')::int){columns}
 FROM deployment_routings t {join}
 WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
 ORDER BY t.seq LIMIT %(limit)s
@@ -49,7 +56,7 @@ _JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.r
 _OVERDUE = """
 SELECT count(*) FROM deployment_routings
 WHERE rollout = %(rollout)s AND seq > %(held)s
-  AND registered_at < clock_timestamp() - make_interval(secs => %(age)s)
+  AND coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
 """
 
 _HISTORY = """
@@ -68,8 +75,8 @@ _OPEN = """
 WITH opened AS (
     INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
         control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
-        maturation_seconds, crl)
-    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
+        maturation_seconds, crl, unit, epoch_seconds)
+    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
@@ -107,6 +114,7 @@ class PostgresRunLog:
         """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
         async with self._transaction() as connection:
             await resolve_timeouts(connection, rollouts=[rollout])
+            await resolve_units(connection, rollouts=[rollout])
         async with self._transaction() as connection:
             # One snapshot for all three statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -158,6 +166,8 @@ class PostgresRunLog:
             rollout.attempt,
             rollout.maturation_seconds,
             Jsonb(rollout.crl),
+            rollout.unit.value,
+            rollout.epoch_seconds,
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
@@ -212,10 +222,12 @@ async def _read_prefix(
         raise RunLogUnavailableError(
             f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
         )
-    total, maturation, open_seq, next_timeout = found
+    total, maturation, open_seq, next_timeout, unit = found
+    of_units = bool(terms) and unit != Unit.RUN.value
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
-        _prefix_query(terms), {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
+        units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
+        {"rollout": rollout, "after": after, "stop": stop, "limit": limit},
     )
     rows = await cursor.fetchall()
     held = rows[-1][0] if rows else after
@@ -223,7 +235,8 @@ async def _read_prefix(
         _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
     )
     overdue = await cursor.fetchone()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (6 + len(terms))
+    width = 6 + len(terms) * (2 if of_units else 1)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * width
     return LogRows(
         seq=columns[0],
         is_candidate=columns[1],
@@ -231,7 +244,8 @@ async def _read_prefix(
         loss=columns[3],
         void=columns[4],
         timed_out=columns[5],
-        terms=dict(zip(terms, columns[6:], strict=True)),
+        terms=dict(zip(terms, columns[6 : 6 + len(terms)], strict=True)),
+        worst=dict(zip(terms, columns[6 + len(terms) :], strict=False)),
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),

@@ -37,7 +37,7 @@ class _Progress:
 
     state: anytime.EngineState | fixed_horizon.HorizonState
     control_runs: int = 0
-    control_timeouts: int = 0
+    control_timeouts: float = 0.0
     breaches: tuple[int, ...] = ()
     ratio: SampleRatioState = field(default_factory=SampleRatioState)
 
@@ -57,7 +57,7 @@ class _Progress:
 
     def ratio_with(self, rows: LogRows) -> SampleRatioState:
         """The split, with these rows; they follow what it holds."""
-        completed = ~np.asarray(rows.timed_out, dtype=np.bool_)
+        completed = np.asarray(rows.timed_out, dtype=np.float64) < 1.0
         columns = _columns(rows, self.state.plan)
         return sample_ratio.advance(self.ratio, columns, completed=completed)
 
@@ -172,17 +172,19 @@ def _term_columns(rows: LogRows, plan: TestPlan) -> NDArray[np.float64]:
 
 def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
     """Runs of the candidate among the first rows that reported the term above the tolerance."""
-    values = zip(rows.terms[guardrail.term][:first], rows.is_candidate[:first], strict=True)
+    reported = (rows.worst or rows.terms)[guardrail.term]
+    values = zip(reported[:first], rows.is_candidate[:first], strict=True)
     limit = guardrail.tolerance
     return sum(mine and value is not None and value > limit for value, mine in values)
 
 
-def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, int]:
-    """Control's runs among the first rows, and those of them that were resolved by timeout."""
+def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, float]:
+    """Control's runs among the first rows, and those of them that were resolved by timeout; of a
+    unit, the part of its runs that were."""
     assert columns.void is not None
     control = ~columns.is_candidate[:first] & ~columns.void[:first]
-    timed_out = np.asarray(rows.timed_out[:first], dtype=np.bool_) & control
-    return int(control.sum()), int(timed_out.sum())
+    timed_out = np.asarray(rows.timed_out[:first], dtype=np.float64)[control]
+    return int(control.sum()), float(timed_out.sum())
 
 
 def _between(rows: LogRows, first: int, last: int) -> LogRows:
@@ -195,6 +197,7 @@ def _between(rows: LogRows, first: int, last: int) -> LogRows:
         void=rows.void[first:last],
         timed_out=rows.timed_out[first:last],
         terms={name: column[first:last] for name, column in rows.terms.items()},
+        worst={name: column[first:last] for name, column in rows.worst.items()},
     )
 
 

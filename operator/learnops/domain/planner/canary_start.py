@@ -9,7 +9,7 @@ from learnops.domain.planner.candidate import contends, obstacle
 from learnops.domain.planner.conditions import merged, stalled, under_way
 from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
 from learnops.domain.planner.live import NOT_OBSERVED, Live, live_of
-from learnops.domain.planner.traffic import salt_of, with_candidate
+from learnops.domain.planner.traffic import drawn_for, salt_of, with_candidate
 
 
 def holder(draft: Draft) -> CanaryDeployment | None:
@@ -71,6 +71,7 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     name, candidate = canary.metadata.name, candidate_of(canary)
     status, traffic = draft.canaries[name], draft.status.traffic
     assert traffic is not None
+    assignment = draft.doer.spec.assignment
     percent, salt = canary.spec.strategy.canary.steps[0], salt_of(canary, status)
     draft.before.append(
         OpenRollout(
@@ -84,12 +85,18 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
             percent=percent,
             maturation_seconds=canary.spec.analysis.maturation_seconds,
             crl=draft.doer.spec.crl.to_wire(),
+            unit=assignment.unit,
+            epoch_seconds=assignment.epoch_seconds,
         )
     )
     _record_move(draft, candidate, salt)
     draft.set_doer(
         traffic=with_candidate(
-            traffic, canary=name, salt=salt, candidate=candidate, percent=percent
+            drawn_for(traffic, assignment),
+            canary=name,
+            salt=salt,
+            candidate=candidate,
+            percent=percent,
         ),
         current_rollout=name,
     )

@@ -1,5 +1,6 @@
 """Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
 
+from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
 from learnops.api.doer import Share, TrafficStatus
 
@@ -41,11 +42,19 @@ def settled_on(traffic: TrafficStatus, *, active: str, backend: str | None) -> T
         update={
             "active": active,
             "canary": None,
+            "assignment": None,
             "shares": (Share(policy=active, percent=100),),
             "active_backend": backend,
         }
     )
     return _risen(traffic, new)
+
+
+def drawn_for(traffic: TrafficStatus, assignment: Assignment) -> TrafficStatus:
+    """The traffic of a canary that starts now: its unit is fixed, whatever spec says later."""
+    unit = ServedUnit(unit=assignment.unit, epoch_seconds=assignment.epoch_seconds)
+    plain = assignment.unit is Unit.RUN
+    return traffic.model_copy(update={"assignment": None if plain else unit})
 
 
 def with_candidate(
