@@ -84,7 +84,7 @@ def reading(
 
 def of_generation(found: Evidence, generation: GenerationReading) -> Evidence:
     """As evidence of a generation; a later one is promoted at the price of its attempt."""
-    if not isinstance(found, EvidenceReading):
+    if not isinstance(found, EvidenceReading) or found.generation is not None:
         return found
     found = replace(found, generation=generation)
     if generation.number == 1:
