@@ -77,6 +77,11 @@ def test_an_attempt_is_what_the_record_says() -> None:
     assert status(world).candidates[0].attempt == 2
     assert status(world).crl_digest == told.crl_digest
     assert len(status(world).history) == len(told.history)
+    ((first, _),) = world.log.generations.values()
+    world.log.generations = {key: [first] for key in world.log.generations}
+    reweigh(grounding="1")(world)
+    world.settle()
+    assert (status(world).generation, status(world).candidates[0].attempt) == (1, 1)
     world.truth["v2"] = BETTER_BY_FAR
     world.settle()
     assert status(world).stage is CanaryStage.PROMOTED

@@ -57,7 +57,6 @@ def _begun(live: Live, on_record: GenerationReading) -> None:
     _mirror(live, on_record)
     draft.set_canary(
         name,
-        generation=on_record.number,
         step_time=None if live.status.step_time is None else draft.now,
         recommendation=Verdict.CONTINUE,
         candidates=tuple(
@@ -76,9 +75,10 @@ def _begun(live: Live, on_record: GenerationReading) -> None:
 
 
 def _mirror(live: Live, on_record: GenerationReading) -> None:
-    """Attempt and digest as they are on record."""
+    """As it is on record, which an older database that was restored may have set back."""
     live.draft.set_canary(
         live.canary.metadata.name,
+        generation=on_record.number,
         crl_digest=on_record.crl_digest or None,
         candidates=tuple(
             it.model_copy(update={"attempt": on_record.attempt}) for it in live.status.candidates

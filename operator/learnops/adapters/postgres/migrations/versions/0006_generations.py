@@ -5,7 +5,7 @@ from pathlib import Path
 
 from alembic import op
 
-revision = "0004"
+revision = "0006"
 down_revision = "0003"
 
 _SQL = Path(__file__).parent.parent / "sql"
@@ -13,7 +13,7 @@ _SQL = Path(__file__).parent.parent / "sql"
 
 def upgrade() -> None:
     with closing(op.get_bind().connection.cursor()) as cursor:
-        cursor.execute((_SQL / "0004_generations.sql").read_text("utf-8"))
+        cursor.execute((_SQL / "0006_generations.sql").read_text("utf-8"))
 
 
 def downgrade() -> None:
