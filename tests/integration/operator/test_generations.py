@@ -42,7 +42,8 @@ def paused(objects: Objects) -> Json:
         "canarydeployments",
         "c1",
         lambda one: (
-            one["recommendation"] == "Hold" and condition(one, "Reconciling") == ("True", "Paused")
+            one.get("recommendation") == "Hold"
+            and condition(one, "Reconciling") == ("True", "Paused")
         ),
         what="the canary to be paused",
     )
