@@ -256,6 +256,16 @@ def killed_in(act: Beat, *, actions: int, passes: int = 0) -> Beat:
     return beat
 
 
+def together(*acts: Beat) -> Beat:
+    """All of them before the operator looks."""
+
+    def beat(world: World) -> None:
+        for act in acts:
+            act(world)
+
+    return beat
+
+
 def delete_slowly(kind: str, name: str) -> Beat:
     """`kubectl delete` of an object that somebody else's finalizer keeps."""
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 from learnops.domain.observed import (
     DriftReading,
     EValue,
+    Evidence,
     EvidenceReading,
+    GenerationReading,
     GuardrailReading,
     SampleRatioReading,
 )
@@ -83,9 +85,23 @@ def reading(
     )
 
 
+def of_generation(found: Evidence, generation: GenerationReading) -> Evidence:
+    """As evidence of a generation; a later one is promoted at the price of its attempt."""
+    if not isinstance(found, EvidenceReading) or found.generation is not None:
+        return found
+    found = replace(found, generation=generation)
+    if generation.number == 1:
+        return found
+    priced = _value(math.exp(found.promote.log_e), _PROMOTE * generation.attempt**2)
+    return replace(found, promote=priced)
+
+
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
 BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
+BETTER_BY_FAR = reading(
+    promote=400.0, ramp=90.0, rollback=0.1, runs=900, candidate=300, losses=(0.10, 0.31)
+)
 BETTER_BUT_UNPROVED = replace(BETTER, guardrails=(guardrail(promote=3.0),))
 BETTER_AND_PROVED = replace(BETTER, guardrails=(guardrail(promote=21.0),))
 BROKEN_TERM = reading(

@@ -10,6 +10,7 @@ from learnops.domain.plan import (
     CloseRollout,
     CreateCanary,
     EmitEvent,
+    OpenGeneration,
     OpenRollout,
     PatchRoute,
     RecordPromotions,
@@ -26,11 +27,8 @@ def tell(action: Action, before: Obj | None) -> str | None:
     match action:
         case RecordPromotions(rows=rows):
             return "record " + ", ".join(_move(row) for row in rows)
-        case OpenRollout() as it:
-            opened = f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
-            return opened if it.unit is Unit.RUN else opened + _unit(it)
-        case CloseRollout(rollout=rollout, outcome=outcome):
-            return f"close rollout {rollout}: {outcome}"
+        case OpenRollout() | OpenGeneration() | CloseRollout():
+            return _rollout(action)
         case PatchRoute(weights=weights):
             return f"route weights {weights[0]}/{weights[1]}"
         case CreateCanary(manifest=manifest):
@@ -43,6 +41,17 @@ def tell(action: Action, before: Obj | None) -> str | None:
             return f"{it.kind} {it.name} is reported invalid: {it.message}"
         case WriteStatus() as it:
             return _status(it, before)
+
+
+def _rollout(action: OpenRollout | OpenGeneration | CloseRollout) -> str:
+    match action:
+        case OpenRollout() as it:
+            opened = f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            return opened if it.unit is Unit.RUN else opened + _unit(it)
+        case OpenGeneration() as it:
+            return f"open generation {it.number} of {it.rollout}"
+        case CloseRollout(rollout=rollout, outcome=outcome):
+            return f"close rollout {rollout}: {outcome}"
 
 
 def _move(row: Promotion) -> str:
@@ -94,6 +103,8 @@ def _canary(new: CanaryStatus, old: CanaryStatus) -> list[str]:
         parts.append(f"waiting for {new.waiting_for}")
     if new.recommendation is not old.recommendation and new.recommendation:
         parts.append(f"recommendation {new.recommendation}")
+    if new.generation != old.generation:
+        parts.append(f"generation {new.generation}, attempt {new.candidates[0].attempt}")
     return parts
 
 

@@ -27,6 +27,7 @@ from tests.simulation.acts import (
     serve,
     set_ref,
     start,
+    together,
     wait,
     watch,
     win,
@@ -36,6 +37,7 @@ from tests.simulation.evidence import (
     BETTER,
     BETTER_AND_PROVED,
     BETTER_BUT_UNPROVED,
+    BETTER_BY_FAR,
     BREACHED,
     BROKEN_TERM,
     FUTILE,
@@ -62,6 +64,11 @@ FUTILITY_BY_HAND = apply(
         candidate="v2",
         analysis=objects.analysis(futility={"minImprovement": "0.02"}),
     ),
+)
+
+COUNTED = apply(
+    objects.policy("v2"),
+    objects.canary("try-v2", candidate="v2", analysis=objects.analysis(gateway=True)),
 )
 
 
@@ -405,6 +412,44 @@ STORIES: dict[str, list[Beat]] = {
         *begin(),
         V2_BY_HAND,
         reweigh(grounding="1", securityCriticals="2"),
+        learn("v2", WORSE, "24 runs, worse"),
+    ],
+    "weights-changed-and-changed-back": [
+        *begin(),
+        V2_BY_HAND,
+        learn("v2", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        reweigh(grounding="2.0", contradictions="0"),
+        reweigh(grounding="1", securityCriticals="2"),
+        STEP,
+        learn("v2", BETTER, "300 runs, better, but not for a second attempt"),
+        reweigh(grounding="1"),
+        learn("v2", BETTER_BY_FAR, "300 runs, better by far"),
+    ],
+    "weights-changed-when-shown-better": [
+        *begin(),
+        V2_BY_HAND,
+        run(Run.PAUSED, canary="try-v2"),
+        learn("v2", BETTER, "300 runs, better, while paused"),
+        reweigh(securityCriticals="1"),
+        run(Run.RUNNING, canary="try-v2"),
+    ],
+    "weights-changed-when-shown-worse": [
+        *begin(),
+        V2_BY_HAND,
+        together(learn("v2", WORSE, "24 runs, worse"), reweigh(securityCriticals="1")),
+    ],
+    "killed-while-a-generation-begins": [
+        *begin(),
+        V2_BY_HAND,
+        killed_in(reweigh(securityCriticals="1"), actions=1),
+        learn("v2", WORSE, "24 runs, worse"),
+    ],
+    "weights-changed-and-tried-again": [
+        *begin(),
+        V2_BY_HAND,
+        reweigh(securityCriticals="1"),
+        order(ActionType.ABORT, "enough", canary="try-v2"),
         order(ActionType.RETRY, "again-1", canary="try-v2"),
     ],
     "unit-changed-mid-rollout": [
@@ -416,6 +461,11 @@ STORIES: dict[str, list[Beat]] = {
         STEP,
         learn("v2", WORSE, "124 runs, worse"),
         *start("v3"),
+    ],
+    "weights-changed-under-counters": [
+        *begin(),
+        COUNTED,
+        reweigh(securityCriticals="1"),
     ],
     "parent-missing": [
         *begin(),

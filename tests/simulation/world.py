@@ -8,6 +8,7 @@ from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
 from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
+from learnops.api.rollout import Source
 from learnops.domain.observed import (
     DriftReading,
     FiguresReading,
@@ -22,6 +23,7 @@ from learnops.domain.plan import (
     CloseRollout,
     CreateCanary,
     EmitEvent,
+    OpenGeneration,
     OpenRollout,
     PatchRoute,
     Plan,
@@ -31,6 +33,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
+from learnops.domain.planner.traffic import salt_of
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.queries import NO_ANSWER, evaluated
@@ -168,12 +171,8 @@ class World:
 
     def _apply(self, action: Action, before: Obj | None) -> None:
         match action:
-            case RecordPromotions(rows=rows):
-                self.log.record(rows)
-            case OpenRollout():
-                self.log.open(action)
-            case CloseRollout():
-                self.log.close(action)
+            case RecordPromotions() | OpenRollout() | OpenGeneration() | CloseRollout():
+                self._put_on_record(action)
             case PatchRoute():
                 self.route.patch(action)
             case CreateCanary(manifest=manifest):
@@ -192,6 +191,21 @@ class World:
                 self._report_invalid(it)
             case WriteStatus() as it:
                 self._write(it, before)
+
+    def _put_on_record(
+        self, action: RecordPromotions | OpenRollout | OpenGeneration | CloseRollout
+    ) -> None:
+        match action:
+            case RecordPromotions(rows=rows):
+                self.log.record(rows)
+            case OpenRollout():
+                self.log.open(action)
+            case OpenGeneration():
+                if self.log.open_generation(action):  # no run of it yet
+                    candidate = self.log.rollouts[action.rollout].candidate
+                    self.truth[candidate] = evidence.NOTHING_YET
+            case CloseRollout():
+                self.log.close(action)
 
     def _write(self, it: WriteStatus, before: Obj | None) -> None:
         type(it.status).model_validate(it.status.to_wire())  # within the schema's bounds
@@ -233,7 +247,11 @@ class World:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
-        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        generations = self.log.generations.get(salt_of(canary, canary.status))
+        if canary.spec.analysis.source is Source.PROMETHEUS or not generations:
+            return found
+        return evidence.of_generation(found, generations[-1])
 
     def _drift(self, doer: Doer | None) -> Any:
         assert doer is not None

@@ -228,6 +228,9 @@ class CanaryStatus(StatusModel):
     estimated_decision_time: datetime | None = None
     """When the runs still needed will be there at the doer's volume of the last seven days,
     rounded. Absent where that is not known; condition LowTraffic is True beyond the deadline."""
+    generation: Annotated[Integer, Field(ge=1)] = 1
+    """Which analysis generation of this attempt the evidence is of: each change of the doer's CRL
+    while the candidate has traffic begins another, whose evidence starts over."""
     waiting_for: Annotated[str, Field(max_length=512)] = ""
     """What the canary is waiting for, in a sentence."""
     recommendation: Verdict | None = None

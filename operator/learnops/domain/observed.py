@@ -107,6 +107,15 @@ class SampleRatioReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationReading:
+    """An analysis generation as it is on record: its runs are judged apart from those before."""
+
+    number: int  # from 1
+    attempt: int
+    crl_digest: str  # of the configuration by which its runs are scored; empty: not readable
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceReading:
     """What either method (Anytime, Counters) says of one candidate against control.
 
@@ -133,6 +142,8 @@ class EvidenceReading:
     difference: DifferenceReading | None = None
     p_values: tuple[float, float] | None = None  # promote, roll back; of one look only
     sample_ratio: SampleRatioReading | None = None  # None: the source does not tell it
+    # The newest, or the one before it whose runs rolled back; None: the source has none.
+    generation: GenerationReading | None = None
     state: str | None = None
 
 

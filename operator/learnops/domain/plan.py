@@ -47,6 +47,18 @@ class OpenRollout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OpenGeneration:
+    """Let a rollout be scored by another CRL, and judged anew, from its next registration on.
+
+    Idempotent by rollout and number; the run log says where it begins and which attempt it is.
+    """
+
+    rollout: str  # the salt
+    number: int
+    crl: dict[str, Any]  # Doer.spec.crl on the wire
+
+
+@dataclass(frozen=True, kw_only=True)
 class CloseRollout:
     """Mark a rollout's row as ended; idempotent.
 
@@ -122,6 +134,7 @@ class EmitEvent:
 Action: TypeAlias = (
     RecordPromotions
     | OpenRollout
+    | OpenGeneration
     | CloseRollout
     | PatchRoute
     | CreateCanary

@@ -7,6 +7,7 @@ from typing import Any
 
 from learnops.adapters.postgres import runs as table
 from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.generations import GenerationId, frozen_crl
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
 from learnops.api.doer import Doer
 from learnops.domain.crl.score import CRLResult
@@ -55,7 +56,7 @@ class Ingest:
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
-        self._frozen: dict[str, Yardstick | InvalidMetric] = {}
+        self._frozen: dict[GenerationId, Yardstick | InvalidMetric] = {}
         self._present: dict[str, tuple[int, Yardstick]] = {}  # doer uid -> generation, yardstick
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
@@ -99,7 +100,7 @@ class Ingest:
     async def _write_distinct(self, bundles: Sequence[Bundle]) -> list[Outcome]:
         keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
         drawn = await table.registrations(self._pool, keys=keys)
-        frozen = await self._frozen_of({registration.rollout for registration in drawn.values()})
+        frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
         scored = [
             self._score(bundle, registration=drawn.get(key), frozen=frozen)
             for bundle, key in zip(bundles, keys, strict=True)
@@ -114,14 +115,16 @@ class Ingest:
             for item in scored
         ]
 
-    async def _frozen_of(self, rollouts: set[str]) -> dict[str, Yardstick | InvalidMetric]:
-        """The yardstick of each rollout, or why there is none: that harms its own runs alone."""
-        held = {name: self._frozen[name] for name in rollouts if name in self._frozen}
-        unknown = sorted(rollouts - set(held))
+    async def _frozen_of(
+        self, generations: set[GenerationId]
+    ) -> dict[GenerationId, Yardstick | InvalidMetric]:
+        """The yardstick of each generation, or why there is none: that harms its own runs alone."""
+        held = {one: self._frozen[one] for one in generations if one in self._frozen}
+        unknown = generations - set(held)
         if not unknown:
             return held
-        for rollout, crl in (await table.frozen_crl(self._pool, rollouts=unknown)).items():
-            held[rollout] = _frozen(crl)
+        for one, crl in (await frozen_crl(self._pool, generations=unknown)).items():
+            held[one] = _frozen(crl)
         if len(self._frozen) > _YARDSTICKS:
             self._frozen.clear()
         self._frozen.update(held)
@@ -132,7 +135,7 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardstick | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardstick | InvalidMetric],
     ) -> _Scored | Problem:
         try:
             by = self._yardstick(bundle, registration=registration, frozen=frozen)
@@ -146,13 +149,13 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardstick | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardstick | InvalidMetric],
     ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
                 detail = f"the run was registered for doer {registration.doer!r}"
                 raise InvalidMetric(field="doer", detail=detail)
-            by = frozen[registration.rollout]
+            by = frozen[_generation_of(registration)]
             if isinstance(by, InvalidMetric):
                 raise by
             return by
@@ -180,6 +183,11 @@ class Ingest:
             self._metrics.stored(row, policy=row.policy if known else "other")
         if any(row.rollout for row in rows):
             self._resolved.set()
+
+
+def _generation_of(registration: Registration) -> GenerationId:
+    """By its number alone: nothing that the api learns late changes how a run is scored."""
+    return registration.rollout, registration.generation
 
 
 def _frozen(crl: Mapping[str, Any]) -> Yardstick | InvalidMetric:

@@ -15,6 +15,11 @@ from learnops.adapters.postgres.connection import (
     Pool,
     transaction,
 )
+from learnops.adapters.postgres.generations import (
+    ATTEMPTS,
+    open_generation,
+    read_generations,
+)
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
@@ -22,7 +27,7 @@ from learnops.api.assignment import Unit
 from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavailableError
 
 _ROLLOUT = """
@@ -116,7 +121,7 @@ class PostgresRunLog:
             await resolve_timeouts(connection, rollouts=[rollout])
             await resolve_units(connection, rollouts=[rollout])
         async with self._transaction() as connection:
-            # One snapshot for all three statements: they must speak of the same prefix.
+            # One snapshot for all statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return await _read_prefix(
                 connection,
@@ -136,12 +141,10 @@ class PostgresRunLog:
         return History(promotions=tuple(_promotion(row) for row in rows))
 
     async def attempts(self, *, key: Key) -> dict[str, int]:
-        """Rollouts opened so far, per identity of the candidate."""
+        """Rollouts and further generations opened so far, per identity of the candidate."""
         async with self._transaction() as connection:
             cursor = await connection.execute(
-                "SELECT identity, count(*) FROM shadow_deployments"
-                " WHERE namespace = %s AND doer = %s GROUP BY identity",
-                (key.namespace, key.doer),
+                ATTEMPTS, {"namespace": key.namespace, "doer": key.doer}
             )
             return {identity: count for identity, count in await cursor.fetchall()}
 
@@ -171,6 +174,11 @@ class PostgresRunLog:
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
+
+    async def open_generation(self, *, key: Key, generation: OpenGeneration) -> None:
+        """Begin a generation with the next registration; idempotent by rollout and number."""
+        async with self._transaction() as connection:
+            await open_generation(connection, key=key, generation=generation)
 
     async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
         """Mark an attempt as ended; idempotent, the first outcome stays."""
@@ -249,6 +257,7 @@ async def _read_prefix(
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
+        generations=await read_generations(connection, rollout=rollout),
     )
 
 

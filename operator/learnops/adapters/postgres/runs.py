@@ -23,6 +23,7 @@ class Registration:
     policy: str
     propensity: float
     revision: int
+    generation: int  # the analysis generation that its number falls into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,15 @@ class StoredRun:
 
 
 _REGISTRATIONS = """
-SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision
+SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
+       coalesce((SELECT max(g.generation) FROM rollout_generations g
+                 WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
 JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
 UNION ALL
-SELECT u.namespace, u.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision
+SELECT u.namespace, u.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
+       coalesce((SELECT max(g.generation) FROM rollout_generations g
+                 WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
 JOIN unit_runs u ON u.namespace = i.namespace AND u.run_id = i.run_id
 JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
@@ -148,18 +153,10 @@ async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, R
             policy=row[5],
             propensity=row[6],
             revision=row[7],
+            generation=row[8],
         )
         for row in rows
     }
-
-
-async def frozen_crl(pool: Pool, *, rollouts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`Doer.spec.crl` as frozen when each rollout was opened. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        cursor = await connection.execute(
-            "SELECT id, crl FROM shadow_deployments WHERE id = ANY(%s)", (list(rollouts),)
-        )
-        return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:

@@ -21,6 +21,7 @@ from learnops.domain.observed import (
     DifferenceReading,
     EValue,
     EvidenceReading,
+    GenerationReading,
     GuardrailReading,
     SampleRatioReading,
 )
@@ -91,6 +92,7 @@ def to_reading(
     state: str | None = None,
     breaches: Sequence[int] = (),
     ratio: SampleRatio | None = None,
+    generation: GenerationReading | None = None,
 ) -> EvidenceReading:
     """The planner's view; `percent` is the share whose ramp test matters now.
 
@@ -118,6 +120,7 @@ def to_reading(
         sample_ratio=None if ratio is None else _sample_ratio(ratio),
         prefix_current=prefix_current,
         control_timeout_fraction=control_timeout_fraction,
+        generation=generation,
         state=state,
     )
 

@@ -29,11 +29,11 @@ DOWN: tuple[_Rule, ...] = (
     live_down.candidate_gone,
     live_down.control_gone,
     live_down.control_changed,
-    live_down.weights_changed,
     live_down.guardrail_breached,
     queries.query_breached,
     live_down.shown_worse,
     live_down.shown_futile,
+    live_down.weights_changed,
     live_down.overdue_without_evidence,
 )
 UP: tuple[_Rule, ...] = (

@@ -130,6 +130,7 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
         end_time=None,
         step=0,
         step_time=None,
+        generation=1,
         shares=(),
         recommendation=None,
         evidence_state=None,

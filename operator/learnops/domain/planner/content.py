@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from learnops.api.doer import CRL
 from learnops.api.policy import Policy
@@ -35,5 +36,17 @@ def lineage(name: str, policies: Mapping[str, Policy]) -> Lineage:
 
 
 def crl_digest(crl: CRL) -> str:
-    """Digest of the configuration under which runs are scored."""
-    return PREFIX + hashlib.sha256(canonical_json(crl.to_wire())).hexdigest()
+    """Digest of the configuration under which runs are scored.
+
+    One digest for what scores every run alike: "1" and "1.0", a term left out and one of weight 0,
+    a budget of 0 and none, weights that are all twice as large (the loss is their weighted mean).
+    """
+    given = {term: Fraction(weight) for term, weight in crl.weights.to_wire().items()}
+    total = sum(given.values())
+    cost, latency = Fraction(crl.budget.cost_usd or 0), crl.budget.latency_milliseconds
+    told = {
+        "weights": {term: str(weight / total) for term, weight in given.items() if weight},
+        "costUSD": str(cost),
+        "latencyMilliseconds": latency,
+    }
+    return PREFIX + hashlib.sha256(canonical_json(told)).hexdigest()

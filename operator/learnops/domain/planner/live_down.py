@@ -2,7 +2,7 @@
 
 from learnops.api.canary import ActionType, CanaryStage, Verdict
 from learnops.api.guardrails import on_terms
-from learnops.api.rollout import OnInconclusive
+from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
@@ -67,7 +67,12 @@ def control_changed(live: Live) -> Decision | None:
 
 
 def weights_changed(live: Live) -> Decision | None:
-    """Runs are scored differently now: old and new losses do not add up to one test."""
+    """Runs are scored differently now, and sums of counters do not tell the old from the new.
+
+    The run log does, so there a new generation begins (`generations.follow`).
+    """
+    if live.canary.spec.analysis.source is not Source.PROMETHEUS:
+        return None
     scored_with = live.status.crl_digest
     if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.crl):
         return None
@@ -102,7 +107,7 @@ def shown_worse(live: Live) -> Decision | None:
     return End(
         stage=CanaryStage.ROLLED_BACK,
         reason="Worse",
-        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}",
+        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}",
         reject=True,
         verdict=Verdict.ROLLBACK,
     )
@@ -122,6 +127,14 @@ def shown_futile(live: Live) -> Decision | None:
         reject=True,
         verdict=Verdict.FUTILE,
     )
+
+
+def _earlier(live: Live) -> str:
+    """Runs of an earlier generation that were resolved late roll back all the same."""
+    judged = None if live.reading is None else live.reading.generation
+    if judged is None or judged.number >= live.status.generation:
+        return ""
+    return f", by the weights of generation {judged.number}"
 
 
 def _culprit(reading: EvidenceReading | None) -> str:

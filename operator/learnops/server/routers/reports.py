@@ -61,6 +61,7 @@ def canary_report(found: CanaryDeployment) -> dict[str, Any]:
         "doer": found.spec.doer_ref.name,
         "stage": None if status.stage is None else status.stage.value,
         "step": status.step,
+        "generation": status.generation,
         "shares": [share.to_wire() for share in status.shares],
         "recommendation": (
             None if status.recommendation is None else status.recommendation.value.lower()
