@@ -7,7 +7,7 @@ from typing import Any
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
-from learnops.domain.observed import DriftReading, InvalidObject, Key, Snapshot
+from learnops.domain.observed import DriftReading, InvalidObject, Key, ShadowReading, Snapshot
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
     Action,
@@ -23,6 +23,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
+from learnops.domain.planner.traffic import in_shadow
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.route import Route
@@ -218,7 +219,12 @@ class World:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
-        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        doers = [it for it in self.objects() if isinstance(it, Doer)]
+        paired = isinstance(found, ShadowReading)
+        if paired and not any(in_shadow(it.status.traffic) for it in doers):
+            return evidence.NOTHING_YET  # pairs are told of the shadow stage alone
+        return found
 
     def _drift(self, doer: Doer | None) -> Any:
         assert doer is not None
@@ -254,7 +260,7 @@ class World:
 
     def live_canary(self) -> str:
         """The name of the only canary that has not ended."""
-        live = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+        live = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
         names = [
             it.metadata.name
             for it in self.objects()

@@ -23,7 +23,8 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
+from learnops.api.policy import GateOutcome
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
 
 
 class Run(StrEnum):
@@ -76,13 +77,14 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
 
 
 class CanaryStage(StrEnum):
-    """Where a canary is. All but Pending and Canary are ends."""
+    """Where a canary is. All but Pending, Shadow and Canary are ends."""
 
     PENDING = "Pending"
+    SHADOW = "Shadow"
     CANARY = "Canary"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
@@ -199,6 +201,27 @@ class CandidateStatus(StatusModel):
     """What the evidence says of this candidate."""
 
 
+class ShadowStatus(StatusModel):
+    """Where the shadow stage stands: pairs of candidate and control on the same input."""
+
+    start_time: datetime
+    """When it began."""
+    pairs: Annotated[Integer, Field(ge=0)] = 0
+    """Pairs that the evidence holds."""
+    loss: Number | None = None
+    """Mean loss of the candidate over them, 0 to 1, lower is better."""
+    control_loss: Number | None = None
+    """Mean loss of control over the same inputs."""
+    difference: DifferenceStatus | None = None
+    """The running confidence sequence of the mean difference."""
+    harm: Number = "1"
+    """E-value against "the candidate is not worse than the tolerance"."""
+    harm_threshold: Number | None = None
+    """The e-value of harm that rejects the candidate: 1/level."""
+    outcome: GateOutcome | None = None
+    """Passed or Failed; absent while it goes on, or where it ended without either."""
+
+
 class HistoryEntry(StatusModel):
     """One thing that happened to the canary."""
 
@@ -222,9 +245,9 @@ class CanaryStatus(StatusModel):
     fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
-    """Pending, Canary, or how it ended: Promoted, RolledBack (worse, or futile), Inconclusive (no
-    verdict in time), Aborted (by a person), Superseded (the doer turned to another policy),
-    Error."""
+    """Pending, Shadow, Canary, or how it ended: Promoted, RolledBack (worse, or futile),
+    Inconclusive (no verdict in time), Aborted (by a person), Superseded (the doer turned to
+    another policy), Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
     """Index of the step in force, from 0."""
     step_time: datetime | None = None
@@ -254,6 +277,8 @@ class CanaryStatus(StatusModel):
         tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
     ] = ()
     """What is known of each candidate."""
+    shadow: ShadowStatus | None = None
+    """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
     """Whether the arms got the runs that they were meant to get; only with source RunLog."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None

@@ -45,9 +45,22 @@ class CanaryStrategy(Model):
     """Least time in seconds that a step lasts, whatever the gate."""
 
 
+class ShadowStrategy(Model):
+    """Both policies on the same input: the answer is control's, the candidate runs beside it."""
+
+    min_runs: Annotated[Integer, Field(ge=10, le=100_000)] = 50
+    """Pairs of runs at which the stage is passed, unless they showed the candidate to be worse."""
+    max_duration_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 86_400
+    """Seconds after which a stage that has not seen minRuns pairs is inconclusive."""
+
+
 class Strategy(Model):
     """The stages of a rollout."""
 
+    # No schema default: it runs every sampled run twice, which a person has to ask for.
+    shadow: ShadowStrategy | None = None
+    """A stage before the first share: the candidate answers nobody, but runs on what control is
+    given. Absent: left out. Only with source RunLog."""
     canary: CanaryStrategy = CanaryStrategy()
     """A growing share of real runs goes to the candidate."""
 
@@ -185,6 +198,19 @@ ONE_LOOK_ONE_STEP = Rule(
     "it compares means, which a changing share would confuse",
     field_path=".strategy.canary.steps",
     holds=_one_step,
+)
+
+
+def _pairs_are_told(of: _HasBoth) -> bool:
+    return of.strategy.shadow is None or of.analysis.source is Source.RUN_LOG
+
+
+SHADOW_FROM_RUN_LOG = Rule(
+    rule="!has(self.strategy) || !has(self.strategy.shadow) || "
+    "self.?analysis.?source.orValue('RunLog') == 'RunLog'",
+    message="must be left out with source Prometheus: counters tell no pairs",
+    field_path=".strategy.shadow",
+    holds=_pairs_are_told,
 )
 
 

@@ -10,6 +10,7 @@ from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
+from learnops.app.evidence.shadow import PairEvidence
 from learnops.app.intake import Intake
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
@@ -22,7 +23,7 @@ from learnops.domain.plan import Plan
 from learnops.ports.clock import Clock
 from learnops.ports.kube import Kube
 from learnops.ports.metrics import Metrics
-from learnops.ports.runlog import RunLog
+from learnops.ports.runlog import PairLog, RunLog
 from learnops.ports.traffic import Route
 
 
@@ -33,6 +34,7 @@ class Ports:
     clock: Clock
     kube: Kube
     runlog: RunLog
+    pairs: PairLog
     prometheus: Metrics
     route: Route
 
@@ -113,6 +115,7 @@ def _observer(
         evidence=EvidenceReader(
             runlog=RunLogEvidence(runlog=ports.runlog),
             counters=CounterEvidence(tick=tick),
+            pairs=PairEvidence(pairs=ports.pairs),
         ),
         drift=DriftEvidence(runlog=ports.runlog),
         fence=fence,

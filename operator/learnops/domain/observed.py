@@ -147,6 +147,20 @@ class DriftReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShadowReading:
+    """What the pairs of a shadow stage say: candidate and control on the same input.
+
+    `harm` is the test of "not worse than the tolerance"; `difference` is None without a pair.
+    """
+
+    harm: EValue
+    pairs: int
+    candidate_loss: float | None  # mean loss in [0, 1]
+    control_loss: float | None
+    difference: DifferenceReading | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RouteReading:
     """The user's HTTPRoute as last seen (GatewayAPI only).
 
@@ -174,7 +188,7 @@ class Slot:
     )  # the digest that the ready pods behind it report; None: none or mixed
 
 
-Evidence: TypeAlias = EvidenceReading | Unavailable
+Evidence: TypeAlias = EvidenceReading | ShadowReading | Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from learnops.adapters.postgres.connection import (
     Pool,
     transaction,
 )
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs
 from learnops.adapters.postgres.runs import TERM_COLUMNS
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
@@ -22,7 +23,13 @@ from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenRollout
-from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavailableError
+from learnops.ports.runlog import (
+    DriftRows,
+    DriftWatch,
+    LogRows,
+    PairRows,
+    RunLogUnavailableError,
+)
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
@@ -69,7 +76,7 @@ WITH opened AS (
     INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
         control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
         maturation_seconds, crl)
-    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
@@ -120,6 +127,18 @@ class PostgresRunLog:
                 terms=terms,
             )
 
+    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+        async with self._transaction() as connection:
+            await resolve_pairs(connection, rollout=rollout)
+        async with self._transaction() as connection:
+            # One snapshot for both statements: they must speak of the same prefix.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            rows = await read_pairs(connection, rollout=rollout, after=after, limit=limit)
+        if rows is None:
+            raise _unknown(key, rollout)
+        return rows
+
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""
         async with self._transaction() as connection:
@@ -149,6 +168,7 @@ class PostgresRunLog:
             rollout.rollout,
             key.namespace,
             key.doer,
+            "canary" if rollout.percent else "shadow",
             rollout.candidate,
             rollout.control,
             rollout.percent,
@@ -209,9 +229,7 @@ async def _read_prefix(
     )
     found = await cursor.fetchone()
     if found is None:
-        raise RunLogUnavailableError(
-            f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
-        )
+        raise _unknown(key, rollout)
     total, maturation, open_seq, next_timeout = found
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
@@ -235,6 +253,12 @@ async def _read_prefix(
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
+    )
+
+
+def _unknown(key: Key, rollout: str) -> RunLogUnavailableError:
+    return RunLogUnavailableError(
+        f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
     )
 
 
