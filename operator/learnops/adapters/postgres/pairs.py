@@ -1,7 +1,7 @@
 """Pairs of the shadow stage: opened before the candidate runs, told once, resolved in order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -37,12 +37,11 @@ SELECT run_id FROM added
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """An open pair; `content_hash` is of what the candidate told, None before that."""
+    """A pair that was opened, and the policy that runs in it beside control."""
 
     rollout: str
     doer: str
     candidate: str
-    content_hash: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +88,7 @@ async def _open(pool: Pool, *, rollout: RolloutRef, run_ids: Sequence[str]) -> l
 
 
 _FOUND = """
-SELECT p.run_id, p.rollout, p.doer, d.candidate_policy_id, p.content_hash
+SELECT p.run_id, p.rollout, p.doer, d.candidate_policy_id
 FROM shadow_pairs p JOIN shadow_deployments d ON d.id = p.rollout
 WHERE p.namespace = %s AND p.run_id = ANY(%s)
 """
@@ -105,28 +104,38 @@ async def pairs_of(pool: Pool, *, namespace: str, run_ids: Sequence[str]) -> dic
             rollout=row[1],
             doer=row[2],
             candidate=row[3],
-            content_hash=None if row[4] is None else bytes(row[4]),
         )
         for row in rows
     }
 
 
-async def tell(pool: Pool, *, told: Sequence[Told]) -> set[str]:
-    """Store what candidates told, each once; the run ids that are new. DatabaseUnavailableError."""
-    stored = set()
-    async with transaction(pool) as connection:
-        for one in sorted(told, key=lambda it: (it.namespace, it.run_id)):
-            cursor = await connection.execute(
-                "UPDATE shadow_pairs SET reported_loss = %s, breakdown = %s, content_hash = %s"
-                " WHERE namespace = %s AND run_id = %s AND content_hash IS NULL",
-                (one.loss, Jsonb(one.breakdown), one.content_hash, one.namespace, one.run_id),
-            )
-            if cursor.rowcount:
-                stored.add(one.run_id)
-        for doer in {f"{one.namespace}/{one.doer}" for one in told}:
-            await connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, doer))
-    return stored
+async def tell(pool: Pool, *, told: Told) -> bytes | None:
+    """Store what a candidate told, once; None where it was new, else the hash that is stored.
 
+    Raises DatabaseUnavailableError.
+    """
+    values = {**asdict(told), "breakdown": Jsonb(told.breakdown)}
+    async with transaction(pool) as connection:
+        if (await connection.execute(_TELL, values)).rowcount == 0:
+            cursor = await connection.execute(_HELD, values)
+            row = await cursor.fetchone()
+            return None if row is None else bytes(row[0])
+        # Postgres folds equal notifications of a transaction; listeners read the log anyway.
+        await connection.execute(
+            "SELECT pg_notify(%s, %s)", (CHANNEL, f"{told.namespace}/{told.doer}")
+        )
+    return None
+
+
+_TELL = """
+UPDATE shadow_pairs
+SET reported_loss = %(loss)s, breakdown = %(breakdown)s, content_hash = %(content_hash)s
+WHERE namespace = %(namespace)s AND run_id = %(run_id)s AND content_hash IS NULL
+"""
+
+_HELD = """
+SELECT content_hash FROM shadow_pairs WHERE namespace = %(namespace)s AND run_id = %(run_id)s
+"""
 
 # First wins: both sides are there, or the time is up and a side that is missing counts 1. Read at
 # most 5,000 at once; the next look takes the rest.

@@ -64,6 +64,7 @@ def canary_report(found: CanaryDeployment) -> dict[str, Any]:
             None if status.recommendation is None else status.recommendation.value.lower()
         ),
         "waitingFor": status.waiting_for,
+        "shadow": None if status.shadow is None else status.shadow.to_wire(),
         "sampleRatio": None if status.sample_ratio is None else status.sample_ratio.to_wire(),
         "candidates": [_candidate(each) for each in status.candidates],
         "history": [entry.to_wire() for entry in status.history],
