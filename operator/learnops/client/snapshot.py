@@ -24,6 +24,14 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The shadow stage: the id of its rollout, and the candidate that runs beside control."""
+
+    rollout: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """`Doer.status.traffic` with the content of the policies it names."""
 
@@ -36,6 +44,7 @@ class Snapshot:
     rollout: Rollout | None
     shares: tuple[tuple[str, float], ...]
     policies: Mapping[str, Policy]
+    shadow: Shadow | None = None
 
     @property
     def control(self) -> str:
@@ -149,6 +158,7 @@ def parse_snapshot(body: Any) -> tuple[Snapshot, float | None]:
         rollout=_rollout(body.get("rollout")),
         shares=tuple(_share(entry) for entry in _field(body, "shares", list)),
         policies=contents,
+        shadow=_shadow(body.get("shadow")),
     )
     if snapshot.control not in contents:
         raise MalformedSnapshotError(f"policies does not hold {snapshot.control!r}, the control")
@@ -175,6 +185,15 @@ def _rollout(value: Any) -> Rollout | None:
         candidate=_field(value, "candidate", str),
         percent=_percent(value),
     )
+
+
+def _shadow(value: Any) -> Shadow | None:
+    """None as well where an older api does not tell it."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise MalformedSnapshotError("shadow is no object")
+    return Shadow(rollout=_field(value, "rollout", str), policy=_field(value, "policy", str))
 
 
 def _share(value: Any) -> tuple[str, float]:
