@@ -62,7 +62,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0003: run `learnops db upgrade`"),
+        (None, "has no learnops schema, this version needs 0004: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
