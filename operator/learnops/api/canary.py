@@ -23,8 +23,9 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.policy import GateOutcome
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
+from learnops.api.shadow import DifferenceStatus as DifferenceStatus
+from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
 class Run(StrEnum):
@@ -123,18 +124,6 @@ class GuardrailStatus(StatusModel):
     """Runs of the candidate that reported the term above the tolerance."""
 
 
-class DifferenceStatus(StatusModel):
-    """The difference of mean losses, candidate minus control: below 0 is better."""
-
-    estimate: Number
-    """The estimate, never to be read without its bounds."""
-    low: Number
-    """The lower bound; with 95 % probability no look ever finds the truth below it or above high.
-    -1 where nothing is excluded yet."""
-    high: Number
-    """The upper bound; 1 where nothing is excluded yet."""
-
-
 class EvidenceStatus(StatusModel):
     """E-values beside the thresholds at which they decide, as decimal text."""
 
@@ -199,27 +188,6 @@ class CandidateStatus(StatusModel):
     """How strong the evidence is, beside what it takes."""
     verdict: Verdict = Verdict.CONTINUE
     """What the evidence says of this candidate."""
-
-
-class ShadowStatus(StatusModel):
-    """Where the shadow stage stands: pairs of candidate and control on the same input."""
-
-    start_time: datetime
-    """When it began."""
-    pairs: Annotated[Integer, Field(ge=0)] = 0
-    """Pairs that the evidence holds."""
-    loss: Number | None = None
-    """Mean loss of the candidate over them, 0 to 1, lower is better."""
-    control_loss: Number | None = None
-    """Mean loss of control over the same inputs."""
-    difference: DifferenceStatus | None = None
-    """The running confidence sequence of the mean difference."""
-    harm: Number = "1"
-    """E-value against "the candidate is not worse than the tolerance"."""
-    harm_threshold: Number | None = None
-    """The e-value of harm that rejects the candidate: 1/level."""
-    outcome: GateOutcome | None = None
-    """Passed or Failed; absent while it goes on, or where it ended without either."""
 
 
 class HistoryEntry(StatusModel):

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule, matching
 from learnops.api.crl import TERMS
+from learnops.api.shadow import ShadowStrategy
 
 Percent = Annotated[Integer, Field(ge=1, le=50)]
 
@@ -43,15 +44,6 @@ class CanaryStrategy(Model):
     stepSeconds have passed."""
     step_seconds: Annotated[Integer, Field(ge=0, le=604_800)] = 600
     """Least time in seconds that a step lasts, whatever the gate."""
-
-
-class ShadowStrategy(Model):
-    """Both policies on the same input: the answer is control's, the candidate runs beside it."""
-
-    min_runs: Annotated[Integer, Field(ge=10, le=100_000)] = 50
-    """Pairs of runs at which the stage is passed, unless they showed the candidate to be worse."""
-    max_duration_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 86_400
-    """Seconds after which a stage that has not seen minRuns pairs is inconclusive."""
 
 
 class Strategy(Model):

@@ -47,6 +47,7 @@ class Api:
         self.batches: list[int] = []
         self.requests: list[Json] = []
         self.registrations: list[list[Json]] = []
+        self.shadow: str | None = None
         self.misbehave: dict[str, Misbehaviour] = {}  # by path
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -114,6 +115,7 @@ class Api:
             "salt": self.salt,
             "active": "planner-v1",
             "rollout": None if self.percent is None else rollout,
+            "shadow": self.shadow and {"rollout": self.salt, "policy": self.shadow},
             "shares": [{"policy": policy, "percent": percent} for policy, percent in shares],
             "policies": {name: policies[name] for name in policies if name not in self.hidden},
         }
