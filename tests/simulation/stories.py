@@ -537,6 +537,8 @@ STORIES: dict[str, list[Beat]] = {
         *begin(),
         learn("v2", WORSE_PAIRS, "18 pairs, worse"),
         shadowed(),
+        learn("v2", ENOUGH_PAIRS, "in other pairs no harm shown"),
+        order(ActionType.RETRY, "again", canary="try-v2"),
     ],
     "shadow-without-pairs-in-time": [
         *begin(),
