@@ -34,6 +34,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "rollout_prefixes",
         "deployment_routings",
         "voided_runs",
+        "shadow_pairs",
         "drift_watches",
         "drift_runs",
         "runs",
@@ -87,7 +88,7 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0003")
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0004")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1
