@@ -9,7 +9,8 @@ from psycopg.types.json import Jsonb
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.adapters.postgres.prefix import CHANNEL
 from learnops.adapters.postgres.registration import RolloutRef
-from learnops.ports.runlog import PairRows
+from learnops.domain.observed import Key
+from learnops.ports.runlog import PairRows, RunLogUnavailableError
 
 _LOCK = """
 SELECT next_pair FROM shadow_deployments
@@ -179,14 +180,24 @@ async def resolve_pairs(connection: Connection, *, rollout: str) -> None:
     await connection.execute(_RESOLVE, {"rollout": rollout})
 
 
+def unknown_rollout(key: Key, rollout: str) -> RunLogUnavailableError:
+    """The error of a rollout that is not there."""
+    return RunLogUnavailableError(
+        f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
+    )
+
+
 async def read_pairs(
-    connection: Connection, *, rollout: str, after: int, limit: int
-) -> PairRows | None:
-    """The resolved pairs after a number, without a gap; None where the rollout is unknown."""
+    connection: Connection, *, key: Key, rollout: str, after: int, limit: int
+) -> PairRows:
+    """The resolved pairs after a number, without a gap.
+
+    Raises RunLogUnavailableError where the rollout is not known.
+    """
     cursor = await connection.execute(_STOP, {"rollout": rollout})
     found = await cursor.fetchone()
     if found is None:
-        return None
+        raise unknown_rollout(key, rollout)
     values = {"rollout": rollout, "after": after, "stop": found[0], "limit": limit}
     rows = await (await connection.execute(_READ, values)).fetchall()
     columns = list(zip(*rows, strict=True)) if rows else [()] * 3

@@ -15,7 +15,7 @@ from learnops.adapters.postgres.connection import (
     Pool,
     transaction,
 )
-from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs, unknown_rollout
 from learnops.adapters.postgres.runs import TERM_COLUMNS
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
@@ -134,10 +134,7 @@ class PostgresRunLog:
         async with self._transaction() as connection:
             # One snapshot for both statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            rows = await read_pairs(connection, rollout=rollout, after=after, limit=limit)
-        if rows is None:
-            raise _unknown(key, rollout)
-        return rows
+            return await read_pairs(connection, key=key, rollout=rollout, after=after, limit=limit)
 
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""
@@ -229,7 +226,7 @@ async def _read_prefix(
     )
     found = await cursor.fetchone()
     if found is None:
-        raise _unknown(key, rollout)
+        raise unknown_rollout(key, rollout)
     total, maturation, open_seq, next_timeout = found
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
@@ -253,12 +250,6 @@ async def _read_prefix(
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
-    )
-
-
-def _unknown(key: Key, rollout: str) -> RunLogUnavailableError:
-    return RunLogUnavailableError(
-        f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
     )
 
 
