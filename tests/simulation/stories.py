@@ -52,6 +52,7 @@ from tests.simulation.evidence import (
     WORSE_PAIRS,
     reading,
 )
+from tests.simulation.figures import FIGURES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -173,6 +174,7 @@ STORIES: dict[str, list[Beat]] = {
         STEP,
         learn("v2", replace(SKEWED, rollback=WORSE.rollback), "worse after all"),
     ],
+    **FIGURES,
     "ended-as-futile": [
         *begin(),
         FUTILITY_BY_HAND,

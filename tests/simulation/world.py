@@ -7,7 +7,14 @@ from typing import Any
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
-from learnops.domain.observed import DriftReading, InvalidObject, Key, ShadowReading, Snapshot
+from learnops.domain.observed import (
+    DriftReading,
+    FiguresReading,
+    InvalidObject,
+    Key,
+    ShadowReading,
+    Snapshot,
+)
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
     Action,
@@ -43,6 +50,7 @@ class World:
         self.gateway = False
         self.truth: dict[str, Any] = {}  # evidence by candidate
         self.drift: dict[str, Any] = {}  # what the watch over a policy finds
+        self.figures: dict[str, FiguresReading] = {}  # by candidate as well
         self.invalid: list[InvalidObject] = []
         self.chance = chance
         self.lines: list[str] = []
@@ -81,6 +89,7 @@ class World:
                 if it.metadata.name == asked.evidence
             },
             drift=self._drift(doer) if asked.drift else None,
+            figures=self._figures(canaries),
             route=self.route.read() if self.gateway else None,
         )
 
@@ -231,6 +240,10 @@ class World:
         if not self.log.up:
             return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: gone")
         return self.drift.get(doer.status.active_policy or "", DriftReading(runs=0))
+
+    def _figures(self, canaries: list[CanaryDeployment]) -> dict[str, FiguresReading]:
+        by_canary = {it.metadata.name: it.spec.candidate_refs[0].name for it in canaries}
+        return {name: self.figures[it] for name, it in by_canary.items() if it in self.figures}
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}

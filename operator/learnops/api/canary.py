@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -24,7 +25,6 @@ from learnops.api.common import (
 )
 from learnops.api.doer import Share
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
-from learnops.api.shadow import DifferenceStatus as DifferenceStatus
 from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
@@ -152,21 +152,6 @@ class EvidenceStatus(StatusModel):
     """What told most for roll-back when it was decided: loss, or a guardrail's term."""
 
 
-class SampleRatioStatus(StatusModel):
-    """Whether the arms got the runs that they were meant to get."""
-
-    assigned: Number
-    """E-value against "the draws were split as planned"."""
-    completed: Number
-    """The same on the runs that were reported, not timed out."""
-    threshold: Number
-    """The e-value of either from which nothing goes up."""
-    expected_share: Number | None = None
-    """Share of the candidate that was meant, over all runs, 0 to 1."""
-    observed_share: Number | None = None
-    """Share of the candidate that was found."""
-
-
 class CandidateStatus(StatusModel):
     """What is known of one candidate."""
 
@@ -184,6 +169,14 @@ class CandidateStatus(StatusModel):
     """Mean loss of control over the same time."""
     difference: DifferenceStatus | None = None
     """The running confidence sequence of the difference; only with source RunLog."""
+    runs_still_needed: Annotated[Integer, Field(ge=0)] | None = None
+    """Runs of both arms until a verdict, if they are like those so far: a forecast, minutes old, of
+    at most maxRuns (and 20000). Absent while nothing is known and after the end."""
+    win_rate_percent: Number | None = None
+    """Percentage of pairs of a candidate's and a control's run in which the candidate's loss is
+    lower, ties half. Decides nothing. Absent with fewer than 10 runs in an arm."""
+    cost_delta: Number | None = None
+    """Mean cost of a run in USD, candidate's minus control's. Decides nothing."""
     evidence: EvidenceStatus | None = None
     """How strong the evidence is, beside what it takes."""
     verdict: Verdict = Verdict.CONTINUE
@@ -229,6 +222,9 @@ class CanaryStatus(StatusModel):
     crl_digest: Annotated[str, Field(max_length=80)] | None = None
     """Digest of the doer's CRL configuration under which the evidence is scored; another one
     starts the evidence anew."""
+    estimated_decision_time: datetime | None = None
+    """When the runs still needed will be there at the doer's volume of the last seven days,
+    rounded. Absent where that is not known; condition LowTraffic is True beyond the deadline."""
     waiting_for: Annotated[str, Field(max_length=512)] = ""
     """What the canary is waiting for, in a sentence."""
     recommendation: Verdict | None = None
@@ -248,14 +244,14 @@ class CanaryStatus(StatusModel):
     shadow: ShadowStatus | None = None
     """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get; only with source RunLog."""
+    """Whether the arms got the runs that they were meant to get."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=20), ATOMIC] = ()
     """What happened to the canary, oldest first; the last 20."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled, as kstatus reads them."""
+    """Ready, Reconciling and Stalled, as kstatus reads them; EvidenceAvailable; LowTraffic."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (FENCED,)
 

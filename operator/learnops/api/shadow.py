@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.common import Integer, Model, Number, StatusModel
 from learnops.api.policy import GateOutcome
 
@@ -16,18 +17,6 @@ class ShadowStrategy(Model):
     """Pairs of runs at which the stage is passed, unless they showed the candidate to be worse."""
     max_duration_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 86_400
     """Seconds after which a stage that has not seen minRuns pairs is inconclusive."""
-
-
-class DifferenceStatus(StatusModel):
-    """The difference of mean losses, candidate minus control: below 0 is better."""
-
-    estimate: Number
-    """The estimate, never to be read without its bounds."""
-    low: Number
-    """The lower bound; with 95 % probability no look ever finds the truth below it or above high.
-    -1 where nothing is excluded yet."""
-    high: Number
-    """The upper bound; 1 where nothing is excluded yet."""
 
 
 class ShadowStatus(StatusModel):

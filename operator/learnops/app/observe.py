@@ -10,11 +10,15 @@ from learnops.api.doer import Doer, Router
 from learnops.api.policy import Policy
 from learnops.app.cache import DoerObjects, ObjectCache
 from learnops.app.evidence.drift import DriftEvidence
+from learnops.app.evidence.figures import CanaryFigures
 from learnops.app.evidence.reader import EvidenceReader
+from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
 from learnops.domain.observed import (
     DriftReading,
+    EvidenceReading,
+    FiguresReading,
     History,
     InvalidObject,
     Key,
@@ -63,6 +67,7 @@ class Observer:
     route: Route
     evidence: EvidenceReader
     drift: DriftEvidence
+    figures: CanaryFigures
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
 
@@ -72,6 +77,7 @@ class Observer:
         needed = parsed.needs
         live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
         self.evidence.keep_only(key, live=live)
+        self.figures.keep_only(key, rollouts={rollout_id(one) for one in live})
         history, attempts, route, readings, drift = await asyncio.gather(
             self._history(key, needed),
             self._attempts(key, needed),
@@ -91,6 +97,7 @@ class Observer:
             attempts=attempts,
             evidence={name: one.evidence for name, one in readings.items()},
             drift=drift,
+            figures=self._figures(key, live, readings),
             route=route,
             route_owner=self.cache.route_owner(key),
         )
@@ -147,6 +154,24 @@ class Observer:
             return {}
         found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
         return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
+
+    def _figures(
+        self,
+        key: Key,
+        live: tuple[CanaryDeployment, ...],
+        readings: dict[str, LogReading],
+    ) -> dict[str, FiguresReading]:
+        """Only where there is evidence: what they would be shown beside."""
+        found: dict[str, FiguresReading] = {}
+        for canary in live:
+            name = canary.metadata.name
+            evidence = readings[name].evidence if name in readings else None
+            if not isinstance(evidence, EvidenceReading):
+                continue
+            told = self.figures.of(key, canary, runs=evidence.runs)
+            if told is not None:
+                found[name] = told
+        return found
 
     async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         try:

@@ -21,6 +21,7 @@ from learnops.adapters.kube.lease import Lease, LeaseConfig, LeaseLostError
 from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from learnops.adapters.postgres.connection import Pool, make_pool
+from learnops.adapters.postgres.figures import PostgresFigures
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
 from learnops.adapters.prometheus import PrometheusMetrics
@@ -219,6 +220,7 @@ def _ports(
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=runlog,
         pairs=runlog,
+        figures=PostgresFigures(pool),
         prometheus=prometheus,
         route=GatewayRoute(rest=rest),
     )

@@ -161,6 +161,34 @@ class ShadowReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class OtherSteps:
+    """Steps with which a new canary of the same candidate would take `days`."""
+
+    steps: tuple[int, ...]
+    days: float
+    in_time: bool  # before the deadline that the spec gives
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiguresReading:
+    """What people ask of a canary besides the evidence, as of some minutes ago; decides nothing.
+
+    `runs_still_needed` counts runs of both arms, None where nothing forecasts them; `likely`: most
+    of the canaries that were played came to a verdict in that many, not just to `maxRuns`.
+    `other_steps` is known where the decision lies beyond the deadline and other steps would change
+    that.
+    """
+
+    as_of: datetime
+    runs_still_needed: int | None
+    likely: bool = True
+    runs_per_day: float | None = None  # the doer's, over seven days; None: not known
+    other_steps: OtherSteps | None = None
+    win_rate: float | None = None  # 0 to 1
+    cost_delta: float | None = None  # USD a run, candidate - control
+
+
+@dataclass(frozen=True, kw_only=True)
 class RouteReading:
     """The user's HTTPRoute as last seen (GatewayAPI only).
 
@@ -205,6 +233,7 @@ class Snapshot:
     history: History | Unavailable | None = None  # None: not needed for this pass
     attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
     evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    figures: dict[str, FiguresReading] = field(default_factory=dict)  # likewise
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route

@@ -37,14 +37,9 @@ def fill(database: str, *, first: int, last: int) -> None:
         )
 
 
-@pytest_asyncio.fixture
-async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
-    """A run log with one open rollout and no runs."""
-    upgrade(database)
-    pool = make_pool(database, application="test", max_size=2)
-    await pool.open()
-    log = PostgresRunLog(pool)
-    opened = OpenRollout(
+def opened() -> OpenRollout:
+    """The only rollout."""
+    return OpenRollout(
         rollout=ROLLOUT,
         canary="c1",
         canary_uid="c-uid",
@@ -56,7 +51,16 @@ async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
         maturation_seconds=600,
         crl={},
     )
-    await log.open_rollout(key=KEY, rollout=opened)
+
+
+@pytest_asyncio.fixture
+async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
+    """A run log with one open rollout and no runs."""
+    upgrade(database)
+    pool = make_pool(database, application="test", max_size=2)
+    await pool.open()
+    log = PostgresRunLog(pool)
+    await log.open_rollout(key=KEY, rollout=opened())
     yield log
     await pool.close()
 

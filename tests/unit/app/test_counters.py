@@ -237,6 +237,21 @@ async def test_the_prefix_is_current_only_where_the_api_says_so(
     assert found.prefix_current is current
 
 
+async def test_the_split_is_told_and_goes_on_from_the_status(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 40, 0.25), sample("control", 360, 0.25)]
+    as_planned, stored = await state_after(evidence, of=canary())
+    assert as_planned.sample_ratio is not None
+    assert not as_planned.sample_ratio.alarm
+    answers.samples = [sample("candidate", 240, 0.25), sample("control", 360, 0.25)]
+    skewed, _ = await state_after(evidence, of=stored)
+    assert skewed.sample_ratio is not None
+    assert skewed.sample_ratio.alarm
+    assert skewed.sample_ratio.expected_share == 0.1
+    assert skewed.sample_ratio.observed_share == 0.4
+
+
 @pytest.mark.parametrize(("timeouts", "fraction"), [(40.0, 0.1), (None, None)])
 async def test_controls_timeouts_are_told(
     evidence: CounterEvidence,

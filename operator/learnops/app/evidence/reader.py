@@ -9,6 +9,8 @@ from learnops.app.evidence.counters import CounterEvidence
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading, RunLogEvidence
 from learnops.app.evidence.shadow import PairEvidence, in_shadow
+from learnops.domain.evidence.fixed_horizon import HorizonState
+from learnops.domain.evidence.remaining import State
 from learnops.domain.observed import Key
 
 
@@ -28,6 +30,12 @@ class EvidenceReader:
             return await self.runlog.read(key=key, doer=doer, canary=canary)
         evidence = await self.counters.read(key=key, doer=doer, canary=canary)
         return LogReading(evidence=evidence)
+
+    def state_of(self, key: Key, canary: CanaryDeployment) -> State | HorizonState | None:
+        """The state of the engine, None where there is none yet."""
+        if canary.spec.analysis.source is Source.RUN_LOG:
+            return self.runlog.state_of(key, canary)
+        return self.counters.state_of(canary)
 
     def keep_only(self, key: Key, *, live: tuple[CanaryDeployment, ...]) -> None:
         """Forget what is kept of the doer's canaries that are not live any more."""

@@ -91,6 +91,13 @@ class RunLogEvidence:
         if kept:
             self._progress[key] = kept
 
+    def state_of(
+        self, key: Key, canary: CanaryDeployment
+    ) -> anytime.EngineState | fixed_horizon.HorizonState | None:
+        """The engine's state as last read; None before the first read."""
+        known = self._progress.get(key, {}).get(rollout_id(canary))
+        return None if known is None else known.state
+
     async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         """The evidence on everything that is resolved by now. Raises nothing but cancellation.
 

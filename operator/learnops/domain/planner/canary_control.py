@@ -19,6 +19,7 @@ from learnops.domain.planner.decision import Decision, End, PassShadow, Promote,
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.live import Live, live_of
 from learnops.domain.planner.measure import measure
+from learnops.domain.planner.outlook import tell_traffic
 from learnops.domain.planner.traffic import WITH_TRAFFIC, salt_of, with_candidate
 
 _Rule = Callable[[Live], Decision | None]
@@ -80,6 +81,7 @@ def control(draft: Draft) -> bool:
         return False
     if not live.in_shadow:
         ramp.count_step(live)
+        tell_traffic(live)
     rule, decision = _first(live)
     if isinstance(decision, Stay):
         _stay(live, decision)

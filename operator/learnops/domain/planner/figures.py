@@ -31,6 +31,9 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
         "control_runs": 0,
         **_NO_LOSS,
         "evidence": None,
+        "runs_still_needed": None,
+        "win_rate_percent": None,
+        "cost_delta": None,
     }
     shadow, bare_shadow = status.shadow, {"pairs": 0, "harm": "1", **_NO_LOSS}
     told = {"message": "", "observed_generation": 0}
@@ -38,6 +41,7 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
         update={
             "fence": 0,
             "waiting_for": "",
+            "estimated_decision_time": None,
             "evidence_state": None,
             "sample_ratio": None,
             "shadow": None if shadow is None else shadow.model_copy(update=bare_shadow),

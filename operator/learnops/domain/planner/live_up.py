@@ -11,6 +11,7 @@ from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short, fraction
+from learnops.domain.planner.outlook import in_a_sentence
 
 MOST_CONTROL_TIMEOUTS = 0.05
 
@@ -183,6 +184,8 @@ def _waiting_for(live: Live) -> str:
         f"{min(reading.candidate_runs, needed)} of {needed} candidate runs",
     ]
     missing = [it.term for it in reading.guardrails if not crossed(it.promote)]
+    if forecast := in_a_sentence(live):
+        parts.append(forecast)
     if missing:
         parts.append(f"{', '.join(missing)} to be shown not worse")
     if not reading.prefix_current:

@@ -2,8 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from learnops.api.canary import CanaryStage, DifferenceStatus, ShadowStatus, Verdict
+from learnops.api.canary import CanaryStage, Verdict
+from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.rollout import OnInconclusive
+from learnops.api.shadow import ShadowStatus
 from learnops.domain.observed import DifferenceReading, ShadowReading
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner.canary_start import give_first_share
