@@ -86,6 +86,8 @@ def _doer(new: DoerStatus, old: DoerStatus) -> list[str]:
     if new.traffic is not None and new.traffic != old.traffic:
         shares = ", ".join(f"{it.policy} {it.percent} %" for it in new.traffic.shares)
         parts.append(f"traffic r{new.traffic.revision} {shares}{_unit(new.traffic.assignment)}")
+        if new.traffic.shadow:
+            parts.append(f"{new.traffic.shadow} in shadow")
         if new.traffic.active_backend:
             parts.append(f"active on {new.traffic.active_backend}")
     if new.handled_policy_ref != old.handled_policy_ref:

@@ -40,6 +40,7 @@ from tests.simulation.evidence import (
     BETTER_BY_FAR,
     BREACHED,
     BROKEN_TERM,
+    ENOUGH_PAIRS,
     FUTILE,
     FUTILE_WITHOUT_CONTROL,
     NO_SERIES,
@@ -49,7 +50,9 @@ from tests.simulation.evidence import (
     QUIET,
     RISEN,
     SKEWED,
+    SOME_PAIRS,
     WORSE,
+    WORSE_PAIRS,
     reading,
 )
 from tests.simulation.figures import FIGURES
@@ -70,6 +73,12 @@ COUNTED = apply(
     objects.policy("v2"),
     objects.canary("try-v2", candidate="v2", analysis=objects.analysis(gateway=True)),
 )
+
+
+def shadowed(**shadow: int) -> Beat:
+    """A canary of v2 that a person made, with a shadow stage of 50 pairs."""
+    strategy = {**objects.STRATEGY, "shadow": {"minRuns": 50, **shadow}}
+    return apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2", strategy=strategy))
 
 
 def guarded(**guardrail: Any) -> Beat:
@@ -579,5 +588,34 @@ STORIES: dict[str, list[Beat]] = {
         V2_BY_HAND,
         killed_in(learn("v2", WORSE, "24 runs, worse"), actions=1),
         learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
+    ],
+    "shadow-passed": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(),
+        learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
+        killed_in(learn("v2", ENOUGH_PAIRS, "50 pairs, no harm shown"), actions=3),
+        learn("v2", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        *win("v2"),
+    ],
+    "shadow-shows-harm": [
+        *begin(),
+        learn("v2", WORSE_PAIRS, "18 pairs, worse"),
+        shadowed(),
+        learn("v2", ENOUGH_PAIRS, "in other pairs no harm shown"),
+        order(ActionType.RETRY, "again", canary="try-v2"),
+    ],
+    "shadow-without-pairs-in-time": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(maxDurationSeconds=3600),
+        order(ActionType.RETRY, "too-early", canary="try-v2"),
+        wait(hours=2),
+    ],
+    "shadow-aborted": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(),
+        order(ActionType.ABORT, "enough"),
     ],
 }

@@ -15,6 +15,7 @@ from learnops.domain.observed import (
     InvalidObject,
     Key,
     QueryAnswer,
+    ShadowReading,
     Snapshot,
 )
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -33,7 +34,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
-from learnops.domain.planner.traffic import salt_of
+from learnops.domain.planner.traffic import in_shadow, salt_of
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.queries import NO_ANSWER, evaluated
@@ -248,6 +249,10 @@ class World:
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
         found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        doers = [it for it in self.objects() if isinstance(it, Doer)]
+        paired = isinstance(found, ShadowReading)
+        if paired and not any(in_shadow(it.status.traffic) for it in doers):
+            found = evidence.NOTHING_YET  # pairs are told of the shadow stage alone
         generations = self.log.generations.get(salt_of(canary, canary.status))
         if canary.spec.analysis.source is Source.PROMETHEUS or not generations:
             return found
@@ -296,7 +301,7 @@ class World:
 
     def live_canary(self) -> str:
         """The name of the only canary that has not ended."""
-        live = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+        live = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
         names = [
             it.metadata.name
             for it in self.objects()

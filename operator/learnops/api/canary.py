@@ -25,7 +25,8 @@ from learnops.api.common import (
 )
 from learnops.api.doer import Share
 from learnops.api.guardrails import QueryStatus
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
+from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
 class Run(StrEnum):
@@ -78,13 +79,14 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
 
 
 class CanaryStage(StrEnum):
-    """Where a canary is. All but Pending and Canary are ends."""
+    """Where a canary is. All but Pending, Shadow and Canary are ends."""
 
     PENDING = "Pending"
+    SHADOW = "Shadow"
     CANARY = "Canary"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
@@ -209,9 +211,9 @@ class CanaryStatus(StatusModel):
     fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
-    """Pending, Canary, or how it ended: Promoted, RolledBack (worse, or futile), Inconclusive (no
-    verdict in time), Aborted (by a person), Superseded (the doer turned to another policy),
-    Error."""
+    """Pending, Shadow, Canary, or how it ended: Promoted, RolledBack (worse, or futile),
+    Inconclusive (no verdict in time), Aborted (by a person), Superseded (the doer turned to
+    another policy), Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
     """Index of the step in force, from 0."""
     step_time: datetime | None = None
@@ -247,6 +249,8 @@ class CanaryStatus(StatusModel):
         tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
     ] = ()
     """What is known of each candidate."""
+    shadow: ShadowStatus | None = None
+    """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
     """Whether the arms got the runs that they were meant to get."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None

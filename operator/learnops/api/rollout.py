@@ -8,6 +8,7 @@ from pydantic import Field
 
 from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule
 from learnops.api.guardrails import Guardrails, on_terms
+from learnops.api.shadow import ShadowStrategy
 
 Percent = Annotated[Integer, Field(ge=1, le=50)]
 
@@ -48,6 +49,10 @@ class CanaryStrategy(Model):
 class Strategy(Model):
     """The stages of a rollout."""
 
+    # No schema default: it runs every sampled run twice, which a person has to ask for.
+    shadow: ShadowStrategy | None = None
+    """A stage before the first share: the candidate answers nobody, but runs on what control is
+    given. Absent: left out. Only with source RunLog."""
     canary: CanaryStrategy = CanaryStrategy()
     """A growing share of real runs goes to the candidate."""
 
@@ -141,6 +146,19 @@ ONE_LOOK_ONE_STEP = Rule(
     "it compares means, which a changing share would confuse",
     field_path=".strategy.canary.steps",
     holds=_one_step,
+)
+
+
+def _pairs_are_told(of: _HasBoth) -> bool:
+    return of.strategy.shadow is None or of.analysis.source is Source.RUN_LOG
+
+
+SHADOW_FROM_RUN_LOG = Rule(
+    rule="!has(self.strategy) || !has(self.strategy.shadow) || "
+    "self.?analysis.?source.orValue('RunLog') == 'RunLog'",
+    message="must be left out with source Prometheus: counters tell no pairs",
+    field_path=".strategy.shadow",
+    holds=_pairs_are_told,
 )
 
 

@@ -2,10 +2,11 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.canary import CanaryDeployment
 from learnops.app.evidence.reading import candidate_percent
 from learnops.app.guardrail_series import GuardrailSeries, shown
-from learnops.domain.observed import EValue, EvidenceReading, Key, Snapshot
+from learnops.domain.observed import EValue, EvidenceReading, Key, ShadowReading, Snapshot
+from learnops.domain.planner.traffic import WITH_TRAFFIC
 
 _CANARY = ("namespace", "doer", "canary")
 
@@ -75,7 +76,7 @@ class OperatorMetrics:
 
     def observed(self, snapshot: Snapshot) -> None:
         """Show the live canaries of a doer and no others."""
-        live = [one for one in snapshot.canaries if one.status.stage is CanaryStage.CANARY]
+        live = [one for one in snapshot.canaries if one.status.stage in WITH_TRAFFIC]
         names = {one.metadata.name for one in live}
         for gone in self._shown.pop(snapshot.key, set()) - names:
             self._hide(snapshot.key, gone)
@@ -93,6 +94,8 @@ class OperatorMetrics:
         if isinstance(reading, EvidenceReading):
             for decision, value in _e_values(reading).items():
                 self._evidence.labels(*labels, decision).set(shown(value))
+        elif isinstance(reading, ShadowReading):
+            self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)

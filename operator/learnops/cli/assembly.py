@@ -13,6 +13,7 @@ from learnops.app.evidence.figures import CanaryFigures
 from learnops.app.evidence.queries import GuardrailQueries, QueryTick
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
+from learnops.app.evidence.shadow import PairEvidence
 from learnops.app.intake import Intake
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
@@ -26,7 +27,7 @@ from learnops.ports.clock import Clock
 from learnops.ports.figures import Figures
 from learnops.ports.kube import Kube
 from learnops.ports.metrics import Metrics
-from learnops.ports.runlog import RunLog
+from learnops.ports.runlog import PairLog, RunLog
 from learnops.ports.traffic import Route
 
 
@@ -37,6 +38,7 @@ class Ports:
     clock: Clock
     kube: Kube
     runlog: RunLog
+    pairs: PairLog
     figures: Figures
     prometheus: Metrics
     route: Route
@@ -113,6 +115,7 @@ def _observer(
     evidence = EvidenceReader(
         runlog=RunLogEvidence(runlog=ports.runlog),
         counters=CounterEvidence(tick=tick),
+        pairs=PairEvidence(pairs=ports.pairs),
     )
     return Observer(
         cache=cache,

@@ -214,10 +214,12 @@ def _ports(
     prometheus: Metrics,
 ) -> Ports:
     events = EventRecorder(rest=rest, clock=clock, instance=settings.identity)
+    runlog = PostgresRunLog(pool)
     return Ports(
         clock=clock,
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
-        runlog=PostgresRunLog(pool),
+        runlog=runlog,
+        pairs=runlog,
         figures=PostgresFigures(pool),
         prometheus=prometheus,
         route=GatewayRoute(rest=rest),

@@ -33,6 +33,14 @@ class UnitKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The shadow stage: the id of its rollout, and the candidate that runs beside control."""
+
+    rollout: str
+    policy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """`Doer.status.traffic` with the content of the policies it names."""
 
@@ -46,6 +54,7 @@ class Snapshot:
     shares: tuple[tuple[str, float], ...]
     policies: Mapping[str, Policy]
     unit: UnitKind = UnitKind()
+    shadow: Shadow | None = None
 
     @property
     def control(self) -> str:
@@ -160,6 +169,7 @@ def parse_snapshot(body: Any) -> tuple[Snapshot, float | None]:
         shares=tuple(_share(entry) for entry in _field(body, "shares", list)),
         policies=contents,
         unit=_unit(body.get("assignment")),
+        shadow=_shadow(body.get("shadow")),
     )
     if snapshot.control not in contents:
         raise MalformedSnapshotError(f"policies does not hold {snapshot.control!r}, the control")
@@ -200,6 +210,15 @@ def _unit(value: Any) -> UnitKind:
     if seconds < 1:
         raise MalformedSnapshotError(f"epochSeconds is {seconds}, not 1 or more")
     return UnitKind(name=value["unit"], epoch_seconds=seconds)
+
+
+def _shadow(value: Any) -> Shadow | None:
+    """None as well where an older api does not tell it."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise MalformedSnapshotError("shadow is no object")
+    return Shadow(rollout=_field(value, "rollout", str), policy=_field(value, "policy", str))
 
 
 def _share(value: Any) -> tuple[str, float]:

@@ -158,6 +158,20 @@ class DriftReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShadowReading:
+    """What the pairs of a shadow stage say: candidate and control on the same input.
+
+    `harm` is the test of "not worse than the tolerance"; `difference` is None without a pair.
+    """
+
+    harm: EValue
+    pairs: int
+    candidate_loss: float | None  # mean loss in [0, 1]
+    control_loss: float | None
+    difference: DifferenceReading | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class OtherSteps:
     """Steps with which a new canary of the same candidate would take `days`."""
 
@@ -221,7 +235,7 @@ class Slot:
     )  # the digest that the ready pods behind it report; None: none or mixed
 
 
-Evidence: TypeAlias = EvidenceReading | Unavailable
+Evidence: TypeAlias = EvidenceReading | ShadowReading | Unavailable
 QueryAnswer: TypeAlias = QueryReading | Unavailable
 
 

@@ -78,6 +78,26 @@ class DriftRows:
     loss: Sequence[float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairRows:
+    """Columns of the resolved pairs of a shadow stage after a watermark; seq is gapless.
+
+    `next_timeout_seconds` is how long until the first unresolved pair times out (None: none open).
+    """
+
+    seq: Sequence[int]
+    candidate_loss: Sequence[float]
+    control_loss: Sequence[float]
+    next_timeout_seconds: float | None
+
+
+class PairLog(Protocol):
+    """The pairs of shadow stages; each call has a deadline, raises only RunLogUnavailableError."""
+
+    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+
+
 class RunLog(Protocol):
     """Each call has a deadline and raises only RunLogUnavailableError."""
 

@@ -169,6 +169,21 @@ class VoidRequest(Wire):
     run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
 
 
+class PairsRequest(Wire):
+    """Runs of control on whose input the candidate of a shadow stage is about to run."""
+
+    namespace: Name
+    doer: Name
+    rollout: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+    run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
+
+
+class PairsAnswer(Wire):
+    """The runs whose candidate may run now."""
+
+    opened: list[str]
+
+
 class RunAnswer(Wire):
     """A scored run."""
 
@@ -223,6 +238,13 @@ class RolloutAnswer(Wire):
     percent: int
 
 
+class ShadowAnswer(Wire):
+    """The shadow stage: its rollout, and the policy that runs beside control."""
+
+    rollout: str
+    policy: str
+
+
 class ShareAnswer(Wire):
     """A policy and its share of the traffic in percent."""
 
@@ -251,5 +273,6 @@ class SnapshotAnswer(Wire):
     active: str
     rollout: RolloutAnswer | None
     assignment: UnitAnswer | None = None
+    shadow: ShadowAnswer | None
     shares: list[ShareAnswer]
     policies: dict[str, PolicyContent]

@@ -77,7 +77,7 @@ def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResu
         content_hash=hash_of(content),
         loss=result.loss,
         weights=json.dumps({line.term.value: line.weight for line in result.contributions}),
-        breakdown=json.dumps(_breakdown(result)),
+        breakdown=json.dumps(breakdown_of(result)),
         partial=result.partial,
         void=late and registration is not None,
         terms=dict(result.terms),
@@ -124,7 +124,8 @@ def stored_answer(run_id: str, *, status: str, run: StoredRun) -> RunAnswer:
     )
 
 
-def _breakdown(result: CRLResult) -> dict[str, Any]:
+def breakdown_of(result: CRLResult) -> dict[str, Any]:
+    """Terms, contributions and what is missing, as stored."""
     return {
         "terms": {term.value: value for term, value in result.terms.items()},
         "contributions": {line.term.value: line.share for line in result.contributions},

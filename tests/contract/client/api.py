@@ -48,6 +48,7 @@ class Api:
         self.batches: list[int] = []
         self.requests: list[Json] = []
         self.registrations: list[list[Json]] = []
+        self.shadow: str | None = None
         self.misbehave: dict[str, Misbehaviour] = {}  # by path
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -116,6 +117,7 @@ class Api:
             "active": "planner-v1",
             "rollout": None if self.percent is None else rollout,
             "assignment": self.assignment,
+            "shadow": self.shadow and {"rollout": self.salt, "policy": self.shadow},
             "shares": [{"policy": policy, "percent": percent} for policy, percent in shares],
             "policies": {name: policies[name] for name in policies if name not in self.hidden},
         }

@@ -35,6 +35,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "rollout_prefixes",
         "deployment_routings",
         "voided_runs",
+        "shadow_pairs",
         "drift_watches",
         "drift_runs",
         "unit_runs",

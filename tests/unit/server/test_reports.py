@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from learnops.api.canary import CandidateStatus
 from learnops.api.common import Condition
+from learnops.api.shadow import ShadowStatus
 from learnops.server.routers.reports import canary_report
 from tests.unit.app.models import canary
 
@@ -30,6 +31,25 @@ def test_the_difference_is_told_with_its_bounds_and_each_guardrail() -> None:
     (shown,) = canary_report(found.model_copy(update={"status": status}))["candidates"]
     assert shown["difference"] == {"estimate": -0.04, "low": -0.1, "high": 0.01}
     assert shown["evidence"]["guardrails"][0]["term"] == "grounding"
+
+
+def test_the_shadow_stage_is_told_as_it_stands() -> None:
+    told = {
+        "startTime": "2026-01-05T10:00:00Z",
+        "pairs": 31,
+        "loss": "0.300",
+        "controlLoss": "0.310",
+        "difference": {"estimate": "-0.010", "low": "-0.300", "high": "0.100"},
+        "harm": "0.6",
+        "harmThreshold": "20",
+        "outcome": "Passed",
+    }
+    found = canary()
+    status = found.status.model_copy(update={"shadow": ShadowStatus.model_validate(told)})
+    shown = canary_report(found.model_copy(update={"status": status}))["shadow"]
+    assert (shown["pairs"], shown["harm"], shown["outcome"]) == (31, "0.6", "Passed")
+    assert shown["difference"]["high"] == "0.100"
+    assert canary_report(found)["shadow"] is None
 
 
 def test_figures_are_numbers_and_low_traffic_is_told_with_its_reason() -> None:

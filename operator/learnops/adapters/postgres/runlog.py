@@ -20,6 +20,7 @@ from learnops.adapters.postgres.generations import (
     open_generation,
     read_generations,
 )
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs, unknown_rollout
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
@@ -28,7 +29,13 @@ from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
-from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavailableError
+from learnops.ports.runlog import (
+    DriftRows,
+    DriftWatch,
+    LogRows,
+    PairRows,
+    RunLogUnavailableError,
+)
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
@@ -81,7 +88,7 @@ WITH opened AS (
     INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
         control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
         maturation_seconds, crl, unit, epoch_seconds)
-    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
@@ -133,6 +140,15 @@ class PostgresRunLog:
                 terms=terms,
             )
 
+    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+        async with self._transaction() as connection:
+            await resolve_pairs(connection, rollout=rollout)
+        async with self._transaction() as connection:
+            # One snapshot for both statements: they must speak of the same prefix.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await read_pairs(connection, key=key, rollout=rollout, after=after, limit=limit)
+
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""
         async with self._transaction() as connection:
@@ -160,6 +176,7 @@ class PostgresRunLog:
             rollout.rollout,
             key.namespace,
             key.doer,
+            "canary" if rollout.percent else "shadow",
             rollout.candidate,
             rollout.control,
             rollout.percent,
@@ -227,9 +244,7 @@ async def _read_prefix(
     )
     found = await cursor.fetchone()
     if found is None:
-        raise RunLogUnavailableError(
-            f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
-        )
+        raise unknown_rollout(key, rollout)
     total, maturation, open_seq, next_timeout, unit = found
     of_units = bool(terms) and unit != Unit.RUN.value
     stop = total + 1 if open_seq is None else open_seq

@@ -8,6 +8,7 @@ from learnops.api.rollout import Source
 from learnops.app.evidence.counters import CounterEvidence
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading, RunLogEvidence
+from learnops.app.evidence.shadow import PairEvidence, in_shadow
 from learnops.domain.evidence.fixed_horizon import HorizonState
 from learnops.domain.evidence.remaining import State
 from learnops.domain.observed import Key
@@ -19,9 +20,12 @@ class EvidenceReader:
 
     runlog: RunLogEvidence
     counters: CounterEvidence
+    pairs: PairEvidence
 
     async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         """The evidence, and when to look again at the latest; failures are data."""
+        if in_shadow(doer, canary):
+            return await self.pairs.read(key=key, canary=canary)
         if canary.spec.analysis.source is Source.RUN_LOG:
             return await self.runlog.read(key=key, doer=doer, canary=canary)
         evidence = await self.counters.read(key=key, doer=doer, canary=canary)
@@ -38,3 +42,4 @@ class EvidenceReader:
         rollouts = {rollout_id(canary) for canary in live}
         self.runlog.keep_only(key, rollouts=rollouts)
         self.counters.keep_only(key, rollouts=rollouts)
+        self.pairs.keep_only(key, rollouts=rollouts)

@@ -27,7 +27,7 @@ from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
-from learnops.domain.observed import EvidenceReading, Key
+from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
 
@@ -138,7 +138,7 @@ class _Progress:
 class LogReading:
     """The evidence, and in how many seconds the next run times out (None: none is open)."""
 
-    evidence: EvidenceReading | Unavailable
+    evidence: Evidence
     next_timeout_seconds: float | None = None
 
 

@@ -8,7 +8,7 @@ from learnops.api.canary import (
     HistoryEntry,
     Verdict,
 )
-from learnops.api.policy import Stage
+from learnops.api.policy import GateOutcome, Stage
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import CloseRollout
 from learnops.domain.planner import audit
@@ -16,7 +16,7 @@ from learnops.domain.planner.conditions import EVIDENCE, LOW_TRAFFIC, Wanted, fi
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.slots import other_backend
-from learnops.domain.planner.traffic import control_only, salt_of, settled_on
+from learnops.domain.planner.traffic import control_only, in_shadow, salt_of, settled_on
 
 _KEPT_HISTORY = 20
 _EVENTS = {
@@ -52,7 +52,8 @@ def release(draft: Draft, *, candidate: str, rollout: str, end: End) -> None:
     assert traffic is not None
     policy = draft.policies.get(candidate)
     archived = policy is not None and policy.stage is Stage.ARCHIVED
-    came_from = Stage.ARCHIVED if archived else Stage.CANARY
+    tried_in = Stage.SHADOW if in_shadow(traffic) else Stage.CANARY
+    came_from = Stage.ARCHIVED if archived else tried_in
     goes_to = Stage.REJECTED if end.reject else Stage.DRAFT
     moved = audit.row(
         draft,
@@ -129,6 +130,9 @@ def finish(draft: Draft, canary: CanaryDeployment, end: End) -> None:
         "candidates": _ended(status.candidates),
         "conditions": _end_conditions(draft, canary, end),
     }
+    shadow = status.shadow
+    if shadow is not None and shadow.outcome is None and end.verdict is Verdict.ROLLBACK:
+        changes["shadow"] = shadow.model_copy(update={"outcome": GateOutcome.FAILED})
     if action is not None and action.type is ActionType.ABORT:
         changes["handled_action_id"] = action.id  # done, or moot: the canary has ended
     if end.verdict is not None and status.candidates:

@@ -7,6 +7,8 @@ from learnops.api.guardrails import QueryStatus
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Action, WriteStatus
 
+_NO_LOSS = {"loss": None, "control_loss": None, "difference": None}
+
 
 def figures_only(snapshot: Snapshot, actions: Sequence[Action]) -> bool:
     """True when all actions write a canary's status anew that differs in its figures alone.
@@ -28,14 +30,13 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
     bare = {
         "runs": 0,
         "control_runs": 0,
-        "loss": None,
-        "control_loss": None,
-        "difference": None,
+        **_NO_LOSS,
         "evidence": None,
         "runs_still_needed": None,
         "win_rate_percent": None,
         "cost_delta": None,
     }
+    shadow, bare_shadow = status.shadow, {"pairs": 0, "harm": "1", **_NO_LOSS}
     told = {"message": "", "observed_generation": 0}
     return status.model_copy(
         update={
@@ -44,6 +45,7 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
             "estimated_decision_time": None,
             "evidence_state": None,
             "sample_ratio": None,
+            "shadow": None if shadow is None else shadow.model_copy(update=bare_shadow),
             "candidates": tuple(
                 it.model_copy(update={**bare, "queries": _without_values(it)})
                 for it in status.candidates

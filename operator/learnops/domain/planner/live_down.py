@@ -69,9 +69,11 @@ def control_changed(live: Live) -> Decision | None:
 def weights_changed(live: Live) -> Decision | None:
     """Runs are scored differently now, and sums of counters do not tell the old from the new.
 
-    The run log does, so there a new generation begins (`generations.follow`).
+    The run log does, so there a new generation begins (`generations.follow`); not in the shadow
+    stage, whose pairs are scored by what was frozen at its start.
     """
-    if live.canary.spec.analysis.source is not Source.PROMETHEUS:
+    counted = live.canary.spec.analysis.source is Source.PROMETHEUS
+    if not counted and not live.in_shadow:
         return None
     scored_with = live.status.crl_digest
     if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.crl):

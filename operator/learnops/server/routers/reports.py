@@ -67,6 +67,7 @@ def canary_report(found: CanaryDeployment) -> dict[str, Any]:
             None if status.recommendation is None else status.recommendation.value.lower()
         ),
         "waitingFor": status.waiting_for,
+        "shadow": None if status.shadow is None else status.shadow.to_wire(),
         "estimatedDecisionTime": status.to_wire().get("estimatedDecisionTime"),
         "lowTraffic": _low_traffic(status),
         "sampleRatio": None if status.sample_ratio is None else status.sample_ratio.to_wire(),
