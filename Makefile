@@ -49,7 +49,7 @@ testbed: $(STAMP)  ## build the testbed's binaries (once, 5 to 12 minutes)
 	@$(BIN)/python -m testbed.binaries
 
 .PHONY: demo
-demo: $(STAMP) testbed  ## play the stories on a real control plane: two good candidates, two bad ones
+demo: $(STAMP) testbed  ## play the stories on a real control plane: two good candidates, four bad or useless ones
 	@$(BIN)/python -m testbed.demo
 
 .PHONY: demo-keep

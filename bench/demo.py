@@ -15,7 +15,7 @@ _NAMES = {
     "starting etcd": "servers start",
     "kubectl apply": "CRDs and example applied",
     "learnops db": "schema, api, operator ready",
-    "simulated agents": "four rollouts decided",
+    "simulated agents": "six rollouts decided",
 }
 
 

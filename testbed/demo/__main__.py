@@ -1,6 +1,6 @@
-"""`make demo`: set everything up, play four rollouts of known truth, compare the verdicts.
+"""`make demo`: set everything up, play six rollouts of known truth, compare the verdicts.
 
-Exit codes: 0 all four verdicts are right, 1 one is not, 2 the demo itself could not run.
+Exit codes: 0 all verdicts are right, 1 one is not, 2 the demo itself could not run.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m testbed.demo",
-        description="Play four rollouts of known truth on a real control plane.",
+        description="Play six rollouts of known truth on a real control plane.",
     )
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument(

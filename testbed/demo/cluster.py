@@ -19,6 +19,8 @@ class Rollout:
     doer: str
     candidate: str
     stage: str
+    futile: bool
+    culprit: str  # a guardrail; empty where there is none or it is the loss
     source: str
     percent: int
     runs: int
@@ -34,6 +36,13 @@ class Rollout:
     def ended(self) -> bool:
         """Whether it has come to an end, good or bad."""
         return self.stage in ENDS
+
+    @property
+    def verdict(self) -> str:
+        """How it stands, and for which guardrail it was rolled back."""
+        if self.futile:
+            return "Futile"
+        return f"{self.stage}: {self.culprit}" if self.culprit else self.stage
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +94,8 @@ def _rollout(canary: dict[str, Any]) -> Rollout:
         doer=spec["doerRef"]["name"],
         candidate=spec["candidateRefs"][0]["name"],
         stage=status.get("stage", "Pending"),
+        futile=candidate.get("verdict") == "Futile",
+        culprit="" if (named := evidence.get("culprit", "loss")) == "loss" else named,
         source=spec["analysis"]["source"],
         percent=_percent(status, spec["candidateRefs"][0]["name"]),
         runs=candidate.get("runs", 0),

@@ -1,6 +1,7 @@
 """The live terminal view; plain lines, one an event, where there is no terminal."""
 
 import time
+from collections.abc import Iterator
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,7 +12,7 @@ from rich.text import Text
 from testbed.demo.cluster import Happening, Rollout, State
 
 _BAR = 20
-_EVENTS = 12
+_EVENTS = 8
 _STAGE_STYLE = {"Promoted": "bold green", "RolledBack": "bold red", "Canary": "yellow"}
 
 
@@ -47,7 +48,7 @@ class Screen:
         events = Group(*(_line(one) for one in state.happenings[-_EVENTS:]))
         return Group(
             Panel(_doers(state), title=f"doers · {elapsed:.0f} s", title_align="left"),
-            Panel(_rollouts(state), title="rollouts", title_align="left"),
+            Panel(Group(_rollouts(state), *_waits(state)), title="rollouts", title_align="left"),
             Panel(events, title="events", title_align="left"),
         )
 
@@ -76,24 +77,31 @@ def _rollouts(state: State) -> Table:
         table.add_column(column, no_wrap=True)
     for column in ("share", "runs", "loss", "control", "e promote", "e roll back"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("waiting for")
     for one in state.rollouts:
         table.add_row(*_cells(one))
     return table
+
+
+def _waits(state: State) -> Iterator[Text]:
+    """A line each, because no column is wide enough for what a rollout waits for."""
+    for one in state.rollouts:
+        if one.waiting_for:
+            text = Text(f"{one.candidate} waits for {one.waiting_for}", style="dim")
+            text.no_wrap, text.overflow = True, "ellipsis"
+            yield text
 
 
 def _cells(one: Rollout) -> tuple[RenderableType, ...]:
     return (
         one.candidate,
         one.source,
-        Text(one.stage, style=_STAGE_STYLE.get(one.stage, "")),
+        Text("Futile" if one.futile else one.stage, style=_STAGE_STYLE.get(one.stage, "")),
         f"{one.percent} %",
         str(one.runs),
         one.loss,
         one.control_loss,
         "/".join(one.promote),
         "/".join(one.rollback),
-        one.waiting_for,
     )
 
 

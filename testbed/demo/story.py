@@ -19,7 +19,7 @@ class Ending:
     @property
     def right(self) -> bool:
         """Whether the verdict agrees with the truth."""
-        return self.rollout is not None and self.rollout.stage == self.story.right_end
+        return self.rollout is not None and self.rollout.verdict == self.story.right
 
 
 class Player:

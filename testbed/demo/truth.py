@@ -5,26 +5,36 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Story:
-    """One rollout of the demo: a candidate, its true effect, and the only right end of it.
+    """One rollout of the demo: a candidate, the truth on it, and the only right verdict.
 
-    ``effect`` is candidate minus control in mean loss: negative is better.
+    Attributes:
+        truth: in words, as examples/demo/truth.yaml has it in numbers.
+        right: how it must end: a stage, "Futile", or a stage and the guardrail that it is for.
     """
 
     doer: str
     candidate: str
-    effect: float
-    right_end: str  # CanaryDeployment.status.stage
+    truth: str
+    right: str
 
-    @property
-    def truth(self) -> str:
-        """The truth in words."""
-        return f"{'better' if self.effect < 0 else 'worse'} by {abs(self.effect):.2f}"
+
+def _better_then_worse(doer: str) -> tuple[Story, ...]:
+    return (
+        Story(doer=doer, candidate=f"{doer}-v2", truth="better by 0.07", right="Promoted"),
+        Story(doer=doer, candidate=f"{doer}-v3", truth="worse by 0.25", right="RolledBack"),
+    )
 
 
 STORIES: dict[str, tuple[Story, ...]] = {
-    doer: (
-        Story(doer=doer, candidate=f"{doer}-v2", effect=-0.07, right_end="Promoted"),
-        Story(doer=doer, candidate=f"{doer}-v3", effect=+0.25, right_end="RolledBack"),
-    )
-    for doer in ("planner", "coder")
+    "planner": _better_then_worse("planner"),
+    "coder": _better_then_worse("coder"),
+    "reviewer": (
+        Story(
+            doer="reviewer",
+            candidate="reviewer-v2",
+            truth="equal, but grounding is broken",
+            right="RolledBack: grounding",
+        ),
+        Story(doer="reviewer", candidate="reviewer-v3", truth="no better", right="Futile"),
+    ),
 }

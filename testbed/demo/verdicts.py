@@ -11,11 +11,16 @@ from testbed.demo.story import Ending
 def table(endings: Sequence[Ending]) -> Table:
     """One row a story."""
     made = Table(title="verdicts beside the truth", title_justify="left")
-    for column in ("doer", "candidate", "evidence from", "truth", "verdict"):
+    for column in ("candidate", "evidence from"):
         made.add_column(column, no_wrap=True)
-    for column in ("candidate runs exposed", "runs in all", "time"):
-        made.add_column(column, justify="right")
-    made.add_column("")
+    # These two give way where the terminal is narrow.
+    for column in ("truth", "verdict"):
+        made.add_column(column)
+    for column in ("exposed", "runs", "time"):
+        made.add_column(column, justify="right", no_wrap=True)
+    made.add_column("", no_wrap=True)
+    made.caption = "exposed: runs that the candidate got; runs: of both arms until the verdict"
+    made.caption_justify = "left"
     for ending in endings:
         made.add_row(*_cells(ending))
     return made
@@ -24,11 +29,10 @@ def table(endings: Sequence[Ending]) -> Table:
 def _cells(ending: Ending) -> tuple[str | Text, ...]:
     rollout = ending.rollout
     return (
-        ending.story.doer,
         ending.story.candidate,
         rollout.source if rollout else "–",
         ending.story.truth,
-        rollout.stage if rollout else "never started",
+        rollout.verdict if rollout else "never started",
         str(rollout.runs) if rollout else "–",
         str(rollout.runs + rollout.control_runs) if rollout else "–",
         f"{ending.seconds:.1f} s",

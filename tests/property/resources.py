@@ -71,6 +71,23 @@ def strategies() -> st.SearchStrategy[Spec]:
     )
 
 
+def _with_shadow(spec: Spec, shadow: Spec | None) -> Spec:
+    """Pairs are told by the run log alone."""
+    source = spec.get("analysis", {}).get("source", "RunLog")
+    if shadow is None or source != "RunLog":
+        return spec
+    return {**spec, "strategy": {**spec.get("strategy", {}), "shadow": shadow}}
+
+
+def shadows() -> st.SearchStrategy[Spec | None]:
+    """The shadow stage of a rollout, or none."""
+    bounds = {
+        "minRuns": st.integers(10, 100_000),
+        "maxDurationSeconds": st.integers(1, 31_536_000),
+    }
+    return st.none() | st.fixed_dictionaries({}, optional=bounds)
+
+
 def analyses(*sources: str) -> st.SearchStrategy[Spec]:
     """The analysis of a rollout from one of these sources."""
     methods = {"RunLog": "Anytime", "Prometheus": "Counters"}
@@ -143,7 +160,8 @@ def doer_specs() -> st.SearchStrategy[Spec]:
     def rollouts(analysis: st.SearchStrategy[Spec]) -> st.SearchStrategy[Spec]:
         revert = st.sampled_from(["Immediate", "Canary"])
         optional = {"strategy": strategies(), "revert": revert}
-        return st.fixed_dictionaries({"analysis": analysis}, optional=optional)
+        whole = st.fixed_dictionaries({"analysis": analysis}, optional=optional)
+        return st.builds(_with_shadow, whole, shadows())
 
     drawn_by_sdk = st.fixed_dictionaries(
         {"policyRef": refs, "crl": crl},
@@ -168,7 +186,7 @@ def canary_specs() -> st.SearchStrategy[Spec]:
     action = st.fixed_dictionaries(
         {"type": st.sampled_from(["Abort", "Retry"]), "id": texts.filter(bool)}
     )
-    return st.fixed_dictionaries(
+    whole = st.fixed_dictionaries(
         {"doerRef": refs, "candidateRefs": st.lists(refs, min_size=1, max_size=1)},
         optional={
             "strategy": strategies(),
@@ -177,3 +195,4 @@ def canary_specs() -> st.SearchStrategy[Spec]:
             "action": action,
         },
     )
+    return st.builds(_with_shadow, whole, shadows())

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from learnops.api.assignment import Assignment
 from learnops.api.canary import Action, ActionType, CanaryDeployment, Run
 from learnops.api.common import Ref
 from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from learnops.domain.observed import InvalidObject
+from learnops.domain.outcome import Unavailable
 from tests.simulation import objects
 from tests.simulation.evidence import BETTER, reading
 from tests.simulation.world import World
@@ -48,6 +50,17 @@ def reweigh(**weights: str) -> Beat:
     return beat
 
 
+def draw_for(unit: str, **epoch: int) -> Beat:
+    """The unit of assignment is changed."""
+
+    def beat(world: World) -> None:
+        world.say(f"somebody sets the unit of assignment to {unit}")
+        assignment = Assignment.model_validate({"unit": unit, **epoch})
+        world.store.edit_spec("Doer", "planner", assignment=assignment)
+
+    return beat
+
+
 def learn(candidate: str, reading: Any, what: str) -> Beat:
     """Runs come in, or the source goes away."""
 
@@ -64,6 +77,17 @@ def watch(active: str, reading: Any, what: str) -> Beat:
     def beat(world: World) -> None:
         world.say(f"{active}: {what}")
         world.drift[active] = reading
+
+    return beat
+
+
+def answer(candidate: str, told: float | Unavailable) -> Beat:
+    """What the guardrail's query on a candidate says from now on."""
+
+    def beat(world: World) -> None:
+        text = told.message if isinstance(told, Unavailable) else f"p95 is {told}"
+        world.say(f"{candidate}: {text}")
+        world.answers[candidate] = told
 
     return beat
 
@@ -228,6 +252,16 @@ def killed_in(act: Beat, *, actions: int, passes: int = 0) -> Beat:
         for _ in range(passes):
             world.one_pass()
         world.stopped_after(actions)
+
+    return beat
+
+
+def together(*acts: Beat) -> Beat:
+    """All of them before the operator looks."""
+
+    def beat(world: World) -> None:
+        for act in acts:
+            act(world)
 
     return beat
 

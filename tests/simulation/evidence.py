@@ -4,16 +4,23 @@ import math
 from dataclasses import replace
 
 from learnops.domain.observed import (
+    DifferenceReading,
     DriftReading,
     EValue,
+    Evidence,
     EvidenceReading,
+    GenerationReading,
     GuardrailReading,
     SampleRatioReading,
+    ShadowReading,
 )
 from learnops.domain.outcome import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
     reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="connection refused"
+)
+RUN_LOG_DOWN = Unavailable(
+    reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: connection refused"
 )
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
@@ -80,9 +87,34 @@ def reading(
     )
 
 
+def of_generation(found: Evidence, generation: GenerationReading) -> Evidence:
+    """As evidence of a generation; a later one is promoted at the price of its attempt."""
+    if not isinstance(found, EvidenceReading) or found.generation is not None:
+        return found
+    found = replace(found, generation=generation)
+    if generation.number == 1:
+        return found
+    priced = _value(math.exp(found.promote.log_e), _PROMOTE * generation.attempt**2)
+    return replace(found, promote=priced)
+
+
+def paired(*, harm: float, pairs: int, losses: tuple[float, float] = (0.30, 0.31)) -> ShadowReading:
+    """Pairs of a shadow stage; `losses` are those of candidate and control."""
+    return ShadowReading(
+        harm=_value(harm, _ROLLBACK),
+        pairs=pairs,
+        candidate_loss=losses[0],
+        control_loss=losses[1],
+        difference=DifferenceReading(estimate=losses[0] - losses[1], low=-0.3, high=0.1),
+    )
+
+
 NOTHING_YET = reading(runs=0, candidate=0)
 NOT_MUCH_WORSE = reading(ramp=6.1, promote=3.2, runs=400, candidate=41, losses=(0.26, 0.31))
 BETTER = reading(promote=40.0, ramp=9.0, rollback=0.1, runs=900, candidate=300, losses=(0.24, 0.31))
+BETTER_BY_FAR = reading(
+    promote=400.0, ramp=90.0, rollback=0.1, runs=900, candidate=300, losses=(0.10, 0.31)
+)
 BETTER_BUT_UNPROVED = replace(BETTER, guardrails=(guardrail(promote=3.0),))
 BETTER_AND_PROVED = replace(BETTER, guardrails=(guardrail(promote=21.0),))
 BROKEN_TERM = reading(
@@ -107,3 +139,6 @@ SKEWED = replace(
 FUTILE = reading(futility=11.0, rollback=2.0, promote=0.1, runs=300, candidate=30)
 FUTILE_WITHOUT_CONTROL = reading(futility=11.0, rollback=2.0, promote=0.1, timeouts=0.3)
 WORSE = reading(rollback=26.0, ramp=0.2, promote=0.1, runs=300, candidate=24, losses=(0.52, 0.31))
+SOME_PAIRS = paired(harm=0.8, pairs=20)
+ENOUGH_PAIRS = paired(harm=0.4, pairs=50)
+WORSE_PAIRS = paired(harm=31.0, pairs=18, losses=(0.62, 0.31))

@@ -1,5 +1,6 @@
 """The log of a story, one line per thing that happened, to be read like prose."""
 
+from learnops.api.assignment import ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
 from learnops.api.doer import Doer, DoerStatus
 from learnops.api.policy import PolicyStatus
@@ -9,6 +10,7 @@ from learnops.domain.plan import (
     CloseRollout,
     CreateCanary,
     EmitEvent,
+    OpenGeneration,
     OpenRollout,
     PatchRoute,
     RecordPromotions,
@@ -25,10 +27,8 @@ def tell(action: Action, before: Obj | None) -> str | None:
     match action:
         case RecordPromotions(rows=rows):
             return "record " + ", ".join(_move(row) for row in rows)
-        case OpenRollout() as it:
-            return f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
-        case CloseRollout(rollout=rollout, outcome=outcome):
-            return f"close rollout {rollout}: {outcome}"
+        case OpenRollout() | OpenGeneration() | CloseRollout():
+            return _rollout(action)
         case PatchRoute(weights=weights):
             return f"route weights {weights[0]}/{weights[1]}"
         case CreateCanary(manifest=manifest):
@@ -41,6 +41,17 @@ def tell(action: Action, before: Obj | None) -> str | None:
             return f"{it.kind} {it.name} is reported invalid: {it.message}"
         case WriteStatus() as it:
             return _status(it, before)
+
+
+def _rollout(action: OpenRollout | OpenGeneration | CloseRollout) -> str:
+    match action:
+        case OpenRollout() as it:
+            opened = f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            return opened if it.unit is Unit.RUN else opened + _unit(it)
+        case OpenGeneration() as it:
+            return f"open generation {it.number} of {it.rollout}"
+        case CloseRollout(rollout=rollout, outcome=outcome):
+            return f"close rollout {rollout}: {outcome}"
 
 
 def _move(row: Promotion) -> str:
@@ -63,11 +74,20 @@ def _status(write: WriteStatus, before: Obj | None) -> str | None:
     return f"{write.kind} {write.name}: " + "; ".join(parts) if parts else None
 
 
+def _unit(it: ServedUnit | OpenRollout | None) -> str:
+    if it is None:
+        return ""
+    epoch = "" if it.epoch_seconds is None else f" of {it.epoch_seconds} s"
+    return f" drawn per {it.unit.value}{epoch}"
+
+
 def _doer(new: DoerStatus, old: DoerStatus) -> list[str]:
     parts = []
     if new.traffic is not None and new.traffic != old.traffic:
         shares = ", ".join(f"{it.policy} {it.percent} %" for it in new.traffic.shares)
-        parts.append(f"traffic r{new.traffic.revision} {shares}")
+        parts.append(f"traffic r{new.traffic.revision} {shares}{_unit(new.traffic.assignment)}")
+        if new.traffic.shadow:
+            parts.append(f"{new.traffic.shadow} in shadow")
         if new.traffic.active_backend:
             parts.append(f"active on {new.traffic.active_backend}")
     if new.handled_policy_ref != old.handled_policy_ref:
@@ -85,6 +105,8 @@ def _canary(new: CanaryStatus, old: CanaryStatus) -> list[str]:
         parts.append(f"waiting for {new.waiting_for}")
     if new.recommendation is not old.recommendation and new.recommendation:
         parts.append(f"recommendation {new.recommendation}")
+    if new.generation != old.generation:
+        parts.append(f"generation {new.generation}, attempt {new.candidates[0].attempt}")
     return parts
 
 

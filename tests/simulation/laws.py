@@ -3,8 +3,8 @@
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer, TrafficStatus
 from learnops.api.policy import Policy, Stage
-from learnops.domain.observed import EvidenceReading
-from learnops.domain.planner.traffic import candidate_percent
+from learnops.domain.observed import EvidenceReading, ShadowReading
+from learnops.domain.planner.traffic import candidate_percent, tried
 from tests.simulation.store import Obj
 
 
@@ -31,7 +31,7 @@ def _traffic_law(old: TrafficStatus | None, new: TrafficStatus | None) -> None:
     assert sum(share.percent for share in new.shares) == 100
     if old is None:
         return
-    served = ("shares", "active", "salt", "canary")
+    served = ("shares", "active", "salt", "canary", "shadow")
     moved = any(getattr(old, name) != getattr(new, name) for name in served)
     assert new.revision == old.revision + (1 if moved else 0)
 
@@ -44,9 +44,14 @@ def _up_law(old: TrafficStatus | None, doer: Doer, evidence: dict[str, object]) 
     before, after = candidate_percent(old), candidate_percent(new)
     if old.canary is None:
         return
-    candidate = next(share.policy for share in old.shares if share.policy != old.active)
+    candidate = tried(old)
+    assert candidate is not None
     if new.active == candidate or (after > before and new.canary == old.canary):
-        assert isinstance(evidence.get(candidate), EvidenceReading), "up without evidence"
+        kind = EvidenceReading if old.shadow is None else ShadowReading
+        assert isinstance(evidence.get(candidate), kind), "up without evidence"
+    if old.shadow is not None:
+        assert new.active == old.active, "promoted out of shadow"
+        return
     if after > before:
         steps = doer.spec.rollout.strategy.canary.steps
         assert steps.index(after) == steps.index(before) + 1, "a step was skipped"

@@ -13,6 +13,7 @@ from tests.simulation.acts import (
     busy,
     delete,
     delete_slowly,
+    draw_for,
     edit_route,
     killed_in,
     learn,
@@ -26,6 +27,7 @@ from tests.simulation.acts import (
     serve,
     set_ref,
     start,
+    together,
     wait,
     watch,
     win,
@@ -35,8 +37,10 @@ from tests.simulation.evidence import (
     BETTER,
     BETTER_AND_PROVED,
     BETTER_BUT_UNPROVED,
+    BETTER_BY_FAR,
     BREACHED,
     BROKEN_TERM,
+    ENOUGH_PAIRS,
     FUTILE,
     FUTILE_WITHOUT_CONTROL,
     NO_SERIES,
@@ -46,9 +50,13 @@ from tests.simulation.evidence import (
     QUIET,
     RISEN,
     SKEWED,
+    SOME_PAIRS,
     WORSE,
+    WORSE_PAIRS,
     reading,
 )
+from tests.simulation.figures import FIGURES
+from tests.simulation.query_stories import QUERY_STORIES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -60,6 +68,17 @@ FUTILITY_BY_HAND = apply(
         analysis=objects.analysis(futility={"minImprovement": "0.02"}),
     ),
 )
+
+COUNTED = apply(
+    objects.policy("v2"),
+    objects.canary("try-v2", candidate="v2", analysis=objects.analysis(gateway=True)),
+)
+
+
+def shadowed(**shadow: int) -> Beat:
+    """A canary of v2 that a person made, with a shadow stage of 50 pairs."""
+    strategy = {**objects.STRATEGY, "shadow": {"minRuns": 50, **shadow}}
+    return apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2", strategy=strategy))
 
 
 def guarded(**guardrail: Any) -> Beat:
@@ -76,6 +95,7 @@ def start_without_series(candidate: str) -> list[Beat]:
 PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 
 STORIES: dict[str, list[Beat]] = {
+    **QUERY_STORIES,
     "promoted": [
         *begin(),
         *start("v2", parentRef={"name": "v1"}),
@@ -164,6 +184,7 @@ STORIES: dict[str, list[Beat]] = {
         STEP,
         learn("v2", replace(SKEWED, rollback=WORSE.rollback), "worse after all"),
     ],
+    **FIGURES,
     "ended-as-futile": [
         *begin(),
         FUTILITY_BY_HAND,
@@ -400,7 +421,60 @@ STORIES: dict[str, list[Beat]] = {
         *begin(),
         V2_BY_HAND,
         reweigh(grounding="1", securityCriticals="2"),
+        learn("v2", WORSE, "24 runs, worse"),
+    ],
+    "weights-changed-and-changed-back": [
+        *begin(),
+        V2_BY_HAND,
+        learn("v2", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        reweigh(grounding="2.0", contradictions="0"),
+        reweigh(grounding="1", securityCriticals="2"),
+        STEP,
+        learn("v2", BETTER, "300 runs, better, but not for a second attempt"),
+        reweigh(grounding="1"),
+        learn("v2", BETTER_BY_FAR, "300 runs, better by far"),
+    ],
+    "weights-changed-when-shown-better": [
+        *begin(),
+        V2_BY_HAND,
+        run(Run.PAUSED, canary="try-v2"),
+        learn("v2", BETTER, "300 runs, better, while paused"),
+        reweigh(securityCriticals="1"),
+        run(Run.RUNNING, canary="try-v2"),
+    ],
+    "weights-changed-when-shown-worse": [
+        *begin(),
+        V2_BY_HAND,
+        together(learn("v2", WORSE, "24 runs, worse"), reweigh(securityCriticals="1")),
+    ],
+    "killed-while-a-generation-begins": [
+        *begin(),
+        V2_BY_HAND,
+        killed_in(reweigh(securityCriticals="1"), actions=1),
+        learn("v2", WORSE, "24 runs, worse"),
+    ],
+    "weights-changed-and-tried-again": [
+        *begin(),
+        V2_BY_HAND,
+        reweigh(securityCriticals="1"),
+        order(ActionType.ABORT, "enough", canary="try-v2"),
         order(ActionType.RETRY, "again-1", canary="try-v2"),
+    ],
+    "unit-changed-mid-rollout": [
+        *begin(),
+        draw_for("Session"),
+        *start("v2"),
+        draw_for("TenantEpoch", epochSeconds=86_400),
+        learn("v2", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        learn("v2", WORSE, "124 runs, worse"),
+        *start("v3"),
+    ],
+    "weights-changed-under-counters": [
+        *begin(),
+        COUNTED,
+        reweigh(securityCriticals="1"),
     ],
     "parent-missing": [
         *begin(),
@@ -514,5 +588,34 @@ STORIES: dict[str, list[Beat]] = {
         V2_BY_HAND,
         killed_in(learn("v2", WORSE, "24 runs, worse"), actions=1),
         learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
+    ],
+    "shadow-passed": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(),
+        learn("v2", PROMETHEUS_DOWN, "the source of evidence is gone"),
+        killed_in(learn("v2", ENOUGH_PAIRS, "50 pairs, no harm shown"), actions=3),
+        learn("v2", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        *win("v2"),
+    ],
+    "shadow-shows-harm": [
+        *begin(),
+        learn("v2", WORSE_PAIRS, "18 pairs, worse"),
+        shadowed(),
+        learn("v2", ENOUGH_PAIRS, "in other pairs no harm shown"),
+        order(ActionType.RETRY, "again", canary="try-v2"),
+    ],
+    "shadow-without-pairs-in-time": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(maxDurationSeconds=3600),
+        order(ActionType.RETRY, "too-early", canary="try-v2"),
+        wait(hours=2),
+    ],
+    "shadow-aborted": [
+        *begin(),
+        learn("v2", SOME_PAIRS, "20 pairs, no harm shown"),
+        shadowed(),
+        order(ActionType.ABORT, "enough"),
     ],
 }

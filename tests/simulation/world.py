@@ -6,14 +6,25 @@ from typing import Any
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
+from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
-from learnops.domain.observed import DriftReading, InvalidObject, Key, Snapshot
+from learnops.api.rollout import Source
+from learnops.domain.observed import (
+    DriftReading,
+    FiguresReading,
+    InvalidObject,
+    Key,
+    QueryAnswer,
+    ShadowReading,
+    Snapshot,
+)
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
     Action,
     CloseRollout,
     CreateCanary,
     EmitEvent,
+    OpenGeneration,
     OpenRollout,
     PatchRoute,
     Plan,
@@ -23,8 +34,10 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
+from learnops.domain.planner.traffic import in_shadow, salt_of
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
+from tests.simulation.queries import NO_ANSWER, evaluated
 from tests.simulation.route import Route
 from tests.simulation.runlog import RunLog, RunLogDownError
 from tests.simulation.store import ConflictError, Obj, Store
@@ -42,6 +55,9 @@ class World:
         self.gateway = False
         self.truth: dict[str, Any] = {}  # evidence by candidate
         self.drift: dict[str, Any] = {}  # what the watch over a policy finds
+        self.figures: dict[str, FiguresReading] = {}  # by candidate as well
+        self.answers: dict[str, float | QueryAnswer] = {}  # of p95 by candidate
+        self.query_spacing = timedelta(seconds=9)
         self.invalid: list[InvalidObject] = []
         self.chance = chance
         self.lines: list[str] = []
@@ -80,6 +96,9 @@ class World:
                 if it.metadata.name == asked.evidence
             },
             drift=self._drift(doer) if asked.drift else None,
+            figures=self._figures(canaries),
+            queries={it.metadata.name: self._queries(it) for it in canaries},
+            query_spacing=self.query_spacing,
             route=self.route.read() if self.gateway else None,
         )
 
@@ -153,12 +172,8 @@ class World:
 
     def _apply(self, action: Action, before: Obj | None) -> None:
         match action:
-            case RecordPromotions(rows=rows):
-                self.log.record(rows)
-            case OpenRollout():
-                self.log.open(action)
-            case CloseRollout():
-                self.log.close(action)
+            case RecordPromotions() | OpenRollout() | OpenGeneration() | CloseRollout():
+                self._put_on_record(action)
             case PatchRoute():
                 self.route.patch(action)
             case CreateCanary(manifest=manifest):
@@ -177,6 +192,21 @@ class World:
                 self._report_invalid(it)
             case WriteStatus() as it:
                 self._write(it, before)
+
+    def _put_on_record(
+        self, action: RecordPromotions | OpenRollout | OpenGeneration | CloseRollout
+    ) -> None:
+        match action:
+            case RecordPromotions(rows=rows):
+                self.log.record(rows)
+            case OpenRollout():
+                self.log.open(action)
+            case OpenGeneration():
+                if self.log.open_generation(action):  # no run of it yet
+                    candidate = self.log.rollouts[action.rollout].candidate
+                    self.truth[candidate] = evidence.NOTHING_YET
+            case CloseRollout():
+                self.log.close(action)
 
     def _write(self, it: WriteStatus, before: Obj | None) -> None:
         type(it.status).model_validate(it.status.to_wire())  # within the schema's bounds
@@ -218,13 +248,30 @@ class World:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
 
     def _evidence(self, canary: CanaryDeployment) -> Any:
-        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+        doers = [it for it in self.objects() if isinstance(it, Doer)]
+        paired = isinstance(found, ShadowReading)
+        if paired and not any(in_shadow(it.status.traffic) for it in doers):
+            found = evidence.NOTHING_YET  # pairs are told of the shadow stage alone
+        generations = self.log.generations.get(salt_of(canary, canary.status))
+        if canary.spec.analysis.source is Source.PROMETHEUS or not generations:
+            return found
+        return evidence.of_generation(found, generations[-1])
 
     def _drift(self, doer: Doer | None) -> Any:
         assert doer is not None
         if not self.log.up:
             return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: gone")
         return self.drift.get(doer.status.active_policy or "", DriftReading(runs=0))
+
+    def _figures(self, canaries: list[CanaryDeployment]) -> dict[str, FiguresReading]:
+        by_canary = {it.metadata.name: it.spec.candidate_refs[0].name for it in canaries}
+        return {name: self.figures[it] for name, it in by_canary.items() if it in self.figures}
+
+    def _queries(self, canary: CanaryDeployment) -> dict[str, QueryAnswer]:
+        told = self.answers.get(canary.spec.candidate_refs[0].name, NO_ANSWER)
+        guardrails = on_queries(canary.spec.analysis.guardrails)
+        return {it.name: evaluated(told, at=self.now) for it in guardrails}
 
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}
@@ -254,7 +301,7 @@ class World:
 
     def live_canary(self) -> str:
         """The name of the only canary that has not ended."""
-        live = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+        live = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
         names = [
             it.metadata.name
             for it in self.objects()

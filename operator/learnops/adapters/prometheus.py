@@ -1,8 +1,9 @@
-"""The evidence counters, asked of Prometheus or of anything that speaks its HTTP API.
+"""Evidence counters and guardrails, asked of Prometheus or of anything with its HTTP API.
 
-One instant query for all canaries. An instant query tells the time of the question and not that of
-the sample, so the query asks for the samples' own timestamps beside them: age is then counted on
-one clock, Prometheus' own, and the figures can be told to be of one scrape.
+The counters are one instant query for all canaries. Such a query tells the time of the question and
+not that of the sample, so it asks for the samples' own timestamps beside them: age is then counted
+on one clock, Prometheus' own, and the figures can be told to be of one scrape. A guardrail's query
+is somebody else's expression, so how old a sample may be is told to Prometheus instead.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ from typing import Self
 import aiohttp
 
 from learnops.adapters.prometheus_answer import ALL_FIGURES, TIMESTAMP_OF, read_answer
+from learnops.adapters.prometheus_query import read_samples
 from learnops.domain.outcome import ErrorReason
-from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 
 MAX_ANSWER_BYTES = 10_000_000
 _MAX_TOKEN = 8192
@@ -47,25 +49,15 @@ class PrometheusMetrics:
 
     async def evidence_counters(self) -> list[CounterSample]:
         """See the port; no answer that is not whole and understood becomes data."""
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                status, body = await self._ask()
-        except TimeoutError:
-            raise MetricsUnavailableError(
-                ErrorReason.PROMETHEUS_UNAVAILABLE,
-                f"Prometheus did not answer within {self._deadline_seconds:g} s",
-            ) from None
-        except aiohttp.ClientPayloadError as error:
-            raise MetricsUnavailableError(
-                ErrorReason.PROMETHEUS_PARTIAL, "Prometheus' answer broke off"
-            ) from error
-        except aiohttp.ClientError as error:
-            raise MetricsUnavailableError(
-                ErrorReason.PROMETHEUS_UNAVAILABLE,
-                f"Prometheus cannot be reached ({type(error).__name__})",
-            ) from error
+        status, body = await self._answer({"query": QUERY})
         # Up to 10 MB of JSON would hold up the event loop.
         return await asyncio.to_thread(read_answer, status, body)
+
+    async def query(self, promql: str, *, lookback_seconds: int) -> list[QuerySample]:
+        """See the port; no answer that is not whole and understood becomes data."""
+        asked = {"query": promql, "lookback_delta": f"{lookback_seconds}s"}
+        status, body = await self._answer(asked)
+        return await asyncio.to_thread(read_samples, status, body)
 
     async def close(self) -> None:
         """Close the connections; idempotent."""
@@ -84,13 +76,33 @@ class PrometheusMetrics:
     ) -> None:
         await self.close()
 
-    async def _ask(self) -> tuple[int, bytes]:
+    async def _answer(self, asked: dict[str, str]) -> tuple[int, bytes]:
+        """Status and body within the deadline and the cap; raises MetricsUnavailableError."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._ask(asked)
+        except TimeoutError:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_UNAVAILABLE,
+                f"Prometheus did not answer within {self._deadline_seconds:g} s",
+            ) from None
+        except aiohttp.ClientPayloadError as error:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_PARTIAL, "Prometheus' answer broke off"
+            ) from error
+        except aiohttp.ClientError as error:
+            raise MetricsUnavailableError(
+                ErrorReason.PROMETHEUS_UNAVAILABLE,
+                f"Prometheus cannot be reached ({type(error).__name__})",
+            ) from error
+
+    async def _ask(self, asked: dict[str, str]) -> tuple[int, bytes]:
         if self._session is None:
             self._session = aiohttp.ClientSession(headers={"Accept": "application/json"})
         headers = await asyncio.to_thread(_authorization, self._token_file)
         # A redirect leads to a login page and never to an answer.
         async with self._session.get(
-            self._url, params={"query": QUERY}, headers=headers, allow_redirects=False
+            self._url, params=asked, headers=headers, allow_redirects=False
         ) as response:
             return response.status, await _read(response)
 

@@ -67,7 +67,7 @@ def read_answer(status: int, body: bytes) -> list[CounterSample]:
     groups: dict[_Group, list[_Series]] = defaultdict(list)
     lags: dict[Prefix, list[LagSeries]] = defaultdict(list)
     foreign = 0
-    for entry in _vector(_data(status, body)):
+    for entry in vector_of(status, body):
         labels, series = _series(entry)
         group, prefix = _group(labels), _prefix(labels)
         if series.figure == PREFIX_LAG and prefix is not None:
@@ -100,7 +100,7 @@ def _data(status: int, body: bytes) -> Mapping[str, Any]:
     answer = _parse(status, body)
     if answer.get("status") != "success" or status != 200:
         told = f"{answer.get('errorType', 'error')}: {answer.get('error', '')}"
-        raise _bad(f"Prometheus answered {status}, {told:.{_MAX_TOLD}}")
+        raise bad_answer(f"Prometheus answered {status}, {told:.{_MAX_TOLD}}")
     # Thanos and Mimir warn of what they could not reach, VictoriaMetrics has a flag for it.
     if answer.get("warnings") or answer.get("isPartial"):
         raise MetricsUnavailableError(
@@ -109,7 +109,7 @@ def _data(status: int, body: bytes) -> Mapping[str, Any]:
         )
     data = answer.get("data")
     if not isinstance(data, dict):
-        raise _bad("Prometheus' answer has no data")
+        raise bad_answer("Prometheus' answer has no data")
     return data
 
 
@@ -118,19 +118,21 @@ def _parse(status: int, body: bytes) -> dict[str, Any]:
         answer = json.loads(body)
     except (ValueError, RecursionError):
         kind = "HTML" if body.lstrip()[:1] == b"<" else "no JSON"
-        raise _bad(
+        raise bad_answer(
             f"Prometheus' answer ({status}) is {kind}; is the URL that of Prometheus' API, "
             "and does it need credentials?"
         ) from None
     if not isinstance(answer, dict):
-        raise _bad("Prometheus' answer is no JSON object")
+        raise bad_answer("Prometheus' answer is no JSON object")
     return answer
 
 
-def _vector(data: Mapping[str, Any]) -> list[Any]:
+def vector_of(status: int, body: bytes) -> list[Any]:
+    """The elements of a successful, complete answer; raises MetricsUnavailableError."""
+    data = _data(status, body)
     result = data.get("result")
     if data.get("resultType") != "vector" or not isinstance(result, list):
-        raise _bad(f"Prometheus answered with a {data.get('resultType')!s:.40}, not a vector")
+        raise bad_answer(f"Prometheus answered with a {data.get('resultType')!s:.40}, not a vector")
     return result
 
 
@@ -150,9 +152,9 @@ def _series(entry: Any) -> tuple[dict[str, str], _Series]:
             ),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _bad(f"Prometheus' answer holds no sample where one should be: {error!r:.80}") from (
-            error
-        )
+        raise bad_answer(
+            f"Prometheus' answer holds no sample where one should be: {error!r:.80}"
+        ) from (error)
     return labels, series
 
 
@@ -212,5 +214,6 @@ def _problem(series: Iterable[_Series]) -> ErrorReason | None:
     return None
 
 
-def _bad(message: str) -> MetricsUnavailableError:
+def bad_answer(message: str) -> MetricsUnavailableError:
+    """An answer that is none of Prometheus' own."""
     return MetricsUnavailableError(ErrorReason.PROMETHEUS_BAD_ANSWER, message)

@@ -1,7 +1,7 @@
 """Sources that nobody configured: they say so, and what needs them holds."""
 
 from learnops.domain.outcome import ErrorReason
-from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 
 
 class NoPrometheus:
@@ -9,7 +9,20 @@ class NoPrometheus:
 
     async def evidence_counters(self) -> list[CounterSample]:
         """Always MetricsUnavailableError."""
-        raise MetricsUnavailableError(
-            ErrorReason.PROMETHEUS_UNAVAILABLE,
-            "the operator was given no Prometheus; set --prometheus-url",
-        )
+        raise _none()
+
+    async def query(
+        self,
+        promql: str,  # noqa: ARG002 - the port's
+        *,
+        lookback_seconds: int,  # noqa: ARG002 - the port's
+    ) -> list[QuerySample]:
+        """Always MetricsUnavailableError."""
+        raise _none()
+
+
+def _none() -> MetricsUnavailableError:
+    return MetricsUnavailableError(
+        ErrorReason.PROMETHEUS_UNAVAILABLE,
+        "the operator was given no Prometheus; set --prometheus-url",
+    )

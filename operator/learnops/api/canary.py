@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -23,7 +24,9 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
+from learnops.api.guardrails import QueryStatus
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
+from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
 class Run(StrEnum):
@@ -76,13 +79,14 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
 
 
 class CanaryStage(StrEnum):
-    """Where a canary is. All but Pending and Canary are ends."""
+    """Where a canary is. All but Pending, Shadow and Canary are ends."""
 
     PENDING = "Pending"
+    SHADOW = "Shadow"
     CANARY = "Canary"
     PROMOTED = "Promoted"
     ROLLED_BACK = "RolledBack"
@@ -121,18 +125,6 @@ class GuardrailStatus(StatusModel):
     """Runs of the candidate that reported the term above the tolerance."""
 
 
-class DifferenceStatus(StatusModel):
-    """The difference of mean losses, candidate minus control: below 0 is better."""
-
-    estimate: Number
-    """The estimate, never to be read without its bounds."""
-    low: Number
-    """The lower bound; with 95 % probability no look ever finds the truth below it or above high.
-    -1 where nothing is excluded yet."""
-    high: Number
-    """The upper bound; 1 where nothing is excluded yet."""
-
-
 class EvidenceStatus(StatusModel):
     """E-values beside the thresholds at which they decide, as decimal text."""
 
@@ -158,22 +150,7 @@ class EvidenceStatus(StatusModel):
     ] = ()
     """Each guardrail of the spec."""
     culprit: Annotated[str, Field(max_length=63)] | None = None
-    """What told most for roll-back when it was decided: loss, or a guardrail's term."""
-
-
-class SampleRatioStatus(StatusModel):
-    """Whether the arms got the runs that they were meant to get."""
-
-    assigned: Number
-    """E-value against "the draws were split as planned"."""
-    completed: Number
-    """The same on the runs that were reported, not timed out."""
-    threshold: Number
-    """The e-value of either from which nothing goes up."""
-    expected_share: Number | None = None
-    """Share of the candidate that was meant, over all runs, 0 to 1."""
-    observed_share: Number | None = None
-    """Share of the candidate that was found."""
+    """What told most for roll-back when it was decided: loss, or a guardrail's term or name."""
 
 
 class CandidateStatus(StatusModel):
@@ -193,8 +170,20 @@ class CandidateStatus(StatusModel):
     """Mean loss of control over the same time."""
     difference: DifferenceStatus | None = None
     """The running confidence sequence of the difference; only with source RunLog."""
+    runs_still_needed: Annotated[Integer, Field(ge=0)] | None = None
+    """Runs of both arms until a verdict, if they are like those so far: a forecast, minutes old, of
+    at most maxRuns (and 20000). Absent while nothing is known and after the end."""
+    win_rate_percent: Number | None = None
+    """Percentage of pairs of a candidate's and a control's run in which the candidate's loss is
+    lower, ties half. Decides nothing. Absent with fewer than 10 runs in an arm."""
+    cost_delta: Number | None = None
+    """Mean cost of a run in USD, candidate's minus control's. Decides nothing."""
     evidence: EvidenceStatus | None = None
     """How strong the evidence is, beside what it takes."""
+    queries: Annotated[
+        tuple[QueryStatus, ...], Field(max_length=9), ListType(kind="map", keys=("name",))
+    ] = ()
+    """Each guardrail of the spec that has a PromQL query; also while there is no evidence."""
     verdict: Verdict = Verdict.CONTINUE
     """What the evidence says of this candidate."""
 
@@ -222,9 +211,9 @@ class CanaryStatus(StatusModel):
     fence: Annotated[Integer, Field(ge=0)] = 0
     """Which operator instance wrote this: it only rises, so that a replaced one cannot write."""
     stage: CanaryStage | None = None
-    """Pending, Canary, or how it ended: Promoted, RolledBack (worse, or futile), Inconclusive (no
-    verdict in time), Aborted (by a person), Superseded (the doer turned to another policy),
-    Error."""
+    """Pending, Shadow, Canary, or how it ended: Promoted, RolledBack (worse, or futile),
+    Inconclusive (no verdict in time), Aborted (by a person), Superseded (the doer turned to
+    another policy), Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
     """Index of the step in force, from 0."""
     step_time: datetime | None = None
@@ -238,6 +227,12 @@ class CanaryStatus(StatusModel):
     crl_digest: Annotated[str, Field(max_length=80)] | None = None
     """Digest of the doer's CRL configuration under which the evidence is scored; another one
     starts the evidence anew."""
+    estimated_decision_time: datetime | None = None
+    """When the runs still needed will be there at the doer's volume of the last seven days,
+    rounded. Absent where that is not known; condition LowTraffic is True beyond the deadline."""
+    generation: Annotated[Integer, Field(ge=1)] = 1
+    """Which analysis generation of this attempt the evidence is of: each change of the doer's CRL
+    while the candidate has traffic begins another, whose evidence starts over."""
     waiting_for: Annotated[str, Field(max_length=512)] = ""
     """What the canary is waiting for, in a sentence."""
     recommendation: Verdict | None = None
@@ -254,15 +249,17 @@ class CanaryStatus(StatusModel):
         tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
     ] = ()
     """What is known of each candidate."""
+    shadow: ShadowStatus | None = None
+    """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get; only with source RunLog."""
+    """Whether the arms got the runs that they were meant to get."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""
     history: Annotated[tuple[HistoryEntry, ...], Field(max_length=20), ATOMIC] = ()
     """What happened to the canary, oldest first; the last 20."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled, as kstatus reads them."""
+    """Ready, Reconciling and Stalled, as kstatus reads them; EvidenceAvailable; LowTraffic."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (FENCED,)
 

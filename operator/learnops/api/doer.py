@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -25,7 +26,7 @@ from learnops.api.crl import CRL as CRL
 from learnops.api.crl import Phase
 from learnops.api.learning import DriftStatus, Learning
 from learnops.api.redaction import Redaction
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Source, Strategy
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Source, Strategy
 
 
 class Router(StrEnum):
@@ -104,12 +105,16 @@ class Rollout(Model):
     """What a policyRef set back to the previous policy does. Immediate: that policy gets all
     traffic at once. Canary: it has to prove itself like any other."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
 
 
 def _gateway_is_judged_by_counters(spec: "DoerSpec") -> bool:
     behind_gateway = spec.traffic.router is Router.GATEWAY_API
     return not behind_gateway or spec.rollout.analysis.source is Source.PROMETHEUS
+
+
+def _gateway_draws_each_run(spec: "DoerSpec") -> bool:
+    return spec.traffic.router is not Router.GATEWAY_API or spec.assignment.unit is Unit.RUN
 
 
 class DoerSpec(Model):
@@ -122,6 +127,8 @@ class DoerSpec(Model):
     `crl.overrides`."""
     crl: CRL
     """How a run is scored."""
+    assignment: Assignment = Assignment()
+    """For what an arm is drawn: each run, a session, or a tenant for a while."""
     traffic: Traffic = Traffic()
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
@@ -139,6 +146,13 @@ class DoerSpec(Model):
             "a gateway does not tell with which probability it chose",
             field_path=".rollout.analysis.source",
             holds=_gateway_is_judged_by_counters,
+        ),
+        Rule(
+            rule="self.traffic.router != 'GatewayAPI' || "
+            "self.?assignment.?unit.orValue('Run') == 'Run'",
+            message="must be Run when router is GatewayAPI: a gateway draws for each request",
+            field_path=".assignment.unit",
+            holds=_gateway_draws_each_run,
         ),
     )
 
@@ -168,11 +182,16 @@ class TrafficStatus(StatusModel):
     active: Name
     """The policy that is control."""
     canary: Name | None = None
-    """The CanaryDeployment whose candidate has a share; absent while none has."""
+    """The CanaryDeployment whose candidate has a share or runs in shadow; absent while none has."""
     shares: Annotated[
         tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
     ]
     """Which part of the runs each policy gets; together 100."""
+    assignment: ServedUnit | None = None
+    """What an arm is drawn for; absent: each run."""
+    shadow: Name | None = None
+    """In the shadow stage of `canary`: the candidate, which answers nobody and runs a second time
+    on what a run of control was given. Absent else."""
     active_backend: Name | None = None
     """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
     routed_revision: Annotated[Integer, Field(ge=0)] = 0
@@ -198,7 +217,9 @@ class TrafficStatus(StatusModel):
             " && self.shares == oldSelf.shares && has(self.salt) == has(oldSelf.salt)"
             " && (!has(self.salt) || self.salt == oldSelf.salt)"
             " && has(self.canary) == has(oldSelf.canary)"
-            " && (!has(self.canary) || self.canary == oldSelf.canary))",
+            " && (!has(self.canary) || self.canary == oldSelf.canary)"
+            " && has(self.shadow) == has(oldSelf.shadow)"
+            " && (!has(self.shadow) || self.shadow == oldSelf.shadow))",
             message="must be higher than before when what is served changes",
             field_path=".revision",
         ),

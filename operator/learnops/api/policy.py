@@ -131,6 +131,7 @@ class Stage(StrEnum):
     """How far a policy has come."""
 
     DRAFT = "Draft"
+    SHADOW = "Shadow"
     CANARY = "Canary"
     ACTIVE = "Active"
     ARCHIVED = "Archived"
@@ -140,6 +141,7 @@ class Stage(StrEnum):
 class GateName(StrEnum):
     """A gate between two stages."""
 
+    SHADOW = "Shadow"
     CANARY = "Canary"
 
 
@@ -148,6 +150,7 @@ class GateOutcome(StrEnum):
 
     PASSED = "Passed"
     FAILED = "Failed"
+    SKIPPED = "Skipped"
 
 
 class GateResult(StatusModel):
@@ -156,7 +159,7 @@ class GateResult(StatusModel):
     name: GateName
     """The gate."""
     outcome: GateOutcome
-    """How it ended."""
+    """How it ended; Skipped where the rollout's strategy leaves the stage out."""
     time: datetime
     """When."""
     evidence_ref: Annotated[str, Field(max_length=253)]
@@ -192,7 +195,8 @@ class PolicyStatus(StatusModel):
     lineage: Annotated[tuple[Name, ...], Field(max_length=100), ATOMIC] = ()
     """The policies that this one descends from, oldest first."""
     stage: Stage | None = None
-    """Draft, Canary (on trial), Active, Archived (was active), or Rejected (shown to be worse)."""
+    """Draft, Shadow (runs beside control), Canary (on trial), Active, Archived
+    (was active), or Rejected (shown to be worse)."""
     gates: Annotated[
         tuple[GateResult, ...], Field(max_length=8), ListType(kind="map", keys=("name",))
     ] = ()

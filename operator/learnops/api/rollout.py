@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Protocol
 
 from pydantic import Field
 
-from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule, matching
-from learnops.api.crl import TERMS
+from learnops.api.common import ATOMIC, Fraction, Integer, Model, OpenFraction, Rule
+from learnops.api.guardrails import Guardrails, on_terms
+from learnops.api.shadow import ShadowStrategy
 
 Percent = Annotated[Integer, Field(ge=1, le=50)]
 
@@ -48,6 +49,10 @@ class CanaryStrategy(Model):
 class Strategy(Model):
     """The stages of a rollout."""
 
+    # No schema default: it runs every sampled run twice, which a person has to ask for.
+    shadow: ShadowStrategy | None = None
+    """A stage before the first share: the candidate answers nobody, but runs on what control is
+    given. Absent: left out. Only with source RunLog."""
     canary: CanaryStrategy = CanaryStrategy()
     """A growing share of real runs goes to the candidate."""
 
@@ -102,50 +107,6 @@ class FutilityTest(Model):
     reach it is rejected; a decimal between 0 and 1, both excluded."""
 
 
-# As text: values of an enum would have to be CamelCase, and terms are keys of spec.crl.weights.
-GuardedTerm = Annotated[
-    str,
-    Field(max_length=32),
-    matching("|".join(TERMS), f"must be a term of the CRL: {', '.join(TERMS)}"),
-]
-
-
-class Immediate(Model):
-    """Roll back on a count of breaches, without waiting for a test."""
-
-    max_count: Annotated[Integer, Field(ge=0, le=1_000_000)]
-    """How many breaches of the candidate are borne; the next one rolls back. A breach is a run
-    that reported the term above the tolerance; a term that a run did not report is none."""
-
-
-class Guardrail(Model):
-    """A term that must not get worse."""
-
-    term: GuardedTerm
-    """The term; the doer's CRL must weigh it. A run that does not report it counts 1."""
-    tolerance: Fraction = "0"
-    """How much worse than control's the candidate's mean of the term may be before that tells for
-    roll-back, 0 to 1."""
-    margin: OpenFraction = "0.05"
-    """Promotion needs the candidate's mean of the term shown not to be worse by this or more; a
-    decimal between 0 and 1, both excluded."""
-    immediate: Immediate | None = None
-    """Roll back on a count of breaches. Absent: never. It stands outside rollback.level: a
-    candidate that is no worse than control can breach as well."""
-
-
-Guardrails = Annotated[
-    tuple[Guardrail, ...],
-    Field(max_length=9),
-    ATOMIC,
-    Rule(
-        rule="self.all(x, self.exists_one(y, y.term == x.term))",
-        message="must name each term once",
-        holds=lambda items: len({it.term for it in items}) == len(items),
-    ),
-]
-
-
 class OnInconclusive(StrEnum):
     """What happens when `maxRuns` or the deadline is reached without a verdict."""
 
@@ -162,7 +123,7 @@ def _method_fits(analysis: "Analysis") -> bool:
 def _judged_alone(analysis: "Analysis") -> bool:
     if analysis.method is not Method.FIXED_HORIZON:
         return True
-    return not analysis.guardrails and analysis.futility is None
+    return not on_terms(analysis.guardrails) and analysis.futility is None
 
 
 class _HasBoth(Protocol):
@@ -188,6 +149,19 @@ ONE_LOOK_ONE_STEP = Rule(
 )
 
 
+def _pairs_are_told(of: _HasBoth) -> bool:
+    return of.strategy.shadow is None or of.analysis.source is Source.RUN_LOG
+
+
+SHADOW_FROM_RUN_LOG = Rule(
+    rule="!has(self.strategy) || !has(self.strategy.shadow) || "
+    "self.?analysis.?source.orValue('RunLog') == 'RunLog'",
+    message="must be left out with source Prometheus: counters tell no pairs",
+    field_path=".strategy.shadow",
+    holds=_pairs_are_told,
+)
+
+
 class Analysis(Model):
     """The statistical test of a rollout. It stays valid however often it is looked at."""
 
@@ -208,9 +182,10 @@ class Analysis(Model):
     """When the candidate has been shown not to be worth waiting for. Absent: never. Not with a
     promote.margin above 0."""
     guardrails: Guardrails = ()
-    """Terms that must not get worse, whatever the loss does. With guardrails, roll-back is decided
-    by the weighted mean of the e-values of the loss (0.6) and of the guardrails (0.4), and
-    promotion needs each of them. Only with source RunLog."""
+    """What must not get worse, whatever the loss does. With guardrails on terms, roll-back is
+    decided by the weighted mean of the e-values of the loss (0.6) and of the guardrails (0.4), and
+    promotion needs each of them. A guardrail on a PromQL query rolls back by itself, after three
+    breaches in a row."""
     maturation_seconds: Annotated[Integer, Field(ge=1, le=604_800)] = 600
     """How long a run may take, in seconds, from its registration to its bundle. One that has not
     reported by then counts as loss 1."""
@@ -237,8 +212,10 @@ class Analysis(Model):
         ),
         Rule(
             rule="!has(self.method) || self.method != 'FixedHorizon' || "
-            "(!has(self.futility) && self.?guardrails.orValue([]).size() == 0)",
-            message="must be Anytime with futility or guardrails: one look judges the loss alone",
+            "(!has(self.futility) && "
+            "(!has(self.guardrails) || !self.guardrails.exists(it, has(it.term))))",
+            message="must be Anytime with futility or guardrails on terms: "
+            "one look judges the loss alone",
             field_path=".method",
             holds=_judged_alone,
         ),
@@ -250,10 +227,11 @@ class Analysis(Model):
             holds=lambda it: it.futility is None or float(it.promote.margin) == 0.0,
         ),
         Rule(
-            rule="self.?guardrails.orValue([]).size() == 0 || self.source == 'RunLog'",
-            message="must be left out with source Prometheus: counters tell no terms",
+            rule="self.source == 'RunLog' || !has(self.guardrails) || "
+            "!self.guardrails.exists(it, has(it.term))",
+            message="must name no term with source Prometheus: counters tell no terms",
             field_path=".guardrails",
-            holds=lambda it: not it.guardrails or it.source is Source.RUN_LOG,
+            holds=lambda it: not on_terms(it.guardrails) or it.source is Source.RUN_LOG,
         ),
         Rule(
             rule="self.maturationSeconds <= self.deadlineSeconds",

@@ -19,6 +19,7 @@ from learnops.domain.plan import (
     CloseRollout,
     CreateCanary,
     EmitEvent,
+    OpenGeneration,
     OpenRollout,
     PatchRoute,
     Plan,
@@ -119,16 +120,12 @@ class _Pass:
 
     async def do(self, action: Action) -> None:
         """Carry out one action; raises the errors of the ports."""
-        runlog, key = self.actor.runlog, self.snapshot.key
         match action:
-            case RecordPromotions():
-                await runlog.record_promotions(key=key, rows=action.rows)
-            case OpenRollout():
-                await runlog.open_rollout(key=key, rollout=action)
-            case CloseRollout():
-                await runlog.close_rollout(key=key, rollout=action)
+            case RecordPromotions() | OpenRollout() | OpenGeneration() | CloseRollout():
+                await self._put_on_record(action)
             case EmitEvent():
-                await self.actor.kube.emit(namespace=key.namespace, event=action)
+                namespace = self.snapshot.key.namespace
+                await self.actor.kube.emit(namespace=namespace, event=action)
             case PatchRoute():
                 await self._patch_route(action)
             case CreateCanary():
@@ -139,6 +136,20 @@ class _Pass:
                 await self._write_status(action)
             case WriteInvalidStatus():
                 await self._write_invalid(action)
+
+    async def _put_on_record(
+        self, action: RecordPromotions | OpenRollout | OpenGeneration | CloseRollout
+    ) -> None:
+        runlog, key = self.actor.runlog, self.snapshot.key
+        match action:
+            case RecordPromotions():
+                await runlog.record_promotions(key=key, rows=action.rows)
+            case OpenRollout():
+                await runlog.open_rollout(key=key, rollout=action)
+            case OpenGeneration():
+                await runlog.open_generation(key=key, generation=action)
+            case CloseRollout():
+                await runlog.close_rollout(key=key, rollout=action)
 
     async def report(self, refusal: Refusal, action: Action) -> None:
         """Tell a person what was refused: an Event, and the doer's status where it is not that."""

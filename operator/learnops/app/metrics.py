@@ -1,15 +1,14 @@
 """What the operator says of itself to Prometheus. Bounded: series of ended canaries disappear."""
 
-from math import exp
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
-from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.canary import CanaryDeployment
 from learnops.app.evidence.reading import candidate_percent
-from learnops.domain.observed import EValue, EvidenceReading, Key, Snapshot
+from learnops.app.guardrail_series import GuardrailSeries, shown
+from learnops.domain.observed import EValue, EvidenceReading, Key, ShadowReading, Snapshot
+from learnops.domain.planner.traffic import WITH_TRAFFIC
 
 _CANARY = ("namespace", "doer", "canary")
-_MAX_LOG = 700.0  # exp of more is not a float
 
 
 class OperatorMetrics:
@@ -67,6 +66,7 @@ class OperatorMetrics:
             (*_CANARY, "decision"),
             registry=self.registry,
         )
+        self._guardrails = GuardrailSeries(registry=self.registry)
         Info("learnops_build", "Version", registry=self.registry).info({"version": version})
         self._shown: dict[Key, set[str]] = {}
 
@@ -76,7 +76,7 @@ class OperatorMetrics:
 
     def observed(self, snapshot: Snapshot) -> None:
         """Show the live canaries of a doer and no others."""
-        live = [one for one in snapshot.canaries if one.status.stage is CanaryStage.CANARY]
+        live = [one for one in snapshot.canaries if one.status.stage in WITH_TRAFFIC]
         names = {one.metadata.name for one in live}
         for gone in self._shown.pop(snapshot.key, set()) - names:
             self._hide(snapshot.key, gone)
@@ -89,15 +89,19 @@ class OperatorMetrics:
         labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)
         if snapshot.doer is not None:
             self._weight.labels(*labels).set(candidate_percent(snapshot.doer, canary))
+        self._guardrails.show(snapshot, canary)
         reading = snapshot.evidence.get(canary.metadata.name)
         if isinstance(reading, EvidenceReading):
             for decision, value in _e_values(reading).items():
-                self._evidence.labels(*labels, decision).set(_e(value))
+                self._evidence.labels(*labels, decision).set(shown(value))
+        elif isinstance(reading, ShadowReading):
+            self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)
         for gauge in (self._weight, self._evidence):
             gauge.remove_by_labels(dict(zip(_CANARY, labels, strict=True)))
+        self._guardrails.hide(key, canary)
 
 
 def _e_values(reading: EvidenceReading) -> dict[str, EValue]:
@@ -108,7 +112,3 @@ def _e_values(reading: EvidenceReading) -> dict[str, EValue]:
         found["sampleRatioAssigned"] = reading.sample_ratio.assigned
         found["sampleRatioCompleted"] = reading.sample_ratio.completed
     return found
-
-
-def _e(value: EValue) -> float:
-    return exp(min(value.log_e, _MAX_LOG))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from learnops.api.canary import CanaryDeployment
@@ -10,14 +11,20 @@ from learnops.api.doer import Doer, Router
 from learnops.api.policy import Policy
 from learnops.app.cache import DoerObjects, ObjectCache
 from learnops.app.evidence.drift import DriftEvidence
+from learnops.app.evidence.figures import CanaryFigures
+from learnops.app.evidence.queries import GuardrailQueries
 from learnops.app.evidence.reader import EvidenceReader
+from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
 from learnops.domain.observed import (
     DriftReading,
+    EvidenceReading,
+    FiguresReading,
     History,
     InvalidObject,
     Key,
+    QueryAnswer,
     RouteReading,
     Snapshot,
 )
@@ -63,6 +70,9 @@ class Observer:
     route: Route
     evidence: EvidenceReader
     drift: DriftEvidence
+    figures: CanaryFigures
+    queries: GuardrailQueries
+    query_spacing: timedelta
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
 
@@ -72,12 +82,14 @@ class Observer:
         needed = parsed.needs
         live = tuple(one for one in parsed.canaries if one.metadata.name == needed.evidence)
         self.evidence.keep_only(key, live=live)
-        history, attempts, route, readings, drift = await asyncio.gather(
+        self.figures.keep_only(key, rollouts={rollout_id(one) for one in live})
+        history, attempts, route, readings, drift, queries = await asyncio.gather(
             self._history(key, needed),
             self._attempts(key, needed),
             self._route(parsed.doer),
             self._evidence(key, parsed.doer, live),
             self._drift(key, parsed.doer, needed),
+            self._queries(key, parsed.doer, live),
         )
         snapshot = Snapshot(
             key=key,
@@ -91,6 +103,9 @@ class Observer:
             attempts=attempts,
             evidence={name: one.evidence for name, one in readings.items()},
             drift=drift,
+            figures=self._figures(key, live, readings),
+            queries=queries,
+            query_spacing=self.query_spacing,
             route=route,
             route_owner=self.cache.route_owner(key),
         )
@@ -147,6 +162,33 @@ class Observer:
             return {}
         found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
         return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
+
+    def _figures(
+        self,
+        key: Key,
+        live: tuple[CanaryDeployment, ...],
+        readings: dict[str, LogReading],
+    ) -> dict[str, FiguresReading]:
+        """Only where there is evidence: what they would be shown beside."""
+        found: dict[str, FiguresReading] = {}
+        for canary in live:
+            name = canary.metadata.name
+            evidence = readings[name].evidence if name in readings else None
+            if not isinstance(evidence, EvidenceReading):
+                continue
+            told = self.figures.of(key, canary, runs=evidence.runs)
+            if told is not None:
+                found[name] = told
+        return found
+
+    async def _queries(
+        self, key: Key, doer: Doer | None, live: tuple[CanaryDeployment, ...]
+    ) -> dict[str, dict[str, QueryAnswer]]:
+        if doer is None:
+            return {}
+        asked = (self.queries.read(key=key, doer=doer, canary=one) for one in live)
+        found = await asyncio.gather(*asked)
+        return {one.metadata.name: answers for one, answers in zip(live, found, strict=True)}
 
     async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         try:

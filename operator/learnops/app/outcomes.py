@@ -7,7 +7,7 @@ from learnops.app.metrics import OperatorMetrics
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Plan, RecordPromotions, WriteStatus
 
-_GOING_ON = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+_GOING_ON = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
 
 
 def count_outcomes(metrics: OperatorMetrics, *, snapshot: Snapshot, plan: Plan) -> None:

@@ -3,13 +3,17 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from learnops.app.act import Actor
 from learnops.app.cache import ObjectCache
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.app.evidence.drift import DriftEvidence
+from learnops.app.evidence.figures import CanaryFigures
+from learnops.app.evidence.queries import GuardrailQueries, QueryTick
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
+from learnops.app.evidence.shadow import PairEvidence
 from learnops.app.intake import Intake
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
@@ -20,9 +24,10 @@ from learnops.app.workers import Workers
 from learnops.domain.observed import Key, Snapshot
 from learnops.domain.plan import Plan
 from learnops.ports.clock import Clock
+from learnops.ports.figures import Figures
 from learnops.ports.kube import Kube
 from learnops.ports.metrics import Metrics
-from learnops.ports.runlog import RunLog
+from learnops.ports.runlog import PairLog, RunLog
 from learnops.ports.traffic import Route
 
 
@@ -33,6 +38,8 @@ class Ports:
     clock: Clock
     kube: Kube
     runlog: RunLog
+    pairs: PairLog
+    figures: Figures
     prometheus: Metrics
     route: Route
 
@@ -105,15 +112,23 @@ def _observer(
     # Nearly a whole tick: a look that a run's report woke takes what the last tick asked for.
     age = 0.9 * tick_seconds
     tick = CounterTick(metrics=ports.prometheus, clock=ports.clock, max_age_seconds=age)
+    evidence = EvidenceReader(
+        runlog=RunLogEvidence(runlog=ports.runlog),
+        counters=CounterEvidence(tick=tick),
+        pairs=PairEvidence(pairs=ports.pairs),
+    )
     return Observer(
         cache=cache,
         clock=ports.clock,
         runlog=ports.runlog,
         route=ports.route,
-        evidence=EvidenceReader(
-            runlog=RunLogEvidence(runlog=ports.runlog),
-            counters=CounterEvidence(tick=tick),
-        ),
+        evidence=evidence,
         drift=DriftEvidence(runlog=ports.runlog),
+        figures=CanaryFigures(source=ports.figures, clock=ports.clock, state_of=evidence.state_of),
+        queries=GuardrailQueries(
+            tick=QueryTick(metrics=ports.prometheus, clock=ports.clock, max_age_seconds=age)
+        ),
+        # An answer is shared for as long, so that one question is never two breaches.
+        query_spacing=timedelta(seconds=age),
         fence=fence,
     )

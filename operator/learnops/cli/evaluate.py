@@ -5,7 +5,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from learnops.cli.evaluation.judging import Judged
 
 _EXAMPLES = """
 The log has one run a line, in registration order, as NDJSON or as CSV with a header:
@@ -16,7 +19,13 @@ The log has one run a line, in registration order, as NDJSON or as CSV with a he
   c1,candidate,0.1,0.31,0.2
 
 canary may be absent where the log is of one; terms are needed only where the canary has guardrails.
-propensity is the probability with which the *candidate* was chosen for this run.
+propensity is the probability with which the *candidate* was chosen for this run; where the canary
+has several candidates it is told by name, for control and for each of them:
+
+  {"arm": "b", "propensity": {"control": 0.5, "a": 0.25, "b": 0.25}, "loss": 0.31}
+
+  arm,propensity.control,propensity.a,propensity.b,loss
+  b,0.5,0.25,0.25,0.31
 
 examples:
   # what would the operator have decided?
@@ -54,41 +63,36 @@ def run(arguments: argparse.Namespace) -> int:
     from learnops.cli.evaluation.errors import EvaluationError
 
     try:
-        judgements = _evaluate(arguments)
+        judged = _evaluate(arguments)
     except EvaluationError as error:
         print(f"learnops evaluate: {error}", file=sys.stderr)
         return 2
     if arguments.output == "json":
-        for canary, judgement in judgements.items():
-            print(output.line(canary, judgement))
+        for one in judged:
+            print(output.line(one))
     else:
-        print(output.table(judgements))
+        print(output.table(judged))
     return 0
 
 
-def _evaluate(arguments: argparse.Namespace) -> dict[str, Any]:
-    from dataclasses import replace
+def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
+    from learnops.api.guardrails import on_queries
+    from learnops.cli.evaluation import judging, logs, manifest, rows
+    from learnops.cli.evaluation.arms import arms_of
 
-    from learnops.app.evidence.reading import plan_of
-    from learnops.cli.evaluation import columns, manifest, rows
-    from learnops.domain.evidence.verdict import Limits, judge
-
-    canary = manifest.load(arguments.canary)
-    analysis = canary.spec.analysis
-    limits = Limits(
-        min_candidate_runs=analysis.min_candidate_runs,
-        max_runs=analysis.max_runs,
-        breaches=tuple(
-            None if it.immediate is None else it.immediate.max_count for it in analysis.guardrails
-        ),
-    )
-    # A log that has ended is not ramped: its shares are in it.
-    plan = replace(plan_of(canary, attempt=arguments.attempt), ramp=())
-    terms = [guardrail.term for guardrail in plan.guardrails]
-    arms = manifest.arms_of(canary, control=arguments.control)
+    known = manifest.load(arguments.canary)
+    for query in on_queries(known.canary.spec.analysis.guardrails):
+        text = (
+            f"guardrail {query.name} is left out: a log of runs does not tell what Prometheus did"
+        )
+        print(f"learnops evaluate: {text}", file=sys.stderr)
+    judge = judging.judge_of(known, attempt=arguments.attempt)
+    arms = arms_of(known.candidates, control=arguments.control)
+    terms = [guardrail.term for guardrail in judge.plan.guardrails]
+    needed = ["arm", *arms.shares, "loss", *(rows.TERM + term for term in terms)]
     with _opened(arguments.runs) as source:
-        logs = columns.logs_of(rows.read(source, terms=terms), arms=arms, terms=terms)
-    return {name: judge(plan, limits, log) for name, log in logs.items()}
+        found = logs.logs_of(rows.read(source, needed=needed), arms=arms, terms=terms)
+    return [judge(log) for log in found]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from learnops.adapters.kube.lease import Lease, LeaseConfig, LeaseLostError
 from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from learnops.adapters.postgres.connection import Pool, make_pool
+from learnops.adapters.postgres.figures import PostgresFigures
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
 from learnops.adapters.prometheus import PrometheusMetrics
@@ -213,10 +214,13 @@ def _ports(
     prometheus: Metrics,
 ) -> Ports:
     events = EventRecorder(rest=rest, clock=clock, instance=settings.identity)
+    runlog = PostgresRunLog(pool)
     return Ports(
         clock=clock,
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
-        runlog=PostgresRunLog(pool),
+        runlog=runlog,
+        pairs=runlog,
+        figures=PostgresFigures(pool),
         prometheus=prometheus,
         route=GatewayRoute(rest=rest),
     )

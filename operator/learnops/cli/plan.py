@@ -5,7 +5,10 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from learnops.api.canary import CanaryDeployment
 
 _EFFECTS = (-0.10, -0.05, -0.03, -0.02, 0.0, 0.05, 0.10, 0.20)
 _COUNTS = ("runs", "candidateRuns")
@@ -67,6 +70,22 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _canary(path: Path) -> "CanaryDeployment":
+    """Raises EvaluationError where its runs cannot be foretold by playing one candidate."""
+    from learnops.api.rollout import Method
+    from learnops.cli.evaluation import manifest
+    from learnops.cli.evaluation.errors import EvaluationError
+
+    known = manifest.load(path)
+    if known.canary.spec.analysis.method is Method.FIXED_HORIZON:
+        text = "must be Anytime: FixedHorizon takes maxRuns runs, whatever they say"
+        raise EvaluationError(f"{path}: spec.analysis.method: {text}")
+    if len(known.candidates) > 1:
+        text = "must be one candidate: shares of several are not played yet"
+        raise EvaluationError(f"{path}: spec.candidateRefs: {text}")
+    return known.canary
+
+
 def _rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from learnops.app.evidence.reading import plan_of
     from learnops.cli.evaluation import manifest
@@ -74,7 +93,7 @@ def _rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from learnops.domain.evidence.types import TestPlan
     from learnops.domain.evidence.verdict import Limits
 
-    canary = manifest.load(arguments.canary) if arguments.canary else manifest.defaults()
+    canary = _canary(arguments.canary) if arguments.canary else manifest.defaults()
     if arguments.steps:
         canary = manifest.with_steps(canary, arguments.steps)
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary

@@ -172,7 +172,8 @@ class Agent:
                 ending.run.fail("slow failure")
             else:
                 loss = ending.truth.draw(ending.random)
-                ending.run.finish(**bundle_of(loss, ending.random))
+                terms = ending.truth.draw_terms(ending.random)
+                ending.run.finish(**bundle_of(loss, ending.random, terms=terms))
             with self._lock:
                 tally = self._tallies[ending.run.policy.name or "none"]
                 tally.reported += 1

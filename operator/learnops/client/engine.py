@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 
 from learnops.client.content import Contents
-from learnops.client.outgoing import Reporter, Voider
+from learnops.client.outgoing import SHADOWS_PATH, Reporter, Voider
 from learnops.client.policy import Policy
 from learnops.client.registrar import Registrar
 from learnops.client.router import Router
 from learnops.client.settings import Settings
+from learnops.client.shadow import Shadower
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.telemetry import Telemetry
@@ -45,6 +46,21 @@ class Engine:
         self.reporter = Reporter(
             settings=settings, transport=self.transport, telemetry=self.telemetry
         )
+        self.shadow_reporter = Reporter(
+            settings=settings,
+            transport=self.transport,
+            telemetry=self.telemetry,
+            path=SHADOWS_PATH,
+            name="learnops-shadow-report",
+        )
+        self.shadower = Shadower(
+            settings=settings,
+            transport=self.transport,
+            holder=self.holder,
+            report=self.shadow_reporter.report,
+            telemetry=self.telemetry,
+            clock=clock,
+        )
         contents = Contents(
             settings=settings, holder=self.holder, source=self.source, telemetry=self.telemetry
         )
@@ -72,8 +88,10 @@ class Engine:
     def flush(self, timeout: float) -> bool:
         """Whether all reports and voids were acknowledged within `timeout` seconds."""
         end = time.monotonic() + timeout
-        reported = self.reporter.outbox.flush(timeout)
-        return self.voider.outbox.flush(max(end - time.monotonic(), 0.0)) and reported
+        done = [self.reporter.outbox.flush(timeout)]
+        later = (self.voider.outbox, self.shadower, self.shadow_reporter.outbox)
+        done += [part.flush(max(end - time.monotonic(), 0.0)) for part in later]
+        return all(done)
 
     def close(self, timeout: float) -> int:
         """Drain for `timeout` seconds, then end every thread; how many bundles were left."""
@@ -81,8 +99,11 @@ class Engine:
         self.source.stop()
         self.registrar.stop()
         left = self.reporter.outbox.close(timeout)
-        self.voider.outbox.close(max(end - time.monotonic(), 0.0))
+        self.shadower.close(max(end - time.monotonic(), 0.0))
+        outboxes = (self.voider.outbox, self.shadow_reporter.outbox)
+        for outbox in outboxes:
+            outbox.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
-        for part in (self.source, self.registrar, self.reporter.outbox, self.voider.outbox):
+        for part in (self.source, self.registrar, self.reporter.outbox, self.shadower, *outboxes):
             part.join(_JOIN_SECONDS)
         return left

@@ -2,10 +2,12 @@
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from hashlib import blake2b
+from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from weakref import WeakMethod
 
 from learnops.client.engine import Engine
@@ -14,6 +16,8 @@ from learnops.client.run import Run
 from learnops.client.settings import Options, Settings
 
 _MAX_ID_BYTES = 128
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Learner:
@@ -73,24 +77,71 @@ class Learner:
         """Begin a run: what to run with, drawn and, while a canary is live, registered.
 
         Args:
-            tenant: for whom the run is.
+            tenant: for whom the run is. A doer whose unit is TenantEpoch needs it: without one a
+                run gets control and is no evidence, and `runs_without_unit` counts it.
             run_id: the caller's own id, unique in the namespace; default: a random one. Started
                 again with the same id, a run keeps its arm.
-            session: runs of one session keep one arm for as long as a rollout lasts.
+            session: runs of one session keep one arm for as long as a rollout lasts. A doer whose
+                unit is Session needs it, like a tenant.
         """
         engine = self._engine
         engine.start()  # in a forked child it has not begun yet
         run = self._bounded("run_id", run_id) if run_id else os.urandom(16).hex()
-        unit = self._bounded("session", session) if session else run
+        # Whatever the agent's tenants are called, a run of one must not be refused for it.
+        for_tenant = self._bounded("tenant", tenant) if tenant not in (None, "") else None
         engine.telemetry.count("runs_started")
+        assignment = engine.router.assign(
+            run_id=run,
+            session=self._bounded("session", session) if session else None,
+            tenant=for_tenant,
+        )
+        offer = engine.shadower.offer(assignment)
         return Run(
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
-            assignment=engine.router.assign(run_id=run, unit_id=unit),
-            # Whatever the agent's tenants are called, a run of one must not be refused for it.
-            tenant=self._bounded("tenant", tenant) if tenant not in (None, "") else None,
+            assignment=assignment,
+            tenant=for_tenant,
             report=self._report,
             telemetry=engine.telemetry,
+            shadow=None if offer is None else offer.policy,
         )
+
+    def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
+        """In the shadow stage, run the candidate on what `run` was given; returns at once.
+
+        Args:
+            run: of control; nothing happens where its `shadow` is None.
+            call: the agent on the same input, with the run that it is given: one whose `dry_run` is
+                True, under which tools must leave the world as it is, and which it finishes as any
+                other. Called in a background thread; what it raises is the candidate's failure.
+        """
+        if run.shadow is None:
+            return
+        engine = self._engine
+        offer = engine.shadower.offer(run.assignment)
+        if offer is not None and offer.policy.name == run.shadow.name:
+            engine.shadower.submit(offer, run.assignment, call)
+
+    def agent(self, function: Callable[Concatenate[Run, P], R]) -> Callable[P, R]:
+        """Decorate a function of a run and its input: each call is a run, beside which the
+        candidate of a shadow stage runs on the same arguments (which the agent must not change).
+
+        Raises:
+            TypeError: a coroutine function; start the run there, and call `shadow` by hand.
+        """
+        if iscoroutinefunction(function):
+            raise TypeError("agent must decorate a plain function: use start() in a coroutine")
+
+        @wraps(function)
+        def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+            run = self.start()
+            try:
+                with run:
+                    return function(run, *args, **kwargs)
+            finally:
+                # Also where control failed, or the candidate would be judged on its good days only.
+                self.shadow(run, lambda again: function(again, *args, **kwargs))
+
+        return answer
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Send what waits; True once the api acknowledged all of it, False after `timeout` s."""

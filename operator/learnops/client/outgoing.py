@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 MAX_BUNDLE_BYTES = 2**20  # what the api takes as one run
 
-_RUNS_PATH = "/v1/runs:batch"
+RUNS_PATH = "/v1/runs:batch"
+SHADOWS_PATH = "/v1/shadows:report"
 _VOID_PATH = "/v1/assignments:void"
 _VOID_BATCH = 1000
 _VOID_ITEMS = 50_000
@@ -25,13 +26,22 @@ _FAILED = 500  # a bug of the api, maybe with one item; a proxy without an api s
 class Reporter:
     """Delivers encoded bundles. One bad bundle never holds up its neighbours."""
 
-    def __init__(self, *, settings: Settings, transport: "Transport", telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        transport: "Transport",
+        telemetry: Telemetry,
+        path: str = RUNS_PATH,
+        name: str = "learnops-report",
+    ) -> None:
+        self._path = path
         self._settings = settings
         self._transport = transport
         self._telemetry = telemetry
         options = settings.options
         self.outbox: Outbox[bytes] = Outbox(
-            name="learnops-report",
+            name=name,
             deliver=self._deliver,
             refused=lambda _: telemetry.count("bundles_invalid"),
             failed=self._give_up,
@@ -65,7 +75,7 @@ class Reporter:
     def _deliver(self, bundles: Sequence[bytes]) -> Verdict:
         answer = _post(
             self._transport,
-            _RUNS_PATH,
+            self._path,
             body=b'{"runs":[' + b",".join(bundles) + b"]}",
             settings=self._settings,
             telemetry=self._telemetry,

@@ -69,10 +69,13 @@ class Registrar:
         self._stopped = False
         self._thread: Thread | None = None
 
-    def register(self, *, run_id: str, unit_id: str, policy: str | None) -> Assignment | None:
-        """The acknowledged draw, or None if there is none within the bound."""
+    def register(
+        self, *, run_id: str, unit_id: str | None, policy: str | None
+    ) -> Assignment | None:
+        """The acknowledged draw, or None if there is none within the bound. `unit_id` is the
+        session or tenant, None where the run is drawn for itself."""
         request = {"runId": run_id}
-        if unit_id != run_id:
+        if unit_id is not None:
             request["unitId"] = unit_id
         if policy is not None:
             request["policy"] = policy

@@ -11,7 +11,7 @@ from learnops.client.registrar import Registrar
 from learnops.client.settings import Settings
 from learnops.client.snapshot import Rollout, Snapshot, SnapshotHolder
 from learnops.client.telemetry import Telemetry
-from learnops.client.units import DrawnUnits
+from learnops.client.units import DrawnUnit, DrawnUnits, unit_of
 from learnops.domain.assignment import position
 
 CONTROL = "control"
@@ -32,6 +32,7 @@ class Router:
         default_policy: Policy | None,
         telemetry: Telemetry,
         clock: Callable[[], float],
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._holder = holder
@@ -40,11 +41,14 @@ class Router:
         self._default_policy = default_policy
         self._telemetry = telemetry
         self._clock = clock
+        self._wall = wall
         self._units = DrawnUnits()
         self._first_snapshot_by = time.monotonic() + settings.options.first_snapshot_seconds
 
-    def assign(self, *, run_id: str, unit_id: str) -> Assignment:
-        """The policy, arm and π of a run."""
+    def assign(
+        self, *, run_id: str, session: str | None = None, tenant: str | None = None
+    ) -> Assignment:
+        """The policy, arm and π of a run, drawn for the unit that the doer asks for."""
         view = self._holder.view
         if view is None:
             view = self._holder.wait(self._first_snapshot_by - time.monotonic())
@@ -52,7 +56,10 @@ class Router:
             return self._without_snapshot(run_id)
         snapshot = view.snapshot
         rollout = snapshot.rollout
-        drawn = self._units.get(rollout.id, unit_id) if rollout else None
+        unit = unit_of(
+            snapshot.unit, run_id=run_id, session=session, tenant=tenant, now=self._wall()
+        )
+        drawn = self._units.get(rollout.id, unit.key) if rollout and unit else None
         if drawn is not None and drawn.run_id == run_id:
             return drawn
         if not view.fresh(self._clock()):
@@ -61,13 +68,29 @@ class Router:
                 return replace(drawn, rollout=None, run_id=run_id)
             return self._control(snapshot, run_id)
         if rollout is None:
-            return self._local(snapshot, run_id, unit_id)
+            return self._local(snapshot, run_id, session or run_id)
         if rollout.percent in (0.0, 100.0):
             return self._decided(snapshot, rollout, run_id)
-        return self._registered(snapshot, drawn, run_id=run_id, unit_id=unit_id)
+        if unit is None:
+            return self._without_unit(snapshot, run_id)
+        return self._registered(snapshot, drawn, run_id=run_id, unit=unit)
+
+    def _without_unit(self, snapshot: Snapshot, run_id: str) -> Assignment:
+        """Drawn by itself, the run would be judged as what it is not."""
+        what = "session" if snapshot.unit.name == "Session" else "tenant"
+        self._telemetry.count("runs_without_unit")
+        self._telemetry.warn(
+            "unit",
+            "doer %s draws for each %s: give Learner.start(%s=...); until then its runs get "
+            "control and are no evidence",
+            self._settings.doer,
+            what,
+            what,
+        )
+        return self._control(snapshot, run_id)
 
     def _registered(
-        self, snapshot: Snapshot, drawn: Assignment | None, *, run_id: str, unit_id: str
+        self, snapshot: Snapshot, drawn: Assignment | None, *, run_id: str, unit: DrawnUnit
     ) -> Assignment:
         serving = self._settings.serving
         if snapshot.router == _GATEWAY and serving is None:
@@ -78,7 +101,7 @@ class Router:
                 self._settings.doer,
             )
             return self._control(snapshot, run_id)
-        assignment = self._registrar.register(run_id=run_id, unit_id=unit_id, policy=serving)
+        assignment = self._registrar.register(run_id=run_id, unit_id=unit.told, policy=serving)
         if assignment is None:
             self._telemetry.count("runs_unregistered")
             if drawn is None:
@@ -86,7 +109,7 @@ class Router:
             # A unit that was drawn keeps its arm; this run of it is just no evidence.
             return replace(drawn, rollout=None, run_id=run_id)
         if assignment.rollout is not None:
-            self._units.put(assignment.rollout, unit_id, assignment)
+            self._units.put(assignment.rollout, unit.key, assignment)
         return assignment
 
     def _local(self, snapshot: Snapshot, run_id: str, unit_id: str) -> Assignment:

@@ -29,12 +29,17 @@ class Run:
         tenant: str | None,
         report: Callable[[bytes], None],
         telemetry: Telemetry,
+        shadow: Policy | None = None,
+        dry_run: bool = False,
     ) -> None:
+        """`shadow`: see the property. `dry_run`: this is the candidate beside a run of control."""
         self._identity = identity
         self._assignment = assignment
         self._tenant = tenant
         self._report = report
         self._telemetry = telemetry
+        self._shadow = shadow
+        self._dry_run = dry_run
         self._began = time.monotonic()
         self._finished = False
         self._lock = Lock()
@@ -53,6 +58,25 @@ class Run:
     def model(self) -> str | None:
         """The policy's model."""
         return self._assignment.policy.model
+
+    @property
+    def assignment(self) -> Assignment:
+        """The draw, as it was answered."""
+        return self._assignment
+
+    @property
+    def shadow(self) -> Policy | None:
+        """The candidate that is to run on the same input, off the answer path; None: none is."""
+        return self._shadow
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nobody gets this answer: tools must then leave the world as it is."""
+        return self._dry_run
+
+    def begin(self, now: float) -> None:
+        """Count the duration from `now` (monotonic seconds) on, where a run had to wait."""
+        self._began = now
 
     @property
     def arm(self) -> str:

@@ -24,6 +24,7 @@ class Options:
         batch_seconds: how long a bundle waits for others to join its request.
         buffer_runs: bundles kept in memory while the api is away; more are dropped and counted.
         buffer_bytes: the same as a size.
+        shadow_waiting: candidates that may wait to run beside control; more are left out.
         close_seconds: how long `close` waits for the buffer to drain.
     """
 
@@ -35,6 +36,7 @@ class Options:
     batch_seconds: float = 0.1
     buffer_runs: int = 20_000
     buffer_bytes: int = 64 * 2**20
+    shadow_waiting: int = 16
     close_seconds: float = 5.0
 
 

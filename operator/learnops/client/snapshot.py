@@ -11,6 +11,7 @@ from learnops.client.policy import Policy
 from learnops.client.telemetry import Telemetry
 
 _REMEMBERED_UIDS = 16
+_UNITS = ("Run", "Session", "TenantEpoch")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,22 @@ class Rollout:
     control: str
     candidate: str
     percent: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitKind:
+    """What an arm is drawn for: `Run`, `Session`, or `TenantEpoch` of so many seconds."""
+
+    name: str = "Run"
+    epoch_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """The shadow stage: the id of its rollout, and the candidate that runs beside control."""
+
+    rollout: str
+    policy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +53,8 @@ class Snapshot:
     rollout: Rollout | None
     shares: tuple[tuple[str, float], ...]
     policies: Mapping[str, Policy]
+    unit: UnitKind = UnitKind()
+    shadow: Shadow | None = None
 
     @property
     def control(self) -> str:
@@ -149,6 +168,8 @@ def parse_snapshot(body: Any) -> tuple[Snapshot, float | None]:
         rollout=_rollout(body.get("rollout")),
         shares=tuple(_share(entry) for entry in _field(body, "shares", list)),
         policies=contents,
+        unit=_unit(body.get("assignment")),
+        shadow=_shadow(body.get("shadow")),
     )
     if snapshot.control not in contents:
         raise MalformedSnapshotError(f"policies does not hold {snapshot.control!r}, the control")
@@ -175,6 +196,29 @@ def _rollout(value: Any) -> Rollout | None:
         candidate=_field(value, "candidate", str),
         percent=_percent(value),
     )
+
+
+def _unit(value: Any) -> UnitKind:
+    """A kind that is not known here is none that this process could draw for."""
+    if value is None:
+        return UnitKind()
+    if not isinstance(value, dict) or value.get("unit") not in _UNITS:
+        raise MalformedSnapshotError(f"assignment is {value!r:.80}; upgrade this SDK")
+    if value["unit"] != "TenantEpoch":
+        return UnitKind(name=value["unit"])
+    seconds = _field(value, "epochSeconds", int)
+    if seconds < 1:
+        raise MalformedSnapshotError(f"epochSeconds is {seconds}, not 1 or more")
+    return UnitKind(name=value["unit"], epoch_seconds=seconds)
+
+
+def _shadow(value: Any) -> Shadow | None:
+    """None as well where an older api does not tell it."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise MalformedSnapshotError("shadow is no object")
+    return Shadow(rollout=_field(value, "rollout", str), policy=_field(value, "policy", str))
 
 
 def _share(value: Any) -> tuple[str, float]:

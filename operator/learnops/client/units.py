@@ -1,11 +1,41 @@
-"""Units that this process has drawn: a unit keeps its arm."""
+"""The unit that a run is drawn for, and those that this process has drawn: a unit keeps its arm."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 
 from learnops.client.assignment import Assignment
+from learnops.client.snapshot import UnitKind
+from learnops.domain.unit import epoch_of, tenant_epoch
 
 _CAPACITY = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnUnit:
+    """A unit: `key` names it within this process, `told` is what the api needs to know of it.
+
+    The two differ for a tenant: which epoch it is, the api decides by its own clock, so that the
+    clocks of agents need not agree; here a new epoch ends what was remembered of the tenant.
+    """
+
+    key: str
+    told: str | None
+
+
+def unit_of(
+    kind: UnitKind, *, run_id: str, session: str | None, tenant: str | None, now: float
+) -> DrawnUnit | None:
+    """The run's unit at `now` (seconds since 1970); None where it needs a session or a tenant and
+    there is none."""
+    if kind.name == "Run":
+        return DrawnUnit(key=session or run_id, told=session)
+    if kind.name == "Session":
+        return DrawnUnit(key=session, told=session) if session else None
+    if not tenant:
+        return None
+    epoch = epoch_of(now, epoch_seconds=kind.epoch_seconds)
+    return DrawnUnit(key=tenant_epoch(tenant, epoch=epoch), told=tenant)
 
 
 class DrawnUnits:

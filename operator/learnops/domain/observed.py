@@ -6,7 +6,7 @@ be read is an `Unavailable` with a reason: staleness and failure are data, not e
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from learnops.api.canary import CanaryDeployment
@@ -107,6 +107,15 @@ class SampleRatioReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GenerationReading:
+    """An analysis generation as it is on record: its runs are judged apart from those before."""
+
+    number: int  # from 1
+    attempt: int
+    crl_digest: str  # of the configuration by which its runs are scored; empty: not readable
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceReading:
     """What either method (Anytime, Counters) says of one candidate against control.
 
@@ -133,6 +142,8 @@ class EvidenceReading:
     difference: DifferenceReading | None = None
     p_values: tuple[float, float] | None = None  # promote, roll back; of one look only
     sample_ratio: SampleRatioReading | None = None  # None: the source does not tell it
+    # The newest, or the one before it whose runs rolled back; None: the source has none.
+    generation: GenerationReading | None = None
     state: str | None = None
 
 
@@ -144,6 +155,56 @@ class DriftReading:
     runs: int
     baseline: float | None = None
     alarm_at_run: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShadowReading:
+    """What the pairs of a shadow stage say: candidate and control on the same input.
+
+    `harm` is the test of "not worse than the tolerance"; `difference` is None without a pair.
+    """
+
+    harm: EValue
+    pairs: int
+    candidate_loss: float | None  # mean loss in [0, 1]
+    control_loss: float | None
+    difference: DifferenceReading | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherSteps:
+    """Steps with which a new canary of the same candidate would take `days`."""
+
+    steps: tuple[int, ...]
+    days: float
+    in_time: bool  # before the deadline that the spec gives
+
+
+@dataclass(frozen=True, kw_only=True)
+class FiguresReading:
+    """What people ask of a canary besides the evidence, as of some minutes ago; decides nothing.
+
+    `runs_still_needed` counts runs of both arms, None where nothing forecasts them; `likely`: most
+    of the canaries that were played came to a verdict in that many, not just to `maxRuns`.
+    `other_steps` is known where the decision lies beyond the deadline and other steps would change
+    that.
+    """
+
+    as_of: datetime
+    runs_still_needed: int | None
+    likely: bool = True
+    runs_per_day: float | None = None  # the doer's, over seven days; None: not known
+    other_steps: OtherSteps | None = None
+    win_rate: float | None = None  # 0 to 1
+    cost_delta: float | None = None  # USD a run, candidate - control
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryReading:
+    """The answer to one guardrail's query: one finite figure, evaluated `at` Prometheus' time."""
+
+    value: float
+    at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +235,8 @@ class Slot:
     )  # the digest that the ready pods behind it report; None: none or mixed
 
 
-Evidence: TypeAlias = EvidenceReading | Unavailable
+Evidence: TypeAlias = EvidenceReading | ShadowReading | Unavailable
+QueryAnswer: TypeAlias = QueryReading | Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +253,11 @@ class Snapshot:
     history: History | Unavailable | None = None  # None: not needed for this pass
     attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
     evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    figures: dict[str, FiguresReading] = field(default_factory=dict)  # likewise
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
+    # By canary and guardrail name; live ones only.
+    queries: dict[str, dict[str, QueryAnswer]] = field(default_factory=dict)
+    # Two answers nearer to each other than this are one look at the same state of affairs.
+    query_spacing: timedelta = timedelta(seconds=9)
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeAlias
 
+from learnops.api.assignment import Unit
 from learnops.api.canary import CanaryStatus
 from learnops.api.common import GROUP
 from learnops.api.doer import DoerStatus
@@ -41,6 +42,20 @@ class OpenRollout:
     percent: int
     maturation_seconds: int
     crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
+    unit: Unit = Unit.RUN
+    epoch_seconds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenGeneration:
+    """Let a rollout be scored by another CRL, and judged anew, from its next registration on.
+
+    Idempotent by rollout and number; the run log says where it begins and which attempt it is.
+    """
+
+    rollout: str  # the salt
+    number: int
+    crl: dict[str, Any]  # Doer.spec.crl on the wire
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +134,7 @@ class EmitEvent:
 Action: TypeAlias = (
     RecordPromotions
     | OpenRollout
+    | OpenGeneration
     | CloseRollout
     | PatchRoute
     | CreateCanary

@@ -1,6 +1,8 @@
 """Prometheus, or anything that speaks its API."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from learnops.domain.outcome import ErrorReason
@@ -40,8 +42,24 @@ class CounterSample:
     prefix_lag_seconds: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class QuerySample:
+    """One series of the answer to somebody's query; `value` may be NaN or infinite."""
+
+    labels: Mapping[str, str]
+    value: float
+    at: datetime  # when it was evaluated, by Prometheus' clock
+
+
 class Metrics(Protocol):
-    """Evidence counters of all canaries in one query."""
+    """Evidence counters of all canaries in one query, and queries of guardrails."""
+
+    async def query(self, promql: str, *, lookback_seconds: int) -> list[QuerySample]:
+        """The answer to an instant query: none, one or several series.
+
+        Single samples count up to `lookback_seconds` after their scrape; the windows that the query
+        itself names are its own affair. Raises MetricsUnavailableError.
+        """
 
     async def evidence_counters(self) -> list[CounterSample]:
         """Every `learnops_evidence_*` series, raw; raises MetricsUnavailableError."""

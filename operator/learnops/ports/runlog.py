@@ -2,14 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from learnops.domain.observed import History, Key, Promotion
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 
 
 class RunLogUnavailableError(Exception):
     """Postgres refused, timed out, or has a schema this version does not know."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """An analysis generation: runs from registration `first_seq` on are scored by `crl`.
+
+    `crl` is `Doer.spec.crl` on the wire. The first generation is the rollout itself; each ends
+    where the next one begins.
+    """
+
+    number: int
+    first_seq: int
+    attempt: int
+    crl: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +34,13 @@ class LogRows:
     registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
     `terms` holds each term that was asked for, normalised to [0, 1], as the run reported it: None
-    where it did not, was withdrawn or timed out.
+    where it did not, was withdrawn or timed out. `timed_out` is 1 for a run that was resolved by
+    time, else 0. `generations` are all that the rollout has by now, oldest first.
+
+    In a rollout whose unit is no run, each row is a unit: `loss` and `terms` are means over its
+    runs (a run that did not report counts 1), `timed_out` is the share of them that timed out, and
+    `worst` holds the highest value of each term that one of its runs reported; elsewhere it is
+    empty, a run's worst being its own.
     """
 
     seq: Sequence[int]
@@ -28,11 +48,13 @@ class LogRows:
     propensity: Sequence[float]  # π of the candidate
     loss: Sequence[float]
     void: Sequence[bool]
-    timed_out: Sequence[bool]
+    timed_out: Sequence[float]
     total: int
     overdue: int
     next_timeout_seconds: float | None
+    generations: Sequence[Generation]
     terms: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    worst: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +78,26 @@ class DriftRows:
     loss: Sequence[float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairRows:
+    """Columns of the resolved pairs of a shadow stage after a watermark; seq is gapless.
+
+    `next_timeout_seconds` is how long until the first unresolved pair times out (None: none open).
+    """
+
+    seq: Sequence[int]
+    candidate_loss: Sequence[float]
+    control_loss: Sequence[float]
+    next_timeout_seconds: float | None
+
+
+class PairLog(Protocol):
+    """The pairs of shadow stages; each call has a deadline, raises only RunLogUnavailableError."""
+
+    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+
+
 class RunLog(Protocol):
     """Each call has a deadline and raises only RunLogUnavailableError."""
 
@@ -75,13 +117,19 @@ class RunLog(Protocol):
         """All stage moves of the doer's policies, oldest first."""
 
     async def attempts(self, *, key: Key) -> dict[str, int]:
-        """Rollouts opened so far, per identity of the candidate."""
+        """Rollouts and further generations opened so far, per identity of the candidate."""
 
     async def record_promotions(self, *, key: Key, rows: Sequence[Promotion]) -> None:
         """Append stage moves; a transition id that is already there is skipped."""
 
     async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
         """Write the row of an attempt; idempotent by id."""
+
+    async def open_generation(self, *, key: Key, generation: OpenGeneration) -> None:
+        """Begin a generation with the next registration; idempotent by rollout and number.
+
+        It is the next attempt of the rollout's content.
+        """
 
     async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
         """Mark an attempt as ended; idempotent."""

@@ -12,7 +12,7 @@ from learnops.server.auth import Authenticator, check
 from learnops.server.documents import complete
 from learnops.server.limits import BodyLimit
 from learnops.server.problems import Problem, install
-from learnops.server.routers import assignments, ops, reports, runs, snapshot
+from learnops.server.routers import assignments, ops, reports, runs, shadows, snapshot
 from learnops.server.services import Services
 
 _DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
@@ -51,7 +51,7 @@ def create_app(*, services: Services, by: Authenticator) -> FastAPI:
     )
     app.state.services = services
     install(app)
-    for module in (assignments, runs, snapshot, reports, ops):
+    for module in (assignments, runs, shadows, snapshot, reports, ops):
         app.include_router(module.router)
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)

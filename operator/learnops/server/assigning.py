@@ -6,8 +6,11 @@ from http import HTTPStatus
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.registration import Draw, Registered, RolloutRef, register, void
+from learnops.api.assignment import Unit
 from learnops.api.doer import Doer, Router, TrafficStatus
 from learnops.domain.assignment import Arm, draw
+from learnops.domain.unit import epoch_of, tenant_epoch
+from learnops.ports.clock import Clock
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Assignment, RunToAssign
@@ -28,6 +31,7 @@ class _Served:
     traffic: TrafficStatus
     rollout: LiveRollout | None
     gateway_settled: bool  # a gateway draws, and its weights have had the time to take effect
+    epoch: int | None  # the number of the present one, where the unit is a tenant's epoch
 
     @property
     def randomised(self) -> bool:
@@ -37,11 +41,14 @@ class _Served:
 class Assigner:
     """Draws and registers. Concurrent callers share transactions, one at a time per rollout."""
 
-    def __init__(self, *, pool: Pool, state: State, metrics: Metrics, voided: Wake) -> None:
+    def __init__(
+        self, *, pool: Pool, state: State, metrics: Metrics, voided: Wake, clock: Clock
+    ) -> None:
         self._pool = pool
         self._state = state
         self._metrics = metrics
         self._voided = voided
+        self._clock = clock
         self._batchers: dict[RolloutRef, Batcher[Draw, Registered | None]] = {}
 
     async def assign(
@@ -87,7 +94,14 @@ class Assigner:
             traffic=traffic,
             rollout=live_rollout(traffic),
             gateway_settled=gateway and age >= doer.spec.traffic.settle_seconds,
+            epoch=self._epoch(traffic),
         )
+
+    def _epoch(self, traffic: TrafficStatus) -> int | None:
+        length = None if traffic.assignment is None else traffic.assignment.epoch_seconds
+        if length is None:
+            return None
+        return epoch_of(self._clock.now().timestamp(), epoch_seconds=length)
 
     async def _register(
         self, draws: Sequence[Draw], *, served: _Served
@@ -130,32 +144,44 @@ def traffic_of(state: State, *, namespace: str, doer: str) -> tuple[Doer, Traffi
 
 
 def _draw(run: RunToAssign, *, served: _Served) -> Draw | None:
-    """The draw to register; None where nothing is random, or a gateway is still settling.
+    """The draw to register; None where nothing is random, a gateway is still settling, or the
+    session or tenant that a unit is made of was not told.
 
     Without a gateway nobody but us draws: a policy that the caller chose itself is no evidence.
     """
-    rollout = served.rollout
-    if rollout is None or not served.randomised:
+    rollout, unit_id = served.rollout, _unit_id(run, served=served)
+    if rollout is None or unit_id is None or not served.randomised:
         return None
     if run.policy is not None:
         if not served.gateway_settled or run.policy not in (rollout.control, rollout.candidate):
             return None
         arm = Arm.CANDIDATE if run.policy == rollout.candidate else Arm.CONTROL
     else:
-        arm = _hash(run, rollout=rollout)
+        arm = _hash(run, unit_id=unit_id, rollout=rollout)
     return Draw(
         run_id=run.run_id,
-        unit_id=run.unit_id or run.run_id,
+        unit_id=unit_id,
         arm=arm.value,
         policy=rollout.candidate if arm is Arm.CANDIDATE else rollout.control,
         propensity=rollout.share,
         revision=served.traffic.revision,
+        epoch=served.epoch,
     )
 
 
-def _hash(run: RunToAssign, *, rollout: LiveRollout) -> Arm:
+def _unit_id(run: RunToAssign, *, served: _Served) -> str | None:
+    """What is hashed; None where the caller did not tell the session or the tenant."""
+    assignment = served.traffic.assignment
+    if assignment is None:
+        return run.unit_id or run.run_id
+    if run.unit_id is None or assignment.unit is Unit.SESSION or served.epoch is None:
+        return run.unit_id
+    return tenant_epoch(run.unit_id, epoch=served.epoch)
+
+
+def _hash(run: RunToAssign, *, unit_id: str, rollout: LiveRollout) -> Arm:
     try:
-        return draw(rollout.id, run.unit_id or run.run_id, rollout.percent)
+        return draw(rollout.id, unit_id, rollout.percent)
     except ValueError as error:
         field = "runs.unitId" if run.unit_id else "runs.runId"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {error}", field=field) from error

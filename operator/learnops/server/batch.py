@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from learnops.server.ingest import Ingest, Outcome
+from learnops.server.ingest import Outcome
 from learnops.server.models import Bundle
 from learnops.server.problems import Problem, from_validation
 
@@ -16,7 +16,14 @@ _SLICE = 250
 _STATUS = {HTTPStatus.CONFLICT: "conflict"}
 
 
-async def results_of(items: Sequence[Any], *, ingest: Ingest) -> list[dict[str, Any]]:
+class Takes(Protocol):
+    """What bundles are handed to."""
+
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+        """One outcome per bundle, in order."""
+
+
+async def results_of(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
     """One result per item, in order.
 
     Raises DatabaseUnavailableError and Problem 429: then some may be stored, and sending all again
@@ -29,7 +36,7 @@ async def results_of(items: Sequence[Any], *, ingest: Ingest) -> list[dict[str, 
     return results
 
 
-async def _slice(items: Sequence[Any], *, ingest: Ingest) -> list[dict[str, Any]]:
+async def _slice(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
     checked = [_check(item) for item in items]
     bundles = [item for item in checked if isinstance(item, Bundle)]
     outcomes = iter(await ingest.take(bundles))

@@ -7,6 +7,7 @@ from typing import Any
 
 from learnops.adapters.postgres import runs as table
 from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.generations import GenerationId, frozen_crl
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
 from learnops.api.doer import Doer
 from learnops.domain.crl.configuration import yardsticks
@@ -50,7 +51,7 @@ class Ingest:
         self._metrics = metrics
         self._resolved = resolved
         self._redacting = Redacting(state=state, metrics=metrics)
-        self._frozen: dict[str, Yardsticks | InvalidMetric] = {}
+        self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
@@ -94,7 +95,7 @@ class Ingest:
     async def _write_distinct(self, bundles: Sequence[Bundle]) -> list[Outcome]:
         keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
         drawn = await table.registrations(self._pool, keys=keys)
-        frozen = await self._frozen_of({registration.rollout for registration in drawn.values()})
+        frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
         scored = [
             self._score(bundle, registration=drawn.get(key), frozen=frozen)
             for bundle, key in zip(bundles, keys, strict=True)
@@ -109,14 +110,16 @@ class Ingest:
             for item in scored
         ]
 
-    async def _frozen_of(self, rollouts: set[str]) -> dict[str, Yardsticks | InvalidMetric]:
-        """The yardsticks of each rollout, or why there is none: that harms its own runs alone."""
-        held = {name: self._frozen[name] for name in rollouts if name in self._frozen}
-        unknown = sorted(rollouts - set(held))
+    async def _frozen_of(
+        self, generations: set[GenerationId]
+    ) -> dict[GenerationId, Yardsticks | InvalidMetric]:
+        """The yardsticks of each generation, or why there are none: harms its own runs alone."""
+        held = {one: self._frozen[one] for one in generations if one in self._frozen}
+        unknown = generations - set(held)
         if not unknown:
             return held
-        for rollout, crl in (await table.frozen_crl(self._pool, rollouts=unknown)).items():
-            held[rollout] = _frozen(crl)
+        for one, crl in (await frozen_crl(self._pool, generations=unknown)).items():
+            held[one] = _frozen(crl)
         if len(self._frozen) > _YARDSTICKS:
             self._frozen.clear()
         self._frozen.update(held)
@@ -127,7 +130,7 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardsticks | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
     ) -> _Scored | Problem:
         try:
             by = self._yardstick(bundle, registration=registration, frozen=frozen)
@@ -142,13 +145,13 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[str, Yardsticks | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
     ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
                 detail = f"the run was registered for doer {registration.doer!r}"
                 raise InvalidMetric(field="doer", detail=detail)
-            by = frozen[registration.rollout]
+            by = frozen[_generation_of(registration)]
             if isinstance(by, InvalidMetric):
                 raise by
             return by.of(bundle.tenant)
@@ -176,6 +179,11 @@ class Ingest:
             self._metrics.stored(row, policy=row.policy if known else "other")
         if any(row.rollout for row in rows):
             self._resolved.set()
+
+
+def _generation_of(registration: Registration) -> GenerationId:
+    """By its number alone: nothing that the api learns late changes how a run is scored."""
+    return registration.rollout, registration.generation
 
 
 def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:

@@ -124,7 +124,10 @@ class Bundle(Wire):
 
 
 class RunToAssign(Wire):
-    """One run that is about to start. `policy` only where a gateway has already chosen."""
+    """One run that is about to start. `policy` only where a gateway has already chosen.
+
+    `unit_id` is the run's session, or its tenant where the doer's unit is TenantEpoch.
+    """
 
     run_id: RunId
     unit_id: UnitId | None = None
@@ -164,6 +167,21 @@ class VoidRequest(Wire):
     namespace: Name
     doer: Name
     run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
+
+
+class PairsRequest(Wire):
+    """Runs of control on whose input the candidate of a shadow stage is about to run."""
+
+    namespace: Name
+    doer: Name
+    rollout: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+    run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
+
+
+class PairsAnswer(Wire):
+    """The runs whose candidate may run now."""
+
+    opened: list[str]
 
 
 class RunAnswer(Wire):
@@ -220,11 +238,25 @@ class RolloutAnswer(Wire):
     percent: int
 
 
+class ShadowAnswer(Wire):
+    """The shadow stage: its rollout, and the policy that runs beside control."""
+
+    rollout: str
+    policy: str
+
+
 class ShareAnswer(Wire):
     """A policy and its share of the traffic in percent."""
 
     policy: str
     percent: int
+
+
+class UnitAnswer(Wire):
+    """What arms are drawn for: Session, or TenantEpoch with the length of an epoch."""
+
+    unit: str
+    epoch_seconds: int | None = None
 
 
 class SnapshotAnswer(Wire):
@@ -240,5 +272,7 @@ class SnapshotAnswer(Wire):
     salt: str | None
     active: str
     rollout: RolloutAnswer | None
+    assignment: UnitAnswer | None = None
+    shadow: ShadowAnswer | None
     shares: list[ShareAnswer]
     policies: dict[str, PolicyContent]

@@ -37,7 +37,7 @@ def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResu
         content_hash=hash_of(content),
         loss=result.loss,
         weights=json.dumps({line.term: line.weight for line in result.contributions}),
-        breakdown=json.dumps(_breakdown(result)),
+        breakdown=json.dumps(breakdown_of(result)),
         partial=result.partial,
         void=late and registration is not None,
         terms=dict(result.terms),
@@ -69,7 +69,8 @@ def stored_answer(run_id: str, *, status: str, run: StoredRun) -> RunAnswer:
     )
 
 
-def _breakdown(result: CRLResult) -> dict[str, Any]:
+def breakdown_of(result: CRLResult) -> dict[str, Any]:
+    """Terms, contributions and what is missing, as stored."""
     return {
         "terms": dict(result.terms),
         "contributions": {line.term: line.share for line in result.contributions},

@@ -13,6 +13,7 @@ from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
 from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
+from learnops.server.pairing import Pairing
 from learnops.server.problems import unavailable
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
@@ -34,6 +35,7 @@ class Services:
     gate: DatabaseGate
     assigner: Assigner
     ingest: Ingest
+    pairing: Pairing
     snapshots: Snapshots
     tracker: PrefixTracker
     mirror: Mirror
@@ -86,8 +88,9 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
         metrics=metrics,
         outage=outage,
         gate=DatabaseGate(pool=pool, outage=outage),
-        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake),
+        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
         ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
+        pairing=Pairing(pool=pool, state=state),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
         mirror=Mirror(pool=pool, state=state, outage=outage),

@@ -67,7 +67,9 @@ class Snapshots:
 
     def _view(self, *, namespace: str, doer: str) -> tuple[SnapshotView | None, str]:
         found, traffic = traffic_of(self._state, namespace=namespace, doer=doer)
-        names = sorted({traffic.active} | {share.policy for share in traffic.shares})
+        beside = set() if traffic.shadow is None else {traffic.shadow}
+        shared = {share.policy for share in traffic.shares}
+        names = sorted({traffic.active} | shared | beside)
         policies = {name: self._state.policy((namespace, name)) for name in names}
         for name, policy in policies.items():
             if policy is None:
@@ -93,6 +95,8 @@ class Snapshots:
                 "candidate": rollout.candidate,
                 "percent": rollout.percent,
             },
+            "assignment": traffic.assignment and traffic.assignment.to_wire(),
+            "shadow": traffic.shadow and {"rollout": traffic.salt, "policy": traffic.shadow},
             "shares": [share.to_wire() for share in traffic.shares],
             "policies": {name: content(policy) for name, policy in policies.items() if policy},
         }

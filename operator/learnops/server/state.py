@@ -198,7 +198,8 @@ class State:
         doer = self.doers.get((policy.metadata.namespace, policy.spec.doer_ref.name))
         if doer is None or doer.status.traffic is None:
             return False
-        return any(share.policy == policy.metadata.name for share in doer.status.traffic.shares)
+        traffic, name = doer.status.traffic, policy.metadata.name
+        return traffic.shadow == name or any(share.policy == name for share in traffic.shares)
 
 
 def _name(raw: Raw) -> Name:

@@ -39,6 +39,7 @@ class Api:
         self.changed = threading.Condition()
         self.uid, self.revision, self.salt, self.router = "doer-1", 1, "canary-1.0", "SDK"
         self.percent: int | None = None
+        self.assignment: object = None  # what is drawn for; None: each run
         self.hidden: set[str] = set()  # policies whose content the snapshot lacks
         self.ttl: float | None = 300.0
         self.registered: dict[str, Json] = {}
@@ -47,6 +48,7 @@ class Api:
         self.batches: list[int] = []
         self.requests: list[Json] = []
         self.registrations: list[list[Json]] = []
+        self.shadow: str | None = None
         self.misbehave: dict[str, Misbehaviour] = {}  # by path
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -114,6 +116,8 @@ class Api:
             "salt": self.salt,
             "active": "planner-v1",
             "rollout": None if self.percent is None else rollout,
+            "assignment": self.assignment,
+            "shadow": self.shadow and {"rollout": self.salt, "policy": self.shadow},
             "shares": [{"policy": policy, "percent": percent} for policy, percent in shares],
             "policies": {name: policies[name] for name in policies if name not in self.hidden},
         }

@@ -138,6 +138,28 @@ async def test_each_bad_answer_has_its_reason(kind: str) -> None:
     assert caught.value.reason is reason
 
 
+@pytest.mark.parametrize(
+    "kind", [kind for kind in ROWS if ROWS[kind][1] is not ErrorReason.NO_DATA]
+)
+async def test_a_guardrail_is_told_the_same(kind: str) -> None:
+    answer, reason, words = ROWS[kind]
+    async with (
+        serving(answer) as url,
+        PrometheusMetrics(url=url, deadline_seconds=0.5 if "within" in words else 10) as metrics,
+    ):
+        with pytest.raises(MetricsUnavailableError, match=words) as caught:
+            await metrics.query("up", lookback_seconds=60)
+    assert caught.value.reason is reason
+
+
+async def test_an_instant_that_no_calendar_has_is_no_answer() -> None:
+    sample = {"metric": {}, "value": [1e30, "1"]}
+    async with serving(result(sample)) as url, PrometheusMetrics(url=url) as metrics:
+        with pytest.raises(MetricsUnavailableError, match="no sample") as caught:
+            await metrics.query("up", lookback_seconds=60)
+    assert caught.value.reason is BAD
+
+
 async def test_nobody_listens() -> None:
     async with serving(hang) as url:
         pass

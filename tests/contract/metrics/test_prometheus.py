@@ -1,70 +1,14 @@
 """The Metrics port on a real Prometheus that scrapes a real exporter."""
 
 import math
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from learnops.adapters.prometheus import PrometheusMetrics
 from learnops.domain.outcome import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
-from testbed.binaries import ensure
-from testbed.ports import LOOPBACK
 from testbed.prometheus import Prometheus
-from testbed.workdir import WorkDir
-
-
-class Exporter:
-    """Exposes whatever a test writes into `text`."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        exporter = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = exporter.text.encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "text/plain; version=0.0.4")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                """No access log."""
-
-        self.server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        self.address = f"{LOOPBACK}:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def binaries() -> None:
-    """Built before the first test's time limit runs."""
-    ensure()
-
-
-@pytest.fixture
-def prometheus() -> Iterator[Prometheus]:
-    """A server of each test: samples with a timestamp of their own outlive their job."""
-    with WorkDir() as work:
-        server = Prometheus(work, scrape_interval_seconds=0.2).start()
-        yield server
-        server.kill()
-
-
-@pytest.fixture
-def exporter() -> Iterator[Exporter]:
-    serving = Exporter()
-    yield serving
-    serving.close()
-
+from tests.contract.metrics.exporter import Exporter, scrape
 
 _FIGURES = {"runs": 40, "loss_sum": 12.5, "loss_sumsq": 5.25, "timeouts": 2}
 
@@ -90,13 +34,6 @@ def exposition(
         if value is not None:
             lines.append(f"learnops_evidence_{name}_total{{{labels}}} {value}")
     return "\n".join(lines) + "\n"
-
-
-def scrape(prometheus: Prometheus, exporter: Exporter, text: str) -> None:
-    """Have the text scraped once it stands there."""
-    exporter.text = text + f"marker {hash(text) % 1000}\n"
-    prometheus.scrape("api", [exporter.address])
-    prometheus.wait_for(f"marker == {hash(text) % 1000}")
 
 
 async def ask(prometheus: Prometheus) -> list[CounterSample]:

@@ -12,7 +12,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.policy import Stage
 from learnops.domain.observed import Key, Promotion
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from learnops.ports.runlog import DriftRows, DriftWatch, RunLog, RunLogUnavailableError
 from testbed.postgres import Postgres
 from testbed.workdir import WorkDir
@@ -102,6 +102,59 @@ async def test_attempts_count_each_rollout_of_an_identity_once(runlog: RunLog) -
     await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Error"))
     assert await runlog.attempts(key=KEY) == {"v1:two": 2, "v1:x": 1}
     assert await runlog.attempts(key=OTHER) == {}
+
+
+HEAVIER = {"weights": {"grounding": "1", "securityCriticals": "2"}}
+
+
+def generation(number: int, **changes: str) -> OpenGeneration:
+    """The generation of ATTEMPT with that number."""
+    return replace(OpenGeneration(rollout="uid.0", number=number, crl=HEAVIER), **changes)
+
+
+async def test_a_generation_begins_with_the_next_registration_and_once(
+    runlog: RunLog, database: str
+) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    with psycopg.connect(database) as connection:
+        connection.execute(REPORTED)
+    await runlog.open_generation(key=KEY, generation=generation(2))
+    with psycopg.connect(database) as connection:
+        connection.execute("UPDATE shadow_deployments SET next_seq = 8")
+    await runlog.open_generation(key=KEY, generation=replace(generation(2), crl=ATTEMPT.crl))
+    await runlog.open_generation(key=KEY, generation=replace(generation(3), crl=ATTEMPT.crl))
+    rows = await runlog.resolved_prefix(
+        key=KEY, rollout="uid.0", after=3, limit=100, grace_seconds=60
+    )
+    told = [(it.number, it.first_seq, it.attempt, it.crl) for it in rows.generations]
+    assert told == [(1, 1, 1, ATTEMPT.crl), (2, 4, 2, HEAVIER), (3, 8, 3, ATTEMPT.crl)]
+
+
+async def test_each_generation_is_an_attempt_of_its_content(runlog: RunLog) -> None:
+    for id_, identity in (("uid.0", "v1:two"), ("u3.0", "v1:x")):
+        opened = replace(ATTEMPT, rollout=id_, identity=identity)
+        await runlog.open_rollout(key=KEY, rollout=opened)
+    await runlog.open_generation(key=KEY, generation=generation(2))
+    await runlog.open_generation(key=KEY, generation=generation(3))
+    assert await runlog.attempts(key=KEY) == {"v1:two": 3, "v1:x": 1}
+    await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Aborted"))
+    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="uid.1", attempt=4))
+    await runlog.open_generation(key=KEY, generation=generation(2, rollout="uid.1"))
+    rows = await runlog.resolved_prefix(
+        key=KEY, rollout="uid.1", after=0, limit=100, grace_seconds=60
+    )
+    assert [it.attempt for it in rows.generations] == [4, 5]
+
+
+@pytest.mark.parametrize(("key", "rollout"), [(OTHER, "uid.0"), (KEY, "never.0"), (KEY, "ended.0")])
+async def test_no_generation_of_a_rollout_that_is_not_open(
+    runlog: RunLog, key: Key, rollout: str
+) -> None:
+    await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
+    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="ended.0"))
+    await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="ended.0", outcome="Error"))
+    with pytest.raises(RunLogUnavailableError, match=f"rollout {rollout} of {key} is not open"):
+        await runlog.open_generation(key=key, generation=generation(2, rollout=rollout))
 
 
 async def test_closing_is_idempotent_also_for_what_was_never_opened(runlog: RunLog) -> None:

@@ -52,6 +52,7 @@ REFUSED_STATUSES = [
     ("Policy", {"fence": 4}, {"fence": 3}, FENCE),
     ("CanaryDeployment", {"fence": 4}, {"fence": 3}, FENCE),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"revision": 6}}, NOT_LOWER),
+    ("Doer", {"traffic": TRAFFIC}, {"traffic": {"shadow": "p2"}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"shares": OTHER_SHARES}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"salt": "u.1"}}, HIGHER),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"canary": None}}, HIGHER),

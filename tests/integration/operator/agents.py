@@ -29,8 +29,9 @@ FROM numbered, unnest(%(arm)s::text[], %(policy)s::text[], %(loss)s::float8[])
 _SCORE = """
 WITH run AS (
     INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, bundle,
-                      content_hash)
-    SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, '{}', ''
+                      content_hash, cost_usd)
+    SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, '{}', '',
+           (%(costs)s::jsonb ->> policy)::float8
     FROM deployment_routings
     WHERE namespace = %(namespace)s AND rollout = %(rollout)s AND run_id NOT IN (
         SELECT run_id FROM runs WHERE namespace = %(namespace)s)
@@ -46,7 +47,7 @@ FROM run
 @dataclass(kw_only=True)
 class Agents:
     """Runs of one doer. `losses` gives the mean loss of each policy, its truth; `contradictions`
-    how often an answer of each has any, where they tell."""
+    how often an answer of each has any, where they tell; `costs` what a run of each costs."""
 
     objects: Objects
     database: str
@@ -55,6 +56,7 @@ class Agents:
     deadline_seconds: float = 90.0
     drawn_percent: int | None = None  # where it is not what is logged
     contradictions: dict[str, float] | None = None
+    costs: dict[str, float] | None = None
     _random: random.Random = field(default_factory=lambda: random.Random(7))
 
     def work(self, *, runs: int = 50) -> Json:
@@ -102,12 +104,12 @@ class Agents:
         }
         with psycopg.connect(self.database) as connection:
             connection.execute(_REGISTER, values)
-            if self.contradictions is not None:
-                connection.execute(
-                    _SCORE, {**values, "contradictions": json.dumps(self.contradictions)}
-                )
-            told = f"{self.objects.namespace}/{self.doer}"
-            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, told))
+            if self.contradictions is not None or self.costs is not None:
+                told = {"contradictions": self.contradictions or {}, "costs": self.costs or {}}
+                as_json = {name: json.dumps(one) for name, one in told.items()}
+                connection.execute(_SCORE, {**values, **as_json})
+            key = f"{self.objects.namespace}/{self.doer}"
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, key))
 
     def _loss(self, policy: str) -> float:
         return min(max(self._random.gauss(self.losses[policy], 0.1), 0.0), 1.0)

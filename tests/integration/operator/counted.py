@@ -6,7 +6,7 @@ sees nothing but the scrape.
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -78,13 +78,20 @@ def _labels(names: dict[str, str]) -> str:
 def scraped(stack: Stack) -> Iterator[Counters]:
     """Counters that the stack's Prometheus scrapes meanwhile."""
     counters = Counters()
+    with exposed(stack, counters.exposition, job="counted-agents"):
+        yield counters
+
+
+@contextmanager
+def exposed(stack: Stack, exposition: Callable[[], bytes], *, job: str) -> Iterator[None]:
+    """Have the stack's Prometheus scrape a text."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.end_headers()
-            self.wfile.write(counters.exposition())
+            self.wfile.write(exposition())
 
         def log_message(self, *_: object) -> None:
             """The test's output is not its log."""
@@ -92,11 +99,11 @@ def scraped(stack: Stack) -> Iterator[Counters]:
     server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
     serving = threading.Thread(target=server.serve_forever, daemon=True)
     serving.start()
-    stack.prometheus.scrape("counted-agents", [f"{LOOPBACK}:{server.server_port}"])
+    stack.prometheus.scrape(job, [f"{LOOPBACK}:{server.server_port}"])
     try:
-        yield counters
+        yield
     finally:
-        stack.prometheus.stop_scraping("counted-agents")
+        stack.prometheus.stop_scraping(job)
         server.shutdown()
         server.server_close()
         serving.join()

@@ -32,7 +32,7 @@ class Served:
             assert sum(share["percent"] for share in traffic["shares"]) == 100, traffic
             served = {share["policy"] for share in traffic["shares"]}
             assert traffic["active"] in served, traffic
-            assert (traffic.get("canary") is None) == (len(served) == 1), traffic
+            assert _shared(traffic) == (len(served) == 2), traffic
         for before, after in pairwise(self._seen):
             assert after["revision"] >= before["revision"], (before, after)
             if _content(before) != _content(after):
@@ -56,6 +56,11 @@ class Served:
         trace: TracebackType | None,
     ) -> None:
         self._watcher.stop()
+
+
+def _shared(traffic: Json) -> bool:
+    """Whether a canary gives its candidate a share: one in its shadow stage does not."""
+    return traffic.get("canary") is not None and traffic.get("shadow") is None
 
 
 def _content(traffic: Json) -> Json:

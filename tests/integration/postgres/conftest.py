@@ -8,6 +8,7 @@ from learnops.adapters.postgres.connection import Pool, make_pool
 from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.api.assignment import Unit
 from learnops.domain.observed import Key
 from learnops.domain.plan import OpenRollout
 
@@ -40,7 +41,12 @@ async def runlog(pool: Pool) -> PostgresRunLog:
 
 
 def rollout(
-    name: str = "uid.0", *, maturation_seconds: int = 600, identity: str = "v1:abc"
+    name: str = "uid.0",
+    *,
+    maturation_seconds: int = 600,
+    identity: str = "v1:abc",
+    unit: Unit = Unit.RUN,
+    epoch_seconds: int | None = None,
 ) -> OpenRollout:
     """An attempt of planner-v2 against planner-v1."""
     return OpenRollout(
@@ -54,4 +60,6 @@ def rollout(
         percent=10,
         maturation_seconds=maturation_seconds,
         crl={"weights": {"grounding": "1"}},
+        unit=unit,
+        epoch_seconds=epoch_seconds,
     )

@@ -15,6 +15,7 @@ def draw(
     arm: str = "control",
     propensity: float = 0.1,
     revision: int = 7,
+    epoch: int | None = None,
 ) -> Draw:
     """A draw of the rollout of the fixtures."""
     return Draw(
@@ -24,6 +25,7 @@ def draw(
         policy="planner-v2" if arm == "candidate" else "planner-v1",
         propensity=propensity,
         revision=revision,
+        epoch=epoch,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import psycopg
+import pytest
 import pytest_asyncio
 
 from learnops.adapters.postgres.connection import make_pool
@@ -37,14 +38,9 @@ def fill(database: str, *, first: int, last: int) -> None:
         )
 
 
-@pytest_asyncio.fixture
-async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
-    """A run log with one open rollout and no runs."""
-    upgrade(database)
-    pool = make_pool(database, application="test", max_size=2)
-    await pool.open()
-    log = PostgresRunLog(pool)
-    opened = OpenRollout(
+def opened() -> OpenRollout:
+    """The only rollout."""
+    return OpenRollout(
         rollout=ROLLOUT,
         canary="c1",
         canary_uid="c-uid",
@@ -56,7 +52,16 @@ async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
         maturation_seconds=600,
         crl={},
     )
-    await log.open_rollout(key=KEY, rollout=opened)
+
+
+@pytest_asyncio.fixture
+async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
+    """A run log with one open rollout and no runs."""
+    upgrade(database)
+    pool = make_pool(database, application="test", max_size=2)
+    await pool.open()
+    log = PostgresRunLog(pool)
+    await log.open_rollout(key=KEY, rollout=opened())
     yield log
     await pool.close()
 
@@ -130,3 +135,52 @@ async def test_what_ended_is_forgotten(runlog: PostgresRunLog, database: str) ->
     assert evidence._progress[KEY].keys() == {ROLLOUT}
     evidence.keep_only(KEY, rollouts=set())
     assert evidence._progress == {}
+
+
+# Twenty sessions of two runs. The first tells security criticals in every fifth session and says
+# nothing of them elsewhere; the second tells none, and in every tenth is never heard of.
+_SESSIONS = """
+UPDATE shadow_deployments SET unit = 'Session', next_seq = 21 WHERE id = %(rollout)s;
+INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
+                                 propensity, revision, window_ends_at)
+SELECT %(rollout)s, n, 'agents', 'planner', n || 'a', 's' || n,
+       CASE WHEN n %% 2 = 0 THEN 'candidate' ELSE 'control' END,
+       CASE WHEN n %% 2 = 0 THEN 'v2' ELSE 'v1' END, 0.5, 5, now()
+FROM generate_series(1, 20) n;
+INSERT INTO unit_runs (namespace, run_id, rollout, seq, registered_at, resolved_at, resolution,
+                       loss)
+SELECT 'agents', n || part, %(rollout)s, n, now() - interval '1 hour',
+       CASE WHEN NOT silent THEN now() END, CASE WHEN NOT silent THEN 'Bundle' END,
+       CASE WHEN NOT silent THEN 0.5 END
+FROM generate_series(1, 20) n, (VALUES ('a'), ('b')) AS p (part),
+     LATERAL (SELECT part = 'b' AND n %% 10 = 1 AS silent) s;
+INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, bundle,
+                  content_hash)
+SELECT namespace, run_id, 'planner', 'v1', 'control', 0.5, 5, rollout, '{}', '' FROM unit_runs;
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, partial, security_criticals)
+SELECT namespace, run_id, 0.5, 0.5, false,
+       CASE WHEN run_id LIKE '%%b' THEN 0 WHEN seq %% 5 = 0 THEN 0.75 END
+FROM unit_runs;
+"""
+
+
+async def test_sessions_are_observations_with_parts_of_timeouts_and_breaches_of_their_worst_run(
+    runlog: PostgresRunLog, database: str
+) -> None:
+    with psycopg.connect(database) as connection:
+        for statement in _SESSIONS.split(";\n"):
+            if statement.strip():
+                connection.execute(statement, {"rollout": ROLLOUT})
+    guardrail = {"term": "securityCriticals", "immediate": {"maxCount": 3}}
+    found = await RunLogEvidence(runlog=runlog).read(
+        key=KEY, doer=doer(), canary=canary(source="RunLog", guardrails=[guardrail])
+    )
+    assert isinstance(found.evidence, EvidenceReading), found.evidence
+    reading = found.evidence
+    assert (reading.candidate_runs, reading.control_runs) == (10, 10)
+    # Sessions 1 and 11, both of control, lost one run of two.
+    assert reading.control_timeout_fraction == 0.1
+    assert reading.control_loss == pytest.approx((8 * 0.5 + 2 * 0.75) / 10)
+    # The candidate's sessions 10 and 20 reported some; where nothing was told, nothing is imputed.
+    (told,) = reading.guardrails
+    assert told.breaches == 2

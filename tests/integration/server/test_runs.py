@@ -106,6 +106,22 @@ def test_the_registration_stands_over_what_the_bundle_says(api: Api, world: Worl
     )
 
 
+def test_a_run_is_scored_by_the_weights_at_its_registration(api: Api, world: World) -> None:
+    assign(api, world, {"runId": "old"}, {"runId": "older"})
+    assert api.post("/v1/runs", world.bundle("older")).body["loss"] == pytest.approx(0.15)
+    world.reweigh(number=2, contradictions="1")
+    assign(api, world, {"runId": "new"})
+    assert api.post("/v1/runs", world.bundle("new")).body["weights"] == {"contradictions": 1.0}
+    late = api.post("/v1/runs", world.bundle("old")).body
+    assert late["weights"] == {"contradictions": 1.0, "grounding": 3.0}
+    world.reweigh(number=3, grounding="1")
+    assign(api, world, {"runId": "newest"})
+    batch = [world.bundle("new"), world.bundle("newest")]
+    results = api.post("/v1/runs:batch", {"runs": batch}).body["results"]
+    assert [one["status"] for one in results] == ["duplicate", "accepted"]
+    assert [one["loss"] for one in results] == [0.0, pytest.approx(0.2)]
+
+
 def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world: World) -> None:
     runs = [f"r-{number}" for number in range(20)]
     told = {each["runId"]: each for each in assign(api, world, *({"runId": run} for run in runs))}

@@ -8,7 +8,7 @@ from typing import Any
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from testbed.kubeapi import Json, KubeApi
 
 SALT = "uid-of-the-canary.0"
@@ -103,7 +103,15 @@ class World:
         """The rollout has ended."""
         asyncio.run(self._write(CloseRollout(rollout=SALT, outcome="Promoted")))
 
-    async def _write(self, action: OpenRollout | CloseRollout) -> None:
+    def reweigh(self, *, number: int, **weights: str) -> None:
+        """The doer's weights change, and the operator begins a generation for it."""
+        crl = {"weights": weights}
+        path = f"{self.base}/doers/planner"
+        unset = dict.fromkeys(WEIGHTS)
+        self.kube.merge(path, {"spec": {"crl": {"weights": {**unset, **weights}}}})
+        asyncio.run(self._write(OpenGeneration(rollout=SALT, number=number, crl=crl)))
+
+    async def _write(self, action: OpenRollout | OpenGeneration | CloseRollout) -> None:
         pool = make_pool(self.database, application="test", max_size=1)
         await pool.open()
         try:
@@ -111,6 +119,8 @@ class World:
             key = Key(namespace=self.namespace, doer="planner")
             if isinstance(action, OpenRollout):
                 await log.open_rollout(key=key, rollout=action)
+            elif isinstance(action, OpenGeneration):
+                await log.open_generation(key=key, generation=action)
             else:
                 await log.close_rollout(key=key, rollout=action)
         finally:

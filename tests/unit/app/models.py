@@ -39,8 +39,14 @@ def doer(*, revision: int = 5, percent: int = 10, salt: str = "c-uid.0") -> Doer
     )
 
 
-def canary(*, state: str | None = None, source: str = "Prometheus", **analysis: Any) -> Any:
-    """The canary of v2 with steps 10, 50; `state` is its evidenceState."""
+def canary(
+    *,
+    state: str | None = None,
+    source: str = "Prometheus",
+    steps: tuple[int, ...] = (10, 50),
+    **analysis: Any,
+) -> Any:
+    """The canary of v2; `state` is its evidenceState."""
     return CanaryDeployment.model_validate(
         {
             "apiVersion": "learnops.dev/v1alpha1",
@@ -49,7 +55,7 @@ def canary(*, state: str | None = None, source: str = "Prometheus", **analysis: 
             "spec": {
                 "doerRef": {"name": "planner"},
                 "candidateRefs": [{"name": "v2"}],
-                "strategy": {"canary": {"steps": [10, 50]}},
+                "strategy": {"canary": {"steps": list(steps)}},
                 "analysis": {"source": source, "maxStalenessSeconds": 60, **analysis},
             },
             "status": {

@@ -10,7 +10,7 @@ import pytest
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.ports.metrics import CounterSample, MetricsUnavailableError
+from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 from tests.unit.app.fakes import FakeClock
 from tests.unit.app.models import KEY, canary, doer
 
@@ -29,6 +29,9 @@ class Answers:
         if self.error is not None:
             raise self.error
         return self.samples
+
+    async def query(self, promql: str, *, lookback_seconds: int) -> list[QuerySample]:
+        raise NotImplementedError
 
 
 def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:
@@ -235,6 +238,21 @@ async def test_the_prefix_is_current_only_where_the_api_says_so(
     found, _ = await state_after(evidence, of=canary())
     assert found.promote.crossed_at is not None
     assert found.prefix_current is current
+
+
+async def test_the_split_is_told_and_goes_on_from_the_status(
+    evidence: CounterEvidence, answers: Answers
+) -> None:
+    answers.samples = [sample("candidate", 40, 0.25), sample("control", 360, 0.25)]
+    as_planned, stored = await state_after(evidence, of=canary())
+    assert as_planned.sample_ratio is not None
+    assert not as_planned.sample_ratio.alarm
+    answers.samples = [sample("candidate", 240, 0.25), sample("control", 360, 0.25)]
+    skewed, _ = await state_after(evidence, of=stored)
+    assert skewed.sample_ratio is not None
+    assert skewed.sample_ratio.alarm
+    assert skewed.sample_ratio.expected_share == 0.1
+    assert skewed.sample_ratio.observed_share == 0.4
 
 
 @pytest.mark.parametrize(("timeouts", "fraction"), [(40.0, 0.1), (None, None)])

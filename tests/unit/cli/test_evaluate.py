@@ -102,7 +102,7 @@ def test_the_example_of_the_docs(capsys):
     arguments = ["--canary", str(EXAMPLE / "canary.yaml"), "--runs", str(EXAMPLE / "runs.csv")]
     assert main(["evaluate", *arguments, "--control", "planner-v1"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines[1:]] == [
+    assert [line.split()[::2][:2] for line in lines[1:]] == [
         ["better", "Promote"],
         ["worse", "Rollback"],
         ["broken-term", "Rollback"],
@@ -130,7 +130,10 @@ BAD_LINES = [
     ({"propensity": 0}, "line 3: propensity: 0 is not strictly between 0 and 1"),
     ({"propensity": 1.0}, "line 3: propensity: 1.0 is not strictly between 0 and 1"),
     ({"propensity": None}, "line 3: propensity: missing"),
-    ({"propensity": {"a": 0.1}}, "line 3: propensity: a map by name (A/B/n)"),
+    (
+        {"propensity": {"a": 0.1}},
+        "line 3: propensity: is a map by name (A/B/n) and the canary has one",
+    ),
     ({"arm": "other"}, "line 3: arm: 'other' is none of candidate, control"),
     ({"arm": None}, "line 3: arm: None is none of"),
     ({"arm": ["candidate"]}, "line 3: arm: ['candidate'] is none of"),
@@ -194,6 +197,14 @@ def test_a_breach_is_a_roll_back_that_names_the_term(evaluate):
     told = json.loads(out)
     assert (told["reason"], told["culprit"]) == ("GuardrailBreached", "grounding")
     assert told["candidateRuns"] == 2
+
+
+def test_a_guardrail_on_a_query_is_left_out_and_it_says_so(evaluate):
+    query = '{name: p95, promQL: "latency", max: "2"}'
+    code, out, err = evaluate(ndjson(log()), canary=f"{CANARY}    guardrails: [{query}]\n")
+    assert (code, out) == evaluate(ndjson(log()))[:2]
+    expected = "guardrail p95 is left out: a log of runs does not tell what Prometheus did"
+    assert err == f"learnops evaluate: {expected}\n"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,27 @@ def test_a_wrong_argument_is_named(plan, arguments, message):
     assert message in err
 
 
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        (
+            "{strategy: {canary: {steps: [50]}}, analysis: {method: FixedHorizon}}",
+            "spec.analysis.method: must be Anytime: FixedHorizon takes maxRuns runs",
+        ),
+        (
+            "{candidateRefs: [{name: a}, {name: b}], analysis: {}}",
+            "spec.candidateRefs: must be one candidate",
+        ),
+    ],
+)
+def test_a_canary_that_cannot_be_foretold_is_refused(plan, tmp_path, spec, message):
+    file = tmp_path / "canary.yaml"
+    file.write_text(f"kind: CanaryDeployment\nspec: {spec}\n")
+    code, out, err = plan("--canary", str(file))
+    assert (code, out) == (2, "")
+    assert message in err
+
+
 def test_kubectl_finds_it_as_a_plugin():
     """The real kubectl; a plugin needs no cluster for this."""
     tools = Path(sys.executable).parent

@@ -53,6 +53,34 @@ def test_the_example_is_readable() -> None:
     assert truth["planner-v2"].loss < truth["planner-v1"].loss < truth["planner-v3"].loss
 
 
+def test_a_term_may_have_a_mean_of_its_own() -> None:
+    truth, random = PolicyTruth(loss=0.4, spread=0.1, terms={"grounding": 0.85}), Random(1)
+    drawn = [truth.draw_terms(random)["grounding"] for _ in range(2_000)]
+    assert fmean(drawn) == pytest.approx(0.85, abs=0.01)
+    bundle = BundleMetrics(**bundle_of(0.4, random, terms={"grounding": 0.9}))
+    weights = {"gatePassRate": 4.0, "contradictions": 4.0, "grounding": 1.0}
+    result = score(
+        bundle,
+        Yardstick(weights=Weights.of(weights), budget=Budget(cost_usd=77, latency_milliseconds=7)),
+    )
+    assert result.loss == pytest.approx((8 * 0.4 + 0.9) / 9)
+
+
+@pytest.mark.parametrize("term", EXACT)
+def test_each_term_can_be_told_apart_from_the_loss(term: str) -> None:
+    bundle = BundleMetrics(**bundle_of(0.2, Random(1), terms={term: 0.7}))
+    budget = Budget(cost_usd=77, latency_milliseconds=7)
+    assert score(
+        bundle, Yardstick(weights=Weights.of({term: 1.0}), budget=budget)
+    ).loss == pytest.approx(0.7)
+
+
+def test_the_demo_hides_a_broken_term_behind_an_equal_loss() -> None:
+    truth = load_truth(ROOT / "examples/demo/truth.yaml")
+    before, broken = truth["reviewer-v1"], truth["reviewer-v2"]
+    assert (8 * broken.loss + broken.terms["grounding"]) / 9 == pytest.approx(before.loss)
+
+
 BAD = {
     "policies: {a: {loss: 0.3, spred: 1}}": "policies.a.spred is unknown",
     "policies: {a: {spread: 0.3}}": "policies.a.loss is missing",
@@ -62,6 +90,10 @@ BAD = {
     "policies: {a: {loss: 0.5, spread: 0.5}}": "policies.a.spread is 0.5",
     "policies: {a: {loss: 0.5, slowSeconds: -1}}": "policies.a.slow_seconds is -1; use 0 or more",
     "policies: {a: {loss: 0.5, slow: 0.6, crash: 0.6}}": "together at most 1",
+    "policies: {a: {loss: 0.5, terms: {truth: 0.5}}}": "policies.a.terms.truth is unknown; known",
+    "policies: {a: {loss: 0.5, terms: {grounding: 1}}}": "terms.grounding is 1; use a number betw",
+    "policies: {a: {loss: 0.5, terms: {grounding: x}}}": "terms.grounding is 'x', not a number",
+    "policies: {a: {loss: 0.5, terms: 3}}": "policies.a.terms must be a map of terms",
     "policies: []": "needs `policies`",
     "a: [": "cannot be read",
     "": "needs `policies`",

@@ -26,7 +26,7 @@ WHERE (p.doer, p.version, p.status, p.prompts, p.models, p.hparams, p.tools_allo
 """
 
 _ALLOCATION = """
-UPDATE shadow_deployments SET allocation_pct = %s
+UPDATE shadow_deployments SET allocation_pct = %s, mode = 'canary'
 WHERE id = %s AND ended_at IS NULL AND allocation_pct <> %s
 """
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.adapters.postgres.timeouts import resolve_timeouts
+from learnops.adapters.postgres.units import resolve_units
 
 CHANNEL = "learnops_evidence"
 _LIMIT = 10_000
@@ -26,7 +27,7 @@ class Counted:
     runs: int
     loss_sum: float
     loss_sumsq: float
-    timeouts: int  # of the runs, those that were resolved by time
+    timeouts: float  # of the runs, those that were resolved by time; of a unit, a part
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,15 +50,16 @@ class OpenPrefix:
 _ROLLOUTS = """
 SELECT d.id, d.namespace, d.doer,
        coalesce(o.seq, d.next_seq) > p.prefix_seq + 1,
-       coalesce(o.registered_at
-                <= clock_timestamp() - make_interval(secs => d.maturation_seconds), false),
+       coalesce(coalesce(o.window_ends_at,
+                         o.registered_at + make_interval(secs => d.maturation_seconds))
+                <= clock_timestamp(), false),
        CASE WHEN d.ended_at IS NULL THEN greatest(coalesce(
-           extract(epoch FROM clock_timestamp() - f.registered_at)
+           extract(epoch FROM clock_timestamp() - coalesce(f.window_ends_at, f.registered_at))
                - d.maturation_seconds, 0), 0)::float8 END
 FROM shadow_deployments d
 JOIN rollout_prefixes p ON p.rollout = d.id
 LEFT JOIN LATERAL (
-    SELECT seq, registered_at FROM deployment_routings
+    SELECT seq, registered_at, window_ends_at FROM deployment_routings
     WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
 ) o ON true
 LEFT JOIN deployment_routings f ON f.rollout = d.id AND f.seq = p.prefix_seq + 1
@@ -75,7 +77,7 @@ FROM shadow_deployments d WHERE d.id = %s
 
 _COUNT = """
 SELECT policy, arm, revision, count(*), sum(loss), sum(loss * loss),
-       count(*) FILTER (WHERE resolution = 'Timeout')
+       sum(coalesce(timed_out, (resolution = 'Timeout')::int))
 FROM deployment_routings
 WHERE rollout = %s AND seq > %s AND seq <= %s AND resolution IN ('Bundle', 'Timeout')
 GROUP BY policy, arm, revision
@@ -105,7 +107,8 @@ async def open_prefixes(pool: Pool, *, recent_seconds: float) -> list[OpenPrefix
 async def time_out(pool: Pool, *, rollouts: Sequence[str]) -> int:
     """Resolve by time what is due; returns how many. Raises DatabaseUnavailableError."""
     async with transaction(pool) as connection:
-        return await resolve_timeouts(connection, rollouts=list(rollouts))
+        runs = await resolve_timeouts(connection, rollouts=list(rollouts))
+        return runs + await resolve_units(connection, rollouts=list(rollouts))
 
 
 async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import psycopg
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.units import ADD_RUNS, LOCK_UNITS, RUNS_OF_UNITS, VOID_RUNS
+from learnops.api.assignment import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,13 +24,15 @@ class Draw:
     policy: str
     propensity: float
     revision: int
+    epoch: int | None = None  # the number of the epoch that a tenant's unit is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
     """What holds for a run: its own draw, or the one that the run or its unit already had.
 
-    `counts` is false for a later run of a unit: it keeps the arm and is no evidence.
+    `counts` is false for a run that is no evidence: it began after its unit's window, or, where
+    the unit is the run, shares its unit with an earlier one. It keeps the arm all the same.
     """
 
     arm: str
@@ -48,7 +52,7 @@ class RolloutRef:
 
 
 _LOCK = """
-SELECT 1 FROM shadow_deployments
+SELECT unit FROM shadow_deployments
 WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 """
 
@@ -57,13 +61,15 @@ WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 _REGISTER = """
 WITH input AS (
     SELECT * FROM unnest(%(run)s::text[], %(unit)s::text[], %(arm)s::text[], %(policy)s::text[],
-                         %(propensity)s::float8[], %(revision)s::bigint[])
-        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, position)
+                         %(propensity)s::float8[], %(revision)s::bigint[], %(epoch)s::bigint[])
+        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, epoch, position)
 ), fresh AS (
     SELECT i.*, row_number() OVER (ORDER BY i.position) AS offset_
     FROM input i
     WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
                       WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+      AND NOT EXISTS (SELECT 1 FROM unit_runs u
+                      WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id)
       AND NOT EXISTS (SELECT 1 FROM deployment_routings t
                       WHERE t.rollout = %(rollout)s AND t.unit_id = i.unit_id)
       AND NOT EXISTS (SELECT 1 FROM runs r
@@ -73,9 +79,10 @@ WITH input AS (
                         AND v.run_id = i.run_id)
 ), added AS (
     INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
-                                     propensity, revision)
+                                     propensity, revision, window_ends_at)
     SELECT d.id, d.next_seq + f.offset_ - 1, d.namespace, d.doer, f.run_id, f.unit_id, f.arm,
-           f.policy, f.propensity, f.revision
+           f.policy, f.propensity, f.revision,
+           unit_window_end(d.unit, d.maturation_seconds, d.epoch_seconds, f.epoch)
     FROM fresh f, shadow_deployments d WHERE d.id = %(rollout)s
     RETURNING run_id, unit_id, arm, policy, propensity, revision
 ), bumped AS (
@@ -103,12 +110,11 @@ async def register(
     Raises:
         DatabaseUnavailableError: nothing may be assumed; repeating is safe.
     """
-    first = _first_of_each(draws)
     try:
-        rows = await _write(pool, rollout=rollout, draws=first)
+        rows = await _write(pool, rollout=rollout, draws=draws)
     except psycopg.errors.UniqueViolation:
         # Another rollout registered one of the run ids in the meantime; now it is seen.
-        rows = await _write(pool, rollout=rollout, draws=first)
+        rows = await _write(pool, rollout=rollout, draws=draws)
     by_run = {row[0]: row for row in rows}
     by_unit = {row[1]: row for row in rows}
     return [_answer(draw, by_run=by_run, by_unit=by_unit) for draw in draws]
@@ -127,7 +133,9 @@ async def void(pool: Pool, *, namespace: str, doer: str, run_ids: Sequence[str])
             await connection.execute(_FORGET, values)
             await connection.execute(_BURY, values)
         cursor = await connection.execute(_VOID, values)
-        return [row[0] for row in await cursor.fetchall()]
+        voided = [row[0] for row in await cursor.fetchall()]
+        cursor = await connection.execute(VOID_RUNS, values)
+        return voided + [row[0] for row in await cursor.fetchall()]
 
 
 # In one order everywhere; a rollout that has ended registers nothing anyway.
@@ -150,6 +158,8 @@ INSERT INTO voided_runs (namespace, doer, run_id)
 SELECT %(namespace)s, %(doer)s, i.run_id FROM unnest(%(run)s::text[]) AS i (run_id)
 WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
                   WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+  AND NOT EXISTS (SELECT 1 FROM unit_runs u
+                  WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id)
 ORDER BY i.run_id
 ON CONFLICT DO NOTHING
 """
@@ -158,7 +168,7 @@ _VOID = """
 WITH open AS (
     SELECT rollout, seq FROM deployment_routings
     WHERE namespace = %(namespace)s AND doer = %(doer)s AND run_id = ANY(%(run)s)
-      AND resolved_at IS NULL
+      AND resolved_at IS NULL AND window_ends_at IS NULL
     ORDER BY namespace, run_id FOR UPDATE
 )
 UPDATE deployment_routings t
@@ -175,30 +185,48 @@ async def _write(pool: Pool, *, rollout: RolloutRef, draws: Sequence[Draw]) -> l
         # The answer to a registration is worth nothing without it being durable: the default
         # synchronous commit stays.
         cursor = await connection.execute(_LOCK, (rollout.rollout, rollout.namespace, rollout.doer))
-        if await cursor.fetchone() is None:
+        found = await cursor.fetchone()
+        if found is None:
             return []
-        return await _insert(connection, rollout=rollout, draws=draws)
+        if found[0] == Unit.RUN.value:
+            return await _insert(connection, rollout=rollout, draws=_first_of_each(draws))
+        return await _insert_units(connection, rollout=rollout, draws=draws)
 
 
 async def _insert(
     connection: Connection, *, rollout: RolloutRef, draws: Sequence[Draw]
 ) -> list[_Row]:
-    cursor = await connection.execute(
-        _REGISTER,
-        {
-            "rollout": rollout.rollout,
-            "namespace": rollout.namespace,
-            "doer": rollout.doer,
-            "run": [draw.run_id for draw in draws],
-            "unit": [draw.unit_id for draw in draws],
-            "arm": [draw.arm for draw in draws],
-            "policy": [draw.policy for draw in draws],
-            "propensity": [draw.propensity for draw in draws],
-            "revision": [draw.revision for draw in draws],
-        },
-    )
+    cursor = await connection.execute(_REGISTER, _values(rollout, draws))
     rows: list[_Row] = list(await cursor.fetchall())
     return rows
+
+
+async def _insert_units(
+    connection: Connection, *, rollout: RolloutRef, draws: Sequence[Draw]
+) -> list[_Row]:
+    """Units that are new, then every run into its unit, where that is still open."""
+    units = await _insert(connection, rollout=rollout, draws=_first_of_each(draws))
+    values = _values(rollout, draws)
+    await connection.execute(LOCK_UNITS, values)
+    await connection.execute(ADD_RUNS, values)
+    cursor = await connection.execute(RUNS_OF_UNITS, values)
+    runs: list[_Row] = list(await cursor.fetchall())
+    return units + runs
+
+
+def _values(rollout: RolloutRef, draws: Sequence[Draw]) -> dict[str, object]:
+    return {
+        "rollout": rollout.rollout,
+        "namespace": rollout.namespace,
+        "doer": rollout.doer,
+        "run": [draw.run_id for draw in draws],
+        "unit": [draw.unit_id for draw in draws],
+        "arm": [draw.arm for draw in draws],
+        "policy": [draw.policy for draw in draws],
+        "propensity": [draw.propensity for draw in draws],
+        "revision": [draw.revision for draw in draws],
+        "epoch": [draw.epoch for draw in draws],
+    }
 
 
 def _first_of_each(draws: Sequence[Draw]) -> list[Draw]:

@@ -8,38 +8,57 @@ from typing import LiteralString
 import psycopg
 from psycopg.types.json import Jsonb
 
-from learnops.adapters.postgres import drift
+from learnops.adapters.postgres import drift, units
 from learnops.adapters.postgres.connection import (
     Connection,
     DatabaseUnavailableError,
     Pool,
     transaction,
 )
-from learnops.adapters.postgres.runs import TERM_COLUMNS
+from learnops.adapters.postgres.generations import (
+    ATTEMPTS,
+    open_generation,
+    read_generations,
+)
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs, unknown_rollout
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
+from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
+from learnops.api.assignment import Unit
 from learnops.api.policy import Stage
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
-from learnops.domain.plan import CloseRollout, OpenRollout
-from learnops.ports.runlog import DriftRows, DriftWatch, LogRows, RunLogUnavailableError
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
+from learnops.ports.runlog import (
+    DriftRows,
+    DriftWatch,
+    LogRows,
+    PairRows,
+    RunLogUnavailableError,
+)
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
-       extract(epoch FROM o.registered_at + make_interval(secs => d.maturation_seconds)
-                          - clock_timestamp())::float8
+       extract(epoch FROM coalesce(greatest(o.window_ends_at, m.due_at),
+                                   o.registered_at + make_interval(secs => d.maturation_seconds))
+                          - clock_timestamp())::float8,
+       d.unit
 FROM shadow_deployments d
 LEFT JOIN LATERAL (
-    SELECT seq, registered_at FROM deployment_routings
+    SELECT seq, registered_at, window_ends_at FROM deployment_routings
     WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
 ) o ON true
+LEFT JOIN LATERAL (
+    SELECT max(registered_at) + make_interval(secs => d.maturation_seconds) AS due_at
+    FROM unit_runs WHERE rollout = d.id AND seq = o.seq AND resolved_at IS NULL
+) m ON d.unit <> 'Run'
 WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 """
 
 # `stop` is the first unresolved number: what lies below it is resolved without a gap.
 _PREFIX = """
 SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
-       t.resolution = 'Timeout'{columns}
+       coalesce(t.timed_out, (t.resolution = 'Timeout')::int){columns}
 FROM deployment_routings t {join}
 WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
 ORDER BY t.seq LIMIT %(limit)s
@@ -49,7 +68,7 @@ _JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.r
 _OVERDUE = """
 SELECT count(*) FROM deployment_routings
 WHERE rollout = %(rollout)s AND seq > %(held)s
-  AND registered_at < clock_timestamp() - make_interval(secs => %(age)s)
+  AND coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
 """
 
 _HISTORY = """
@@ -68,8 +87,8 @@ _OPEN = """
 WITH opened AS (
     INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
         control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
-        maturation_seconds, crl)
-    VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
+        maturation_seconds, crl, unit, epoch_seconds)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 )
@@ -107,8 +126,9 @@ class PostgresRunLog:
         """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
         async with self._transaction() as connection:
             await resolve_timeouts(connection, rollouts=[rollout])
+            await resolve_units(connection, rollouts=[rollout])
         async with self._transaction() as connection:
-            # One snapshot for all three statements: they must speak of the same prefix.
+            # One snapshot for all statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             return await _read_prefix(
                 connection,
@@ -120,6 +140,15 @@ class PostgresRunLog:
                 terms=terms,
             )
 
+    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+        async with self._transaction() as connection:
+            await resolve_pairs(connection, rollout=rollout)
+        async with self._transaction() as connection:
+            # One snapshot for both statements: they must speak of the same prefix.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await read_pairs(connection, key=key, rollout=rollout, after=after, limit=limit)
+
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""
         async with self._transaction() as connection:
@@ -128,12 +157,10 @@ class PostgresRunLog:
         return History(promotions=tuple(_promotion(row) for row in rows))
 
     async def attempts(self, *, key: Key) -> dict[str, int]:
-        """Rollouts opened so far, per identity of the candidate."""
+        """Rollouts and further generations opened so far, per identity of the candidate."""
         async with self._transaction() as connection:
             cursor = await connection.execute(
-                "SELECT identity, count(*) FROM shadow_deployments"
-                " WHERE namespace = %s AND doer = %s GROUP BY identity",
-                (key.namespace, key.doer),
+                ATTEMPTS, {"namespace": key.namespace, "doer": key.doer}
             )
             return {identity: count for identity, count in await cursor.fetchall()}
 
@@ -149,6 +176,7 @@ class PostgresRunLog:
             rollout.rollout,
             key.namespace,
             key.doer,
+            "canary" if rollout.percent else "shadow",
             rollout.candidate,
             rollout.control,
             rollout.percent,
@@ -158,9 +186,16 @@ class PostgresRunLog:
             rollout.attempt,
             rollout.maturation_seconds,
             Jsonb(rollout.crl),
+            rollout.unit.value,
+            rollout.epoch_seconds,
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
+
+    async def open_generation(self, *, key: Key, generation: OpenGeneration) -> None:
+        """Begin a generation with the next registration; idempotent by rollout and number."""
+        async with self._transaction() as connection:
+            await open_generation(connection, key=key, generation=generation)
 
     async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:
         """Mark an attempt as ended; idempotent, the first outcome stays."""
@@ -209,13 +244,13 @@ async def _read_prefix(
     )
     found = await cursor.fetchone()
     if found is None:
-        raise RunLogUnavailableError(
-            f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
-        )
-    total, maturation, open_seq, next_timeout = found
+        raise unknown_rollout(key, rollout)
+    total, maturation, open_seq, next_timeout, unit = found
+    of_units = bool(terms) and unit != Unit.RUN.value
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
-        _prefix_query(terms), {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
+        units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
+        {"rollout": rollout, "after": after, "stop": stop, "limit": limit},
     )
     rows = await cursor.fetchall()
     held = rows[-1][0] if rows else after
@@ -223,7 +258,8 @@ async def _read_prefix(
         _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
     )
     overdue = await cursor.fetchone()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (6 + len(terms))
+    width = 6 + len(terms) * (2 if of_units else 1)
+    columns = list(zip(*rows, strict=True)) if rows else [()] * width
     return LogRows(
         seq=columns[0],
         is_candidate=columns[1],
@@ -231,10 +267,12 @@ async def _read_prefix(
         loss=columns[3],
         void=columns[4],
         timed_out=columns[5],
-        terms=dict(zip(terms, columns[6:], strict=True)),
+        terms=dict(zip(terms, columns[6 : 6 + len(terms)], strict=True)),
+        worst=dict(zip(terms, columns[6 + len(terms) :], strict=False)),
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
+        generations=await read_generations(connection, rollout=rollout),
     )
 
 

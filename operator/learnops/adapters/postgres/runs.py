@@ -3,24 +3,11 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString
+from typing import Any
 
 from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
-from learnops.domain.crl.terms import Term
-
-# Columns of crl_results, in the order of Term.
-TERM_COLUMNS: dict[Term, LiteralString] = {
-    Term.GATE_PASS_RATE: "gate_pass_rate",
-    Term.CONTRADICTIONS: "contradictions",
-    Term.GROUNDING: "grounding",
-    Term.COST_OVER_BUDGET: "cost_over_budget",
-    Term.LATENCY_P95: "latency_p95",
-    Term.SECURITY_CRITICALS: "security_criticals",
-    Term.API_BREAKAGES: "api_breakages",
-    Term.DB_MIGRATION_FAIL: "db_migration_fail",
-    Term.RAG_COVERAGE: "rag_coverage",
-}
+from learnops.adapters.postgres.units import RESOLVE_RUNS, TERM_COLUMNS
 
 RunKey = tuple[str, str]  # namespace, run id
 
@@ -35,6 +22,7 @@ class Registration:
     policy: str
     propensity: float
     revision: int
+    generation: int  # the analysis generation that its number falls into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +70,18 @@ class StoredRun:
 
 
 _REGISTRATIONS = """
-SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision
-FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
+SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
+       coalesce((SELECT max(g.generation) FROM rollout_generations g
+                 WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
+FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
 JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
+UNION ALL
+SELECT u.namespace, u.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
+       coalesce((SELECT max(g.generation) FROM rollout_generations g
+                 WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
+FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
+JOIN unit_runs u ON u.namespace = i.namespace AND u.run_id = i.run_id
+JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
 """
 
 _TERMS = ", ".join(TERM_COLUMNS.values())
@@ -122,7 +119,7 @@ WITH input AS (
     SELECT t.rollout, t.seq, i.loss, i.void
     FROM deployment_routings t
     JOIN input i ON i.namespace = t.namespace AND i.run_id = t.run_id
-    WHERE t.resolved_at IS NULL
+    WHERE t.resolved_at IS NULL AND t.window_ends_at IS NULL
     ORDER BY t.namespace, t.run_id FOR UPDATE OF t
 )
 UPDATE deployment_routings t
@@ -144,7 +141,8 @@ JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
 async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, Registration]:
     """The registrations of those runs that have one. Raises DatabaseUnavailableError."""
     async with transaction(pool) as connection:
-        cursor = await connection.execute(_REGISTRATIONS, _columns(keys))
+        namespaces, run_ids = _columns(keys)
+        cursor = await connection.execute(_REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
         rows = await cursor.fetchall()
     return {
         (row[0], row[1]): Registration(
@@ -154,18 +152,10 @@ async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, R
             policy=row[5],
             propensity=row[6],
             revision=row[7],
+            generation=row[8],
         )
         for row in rows
     }
-
-
-async def frozen_crl(pool: Pool, *, rollouts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`Doer.spec.crl` as frozen when each rollout was opened. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        cursor = await connection.execute(
-            "SELECT id, crl FROM shadow_deployments WHERE id = ANY(%s)", (list(rollouts),)
-        )
-        return {row[0]: row[1] for row in await cursor.fetchall()}
 
 
 async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
@@ -205,15 +195,14 @@ async def stored(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, StoredRu
 async def _resolve(connection: Connection, *, rows: Sequence[RunRow]) -> None:
     if not rows:
         return
-    await connection.execute(
-        _RESOLVE,
-        {
-            "namespace": [row.namespace for row in rows],
-            "run_id": [row.run_id for row in rows],
-            "loss": [row.loss for row in rows],
-            "void": [row.void for row in rows],
-        },
-    )
+    values = {
+        "namespace": [row.namespace for row in rows],
+        "run_id": [row.run_id for row in rows],
+        "loss": [row.loss for row in rows],
+        "void": [row.void for row in rows],
+    }
+    await connection.execute(_RESOLVE, values)
+    await connection.execute(RESOLVE_RUNS, values)
 
 
 def _outside(row: RunRow, added: set[RunKey]) -> bool:

@@ -16,7 +16,7 @@ WITH due AS (
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
     ) o
-    WHERE d.id = ANY(%(rollouts)s)
+    WHERE d.id = ANY(%(rollouts)s) AND d.unit = 'Run'
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1

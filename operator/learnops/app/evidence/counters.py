@@ -100,6 +100,13 @@ class CounterEvidence:
         if kept:
             self._served[key] = kept
 
+    @staticmethod
+    def state_of(canary: CanaryDeployment) -> CounterState | None:
+        """The engine's state as last written; None before the first runs."""
+        if canary.status.evidence_state is None:
+            return None
+        return _saved_state(canary, plan=plan_of(canary), first_epoch=0)
+
     async def read(
         self, *, key: Key, doer: Doer, canary: CanaryDeployment
     ) -> EvidenceReading | Unavailable:
@@ -158,6 +165,7 @@ def _read(
         prefix_current=not state.folded.gap and _is_current(samples, allowed=allowed),
         control_timeout_fraction=state.control_timeout_fraction,
         state=_Saved.dump(state, propensities),
+        ratio=state.ratio.result(),
     )
 
 

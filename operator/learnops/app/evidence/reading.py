@@ -5,6 +5,7 @@ from math import exp
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
+from learnops.api.guardrails import on_terms
 from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
@@ -20,6 +21,7 @@ from learnops.domain.observed import (
     DifferenceReading,
     EValue,
     EvidenceReading,
+    GenerationReading,
     GuardrailReading,
     SampleRatioReading,
 )
@@ -56,8 +58,8 @@ def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan
         gated_shares=tuple(float(step) for step in gated),
         futility=_futility(analysis),
         guardrails=tuple(
-            GuardrailTest(term=it.term, tolerance=float(it.tolerance), margin=float(it.margin))
-            for it in analysis.guardrails
+            GuardrailTest(term=it.term, tolerance=it.tolerance, margin=it.margin)
+            for it in on_terms(analysis.guardrails)
         ),
         # Counters do not tell it, and one look has none.
         interval=analysis.source is Source.RUN_LOG and not one_look,
@@ -90,6 +92,7 @@ def to_reading(
     state: str | None = None,
     breaches: Sequence[int] = (),
     ratio: SampleRatio | None = None,
+    generation: GenerationReading | None = None,
 ) -> EvidenceReading:
     """The planner's view; `percent` is the share whose ramp test matters now.
 
@@ -117,6 +120,7 @@ def to_reading(
         sample_ratio=None if ratio is None else _sample_ratio(ratio),
         prefix_current=prefix_current,
         control_timeout_fraction=control_timeout_fraction,
+        generation=generation,
         state=state,
     )
 

@@ -1,10 +1,12 @@
 """Anytime and FixedHorizon: evidence from the resolved prefix of the run log.
 
 The engine's state is kept in memory only. It is a pure function of the log, so after a restart it
-is computed again from the first run and comes out the same, bit for bit.
+is computed again from the first run and comes out the same, bit for bit. Each analysis generation
+is judged by a state of its own, from its first run on.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
+from learnops.app.evidence.generations import generation_reading, plan_for
 from learnops.app.evidence.reading import (
     candidate_percent,
     plan_of,
@@ -24,22 +27,84 @@ from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
-from learnops.domain.observed import EvidenceReading, Key
+from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.ports.runlog import LogRows, RunLog, RunLogUnavailableError
+from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
 
 _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Progress:
-    """The engine's state and how many of control's runs up to its watermark timed out."""
+    """One generation's state, and what is counted over all of them up to its watermark.
 
+    `worse` is the first earlier generation whose runs rolled back: that verdict stands, also where
+    the last of them were resolved when the next generation had begun.
+    """
+
+    generation: Generation
     state: anytime.EngineState | fixed_horizon.HorizonState
+    worse: "_Progress | None" = None
     control_runs: int = 0
-    control_timeouts: int = 0
+    control_timeouts: float = 0.0
     breaches: tuple[int, ...] = ()
     ratio: SampleRatioState = field(default_factory=SampleRatioState)
+
+    @classmethod
+    def begun(cls, canary: CanaryDeployment, generation: Generation) -> "_Progress":
+        """Every e-value is 1, and blocks count from the generation's first run on."""
+        return cls(generation=generation, state=_started(canary, generation))
+
+    def continues(self, canary: CanaryDeployment, generations: Sequence[Generation]) -> bool:
+        """Whether it belongs to what is on record (an older database may have been restored)."""
+        same_plan = self.state.plan == plan_for(canary, self.generation)
+        return same_plan and self.generation in generations
+
+    def over(self, canary: CanaryDeployment, rows: LogRows) -> "_Progress":
+        """Advance by the rows after the watermark, into the generations that begin among them."""
+        progress, after, first = self, self.state.watermark, 0
+        for following in rows.generations:
+            last = following.first_seq - 1 - after
+            if following.number <= self.generation.number:
+                continue
+            if last > len(rows.seq):
+                break
+            progress = progress.followed_by(canary, following, _between(rows, first, last))
+            first = last
+        return progress.advance(_between(rows, first, len(rows.seq)))
+
+    def followed_by(
+        self, canary: CanaryDeployment, following: Generation, rows: LogRows
+    ) -> "_Progress":
+        """The next generation, after the last rows of this one; its incomplete block is not judged.
+
+        Breaches, timeouts and the split are facts whatever the weights, so they count on.
+        """
+        done = self.advance(rows)
+        tail = _between(rows, done.state.watermark - self.state.watermark, len(rows.seq))
+        runs, timeouts = _control_counts(tail, _columns(tail, self.state.plan), first=len(tail.seq))
+        return replace(
+            done,
+            generation=following,
+            state=_started(canary, following),
+            worse=done.rolled_back,
+            control_runs=done.control_runs + runs,
+            control_timeouts=done.control_timeouts + timeouts,
+            breaches=done.breaches_with(tail, first=len(tail.seq)),
+            ratio=done.ratio_with(tail),
+        )
+
+    @property
+    def rolled_back(self) -> "_Progress | None":
+        """The first generation up to this one whose runs rolled back."""
+        crossed = self.state.evidence().rollback.crossed_at is not None
+        return self.worse or (self if crossed else None)
+
+    def judged(self, canary: CanaryDeployment, newest: Generation) -> "_Progress":
+        """Whose evidence stands: a generation that rolled back, else the newest, be it empty."""
+        if self.rolled_back is not None:
+            return self.rolled_back
+        return self if self.generation == newest else _Progress.begun(canary, newest)
 
     def advance(self, rows: LogRows) -> "_Progress":
         columns = _columns(rows, self.state.plan)
@@ -57,7 +122,7 @@ class _Progress:
 
     def ratio_with(self, rows: LogRows) -> SampleRatioState:
         """The split, with these rows; they follow what it holds."""
-        completed = ~np.asarray(rows.timed_out, dtype=np.bool_)
+        completed = np.asarray(rows.timed_out, dtype=np.float64) < 1.0
         columns = _columns(rows, self.state.plan)
         return sample_ratio.advance(self.ratio, columns, completed=completed)
 
@@ -73,7 +138,7 @@ class _Progress:
 class LogReading:
     """The evidence, and in how many seconds the next run times out (None: none is open)."""
 
-    evidence: EvidenceReading | Unavailable
+    evidence: Evidence
     next_timeout_seconds: float | None = None
 
 
@@ -91,22 +156,31 @@ class RunLogEvidence:
         if kept:
             self._progress[key] = kept
 
+    def state_of(
+        self, key: Key, canary: CanaryDeployment
+    ) -> anytime.EngineState | fixed_horizon.HorizonState | None:
+        """The engine's state as last read; None before the first read."""
+        known = self._progress.get(key, {}).get(rollout_id(canary))
+        return None if known is None else known.state
+
     async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
         """The evidence on everything that is resolved by now. Raises nothing but cancellation.
 
         Cancelled between two chunks (a deadline), it goes on from there the next time.
         """
         try:
-            rows = await self._catch_up(key, canary)
-            tail = self._progress[key][rollout_id(canary)]
-            reading = _to_reading(tail, rows, percent=candidate_percent(doer, canary))
+            tail = await self._catch_up(key, canary)
+            progress = self._progress[key][rollout_id(canary)]
+            judged = progress.judged(canary, tail.generations[-1])
+            percent = candidate_percent(doer, canary)
+            reading = _to_reading(progress, tail, judged=judged, percent=percent)
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
             message = f"run log: {error}"
             return LogReading(evidence=Unavailable(reason=reason, message=message))
         except EvidenceError as error:
             return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
-        return LogReading(evidence=reading, next_timeout_seconds=rows.next_timeout_seconds)
+        return LogReading(evidence=reading, next_timeout_seconds=tail.next_timeout_seconds)
 
     async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
@@ -115,11 +189,9 @@ class RunLogEvidence:
             # Seconds at its first use, which the event loop (and the Lease) must not wait for.
             await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
-        progress = of_doer.get(rollout)
-        if progress is None or progress.state.plan != plan:
-            progress = of_doer[rollout] = _Progress(state=_started(plan))
         while True:
-            after = progress.state.watermark
+            progress = of_doer.get(rollout)
+            after = 0 if progress is None else progress.state.watermark
             rows = await self._runlog.resolved_prefix(
                 key=key,
                 rollout=rollout,
@@ -128,13 +200,23 @@ class RunLogEvidence:
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
                 terms=[guardrail.term for guardrail in plan.guardrails],
             )
-            progress = of_doer[rollout] = progress.advance(rows)
+            if progress is None:
+                progress = _Progress.begun(canary, rows.generations[0])
+            elif not progress.continues(canary, rows.generations):
+                of_doer.pop(rollout, None)  # and again from the first run
+                continue
+            progress = of_doer[rollout] = progress.over(canary, rows)
             if len(rows.seq) < self._chunk:
                 return _between(rows, progress.state.watermark - after, len(rows.seq))
 
 
-def _started(plan: TestPlan) -> anytime.EngineState | fixed_horizon.HorizonState:
-    return anytime.start(plan) if plan.horizon is None else fixed_horizon.start(plan)
+def _started(
+    canary: CanaryDeployment, generation: Generation
+) -> anytime.EngineState | fixed_horizon.HorizonState:
+    plan, before = plan_for(canary, generation), generation.first_seq - 1
+    if plan.horizon is None:
+        return anytime.start(plan, watermark=before)
+    return fixed_horizon.start(plan, watermark=before)
 
 
 def _advanced(
@@ -165,17 +247,19 @@ def _term_columns(rows: LogRows, plan: TestPlan) -> NDArray[np.float64]:
 
 def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
     """Runs of the candidate among the first rows that reported the term above the tolerance."""
-    values = zip(rows.terms[guardrail.term][:first], rows.is_candidate[:first], strict=True)
+    reported = (rows.worst or rows.terms)[guardrail.term]
+    values = zip(reported[:first], rows.is_candidate[:first], strict=True)
     limit = guardrail.tolerance
     return sum(mine and value is not None and value > limit for value, mine in values)
 
 
-def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, int]:
-    """Control's runs among the first rows, and those of them that were resolved by timeout."""
+def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, float]:
+    """Control's runs among the first rows, and those of them that were resolved by timeout; of a
+    unit, the part of its runs that were."""
     assert columns.void is not None
     control = ~columns.is_candidate[:first] & ~columns.void[:first]
-    timed_out = np.asarray(rows.timed_out[:first], dtype=np.bool_) & control
-    return int(control.sum()), int(timed_out.sum())
+    timed_out = np.asarray(rows.timed_out[:first], dtype=np.float64)[control]
+    return int(control.sum()), float(timed_out.sum())
 
 
 def _between(rows: LogRows, first: int, last: int) -> LogRows:
@@ -188,15 +272,18 @@ def _between(rows: LogRows, first: int, last: int) -> LogRows:
         void=rows.void[first:last],
         timed_out=rows.timed_out[first:last],
         terms={name: column[first:last] for name, column in rows.terms.items()},
+        worst={name: column[first:last] for name, column in rows.worst.items()},
     )
 
 
-def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> EvidenceReading:
+def _to_reading(
+    progress: _Progress, tail: LogRows, *, judged: _Progress, percent: int
+) -> EvidenceReading:
     """`tail` is the incomplete block: no evidence yet, but its timeouts are known."""
     runs, timeouts = _control_counts(tail, _columns(tail, progress.state.plan), first=len(tail.seq))
     control = progress.control_runs + runs
     return to_reading(
-        progress.state.evidence(),
+        judged.state.evidence(),
         percent=percent,
         prefix_current=tail.overdue == 0,
         control_timeout_fraction=(progress.control_timeouts + timeouts) / control
@@ -204,4 +291,5 @@ def _to_reading(progress: _Progress, tail: LogRows, *, percent: int) -> Evidence
         else 0.0,
         breaches=progress.breaches_with(tail, first=len(tail.seq)),
         ratio=progress.ratio_with(tail).result(),
+        generation=generation_reading(judged.generation),
     )

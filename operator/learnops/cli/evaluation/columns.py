@@ -1,112 +1,86 @@
-"""From raw rows to checked columns, one log for each canary.
+"""Raw columns of a log to checked arrays.
 
 Whole columns are converted and checked at once; the slow search for the culprit runs only where
 there is one.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from learnops.cli.evaluation.arms import CONTROL, PROPENSITY, Arms
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
-from learnops.cli.evaluation.rows import CANARY, TERM, Rows
-from learnops.domain.assignment import Arm
+from learnops.cli.evaluation.rows import Rows
 from learnops.domain.evidence.betting import MIN_PROPENSITY
-from learnops.domain.evidence.types import Observations
 
 Floats = NDArray[np.float64]
-DEFAULT_CANARY = ""
-"""The canary of a log that names none."""
 
-MAX_CANARIES = 10_000
-_MAX_NAME = 253
-_Chunk = tuple[NDArray[np.bool_], Floats]
-"""Whether each run is the candidate's, and its numbers, (n, 2 + terms): propensity, loss, terms."""
+_MOST_BELOW_ONE = 1e-5  # shares may be rounded, as three thirds are
+_MOST_ABOVE_ONE = 1e-12
 
 
-def logs_of(
-    chunks: Iterable[Rows], *, arms: Mapping[str, Arm], terms: Sequence[str]
-) -> dict[str, Observations]:
-    """The log of each canary, in the order in which they first appear.
-
-    Args:
-        arms: what a run's arm may be called.
-        terms: the guardrails' terms that each run must have.
-
-    Raises:
-        EvaluationError: a line that cannot be evidence, by number and field.
-    """
-    found: dict[str, list[_Chunk]] = defaultdict(list)
-    for rows in chunks:
-        candidate = _arms(rows, arms)
-        numbers = np.stack([_numbers(rows, name) for name in _names(terms)], axis=1)
-        for canary, mine in _by_canary(rows):
-            found[canary].append((candidate[mine], numbers[mine]))
-        if len(found) > MAX_CANARIES:
-            raise EvaluationError(f"the log names more than {MAX_CANARIES} canaries")
-    if not found:
-        raise EvaluationError("the log has no run")
-    return {canary: _observations(parts, terms) for canary, parts in found.items()}
-
-
-def _names(terms: Sequence[str]) -> list[str]:
-    return ["propensity", "loss", *(TERM + term for term in terms)]
-
-
-def _observations(parts: Sequence[_Chunk], terms: Sequence[str]) -> Observations:
-    numbers = np.concatenate([numbers for _, numbers in parts])
-    return Observations(
-        seq=np.arange(1, len(numbers) + 1),
-        is_candidate=np.concatenate([candidate for candidate, _ in parts]),
-        propensity=numbers[:, 0].copy(),
-        loss=numbers[:, 1].copy(),
-        terms=numbers[:, 2:].copy() if terms else None,
-    )
-
-
-def _by_canary(rows: Rows) -> Iterable[tuple[str, NDArray[np.intp] | slice]]:
-    names = rows.columns.get(CANARY)
-    if names is None:
-        yield DEFAULT_CANARY, slice(None)
-        return
-    places: dict[str, list[int]] = defaultdict(list)
-    for place, name in enumerate(names):
-        if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME or not name.isprintable():
-            problem = f"must be a name of 1 to {_MAX_NAME} characters"
-            raise bad_line(rows.lines[place], CANARY, problem)
-        places[name].append(place)
-    for name, mine in places.items():
-        yield name, np.array(mine)
-
-
-def _arms(rows: Rows, arms: Mapping[str, Arm]) -> NDArray[np.bool_]:
-    column = rows.columns["arm"]
+def arms_drawn(rows: Rows, arms: Arms) -> NDArray[np.int8]:
+    """The arm of each run: 0 is control, k the k-th candidate."""
+    column, numbers = rows.columns["arm"], arms.numbers
     try:
-        drawn = [arms[name] for name in column]
+        return np.array([numbers[name] for name in column], dtype=np.int8)
     except (KeyError, TypeError):
         raise _unknown_arm(rows, arms) from None
-    return np.array([arm is Arm.CANDIDATE for arm in drawn], dtype=np.bool_)
 
 
-def _unknown_arm(rows: Rows, arms: Mapping[str, Arm]) -> EvaluationError:
+def _unknown_arm(rows: Rows, arms: Arms) -> EvaluationError:
     place = next(
         place
         for place, name in enumerate(rows.columns["arm"])
-        if not isinstance(name, str) or name not in arms
+        if not isinstance(name, str) or name not in arms.numbers
     )
-    problem = f"{rows.columns['arm'][place]!r:.80} is none of {', '.join(arms)}"
+    known = ", ".join(sorted(arms.numbers))
+    problem = f"{rows.columns['arm'][place]!r:.80} is none of {known}"
     return bad_line(rows.lines[place], "arm", problem)
 
 
-def _numbers(rows: Rows, name: str) -> Floats:
-    """A column of numbers, each where it must lie."""
+def shares(rows: Rows, arms: Arms, drawn: NDArray[np.int8]) -> Floats:
+    """The probabilities, (n, 1): the candidate's; (n, 1 + K) in A/B/n: control's, then each.
+
+    There a candidate may have 0, once it is dropped, where it was not drawn.
+    """
+    if not arms.several:
+        return _checked(rows, PROPENSITY, *_STRICTLY)[:, None]
+    columns = [
+        _checked(rows, name, *_STRICTLY, or_zero=place != CONTROL)
+        for place, name in enumerate(arms.shares)
+    ]
+    found = np.stack(columns, axis=1)
+    total = found.sum(axis=1)
+    wrong = ~((total >= 1.0 - _MOST_BELOW_ONE) & (total <= 1.0 + _MOST_ABOVE_ONE))
+    if wrong.any():
+        place = int(wrong.argmax())
+        text = f"the probabilities of all arms add up to {total[place]:.6g}; they must add up to 1"
+        raise bad_line(rows.lines[place], PROPENSITY, text)
+    wrong = found[np.arange(len(drawn)), drawn] == 0.0
+    if wrong.any():
+        place = int(wrong.argmax())
+        text = f"{rows.columns['arm'][place]:.80} was drawn and its propensity is 0"
+        raise bad_line(rows.lines[place], "arm", text)
+    return found
+
+
+def unit_interval(rows: Rows, name: str) -> Floats:
+    """A column of numbers in [0, 1]."""
+    return _checked(rows, name, 0.0, 1.0)
+
+
+_STRICTLY = (MIN_PROPENSITY, 1.0 - MIN_PROPENSITY)
+
+
+def _checked(rows: Rows, name: str, low: float, high: float, *, or_zero: bool = False) -> Floats:
     column = rows.columns[name]
-    low, high = (MIN_PROPENSITY, 1.0 - MIN_PROPENSITY) if name == "propensity" else (0.0, 1.0)
     numbers = _converted(column) if rows.text or _all_numbers(column) else _each(column)
     wrong = ~((numbers >= low) & (numbers <= high))
+    if or_zero:
+        wrong &= numbers != 0.0
     if wrong.any():
         place = int(wrong.argmax())
         raise bad_line(rows.lines[place], name, _problem(name, column[place], numbers[place]))
@@ -140,10 +114,15 @@ def _number(value: Any) -> float:
 def _problem(name: str, value: Any, number: float) -> str:
     if value is None or value == "":
         return "missing"
-    if isinstance(value, dict):
-        return "a map by name (A/B/n) cannot be evaluated yet; give the candidate's probability"
+    if name == PROPENSITY and isinstance(value, dict):
+        return (
+            "is a map by name (A/B/n) and the canary has one candidate; "
+            "spec.candidateRefs must name each of them"
+        )
     if np.isnan(number):
         return f"{value!r:.80} is not a number"
-    if name == "propensity":
+    if name == PROPENSITY:
         return f"{value!s:.40} is not strictly between 0 and 1 (the candidate's probability)"
+    if name.startswith(PROPENSITY):
+        return f"{value!s:.40} is not strictly between 0 and 1 (that arm's probability)"
     return f"{value!s:.40} is not in [0, 1]"

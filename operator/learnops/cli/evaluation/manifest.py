@@ -1,6 +1,7 @@
 """The canary of an evaluation: a CanaryDeployment of which only `spec.analysis` is needed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.rollout import Method, Source
 from learnops.cli.evaluation.errors import EvaluationError
 from learnops.domain.assignment import Arm
+from learnops.domain.evidence.types import MAX_CANDIDATES
 
 _MAX_BYTES = 1_000_000
 _KIND = "CanaryDeployment"
@@ -24,7 +26,15 @@ _METADATA = {
 }
 
 
-def load(path: Path) -> CanaryDeployment:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """A canary and the names of all its candidates; `canary` itself holds the first alone."""
+
+    canary: CanaryDeployment
+    candidates: tuple[str, ...]
+
+
+def load(path: Path) -> Manifest:
     """Read and check it.
 
     Raises:
@@ -37,17 +47,38 @@ def load(path: Path) -> CanaryDeployment:
     spec = document.get("spec")
     if not isinstance(spec, dict):
         raise EvaluationError(f"{path}: spec: must be there, with analysis in it")
+    # The candidates are read here: the schema need not take several for a log to have them.
+    refs = spec.get("candidateRefs")
+    several = refs if isinstance(refs, list) and len(refs) > 1 else None
     try:
-        canary = _canary(spec)
+        canary = _canary(spec | {"candidateRefs": several[:1]} if several else spec)
+        candidates = _names(several or canary.to_wire()["spec"]["candidateRefs"])
     except ValidationError as error:
         raise EvaluationError(f"{path}: {_first_of(error)}") from error
-    if canary.spec.analysis.source is not Source.RUN_LOG:
+    except EvaluationError as error:
+        raise EvaluationError(f"{path}: {error}") from error
+    analysis = canary.spec.analysis
+    if analysis.source is not Source.RUN_LOG:
         text = "must be RunLog: a log of runs is what is evaluated, and Counters read Prometheus"
         raise EvaluationError(f"{path}: spec.analysis.source: {text}")
-    if canary.spec.analysis.method is Method.FIXED_HORIZON:
-        text = "FixedHorizon cannot be evaluated from a log in this version; leave it out"
+    if several and analysis.method is Method.FIXED_HORIZON:
+        text = "must be Anytime with several candidates: one look compares one"
         raise EvaluationError(f"{path}: spec.analysis.method: {text}")
-    return canary
+    return Manifest(canary=canary, candidates=candidates)
+
+
+def _names(refs: Sequence[Any]) -> tuple[str, ...]:
+    """The candidates, each checked as the model checks a single one."""
+    if len(refs) > MAX_CANDIDATES:
+        raise EvaluationError(f"spec.candidateRefs: must be at most {MAX_CANDIDATES} candidates")
+    names = [_canary({"candidateRefs": [ref]}).spec.candidate_refs[0].name for ref in refs]
+    if len(set(names)) < len(names):
+        raise EvaluationError("spec.candidateRefs: must name each candidate once")
+    if len(names) > 1 and Arm.CONTROL.value in names:
+        raise EvaluationError(
+            "spec.candidateRefs: must not name a candidate control: that is an arm"
+        )
+    return tuple(names)
 
 
 def defaults() -> CanaryDeployment:
@@ -76,15 +107,6 @@ def _first_of(error: ValidationError) -> str:
     first = error.errors()[0]
     place = ".".join(str(it) for it in first["loc"])
     return f"{place}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def arms_of(canary: CanaryDeployment, *, control: str | None) -> Mapping[str, Arm]:
-    """What a run's arm may be called."""
-    arms = {Arm.CANDIDATE.value: Arm.CANDIDATE, Arm.CONTROL.value: Arm.CONTROL}
-    arms[canary.spec.candidate_refs[0].name] = Arm.CANDIDATE
-    if control is not None:
-        arms[control] = Arm.CONTROL
-    return arms
 
 
 def _document(path: Path) -> dict[str, Any]:

@@ -2,22 +2,33 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from learnops.domain.evidence.types import Decision
-from learnops.domain.evidence.verdict import Judgement
+from learnops.cli.evaluation.judging import Judged
+from learnops.domain.evidence.sample_ratio import SampleRatio
+from learnops.domain.evidence.types import Decision, Evidence
 
-_HEADINGS = ("CANARY", "VERDICT", "REASON", "RUNS", "CANDIDATE", "DIFFERENCE (95 %)", "EVIDENCE")
+_HEADINGS = (
+    "CANARY",
+    "CANDIDATE",
+    "VERDICT",
+    "REASON",
+    "RUNS",
+    "OF CANDIDATE",
+    "DIFFERENCE (95 %)",
+    "EVIDENCE",
+)
 
 
-def line(canary: str, judgement: Judgement) -> str:
+def line(judged: Judged) -> str:
     """One line of JSON."""
-    return json.dumps(_told(canary, judgement), allow_nan=False)
+    return json.dumps(_told(judged), allow_nan=False)
 
 
-def table(judgements: dict[str, Judgement]) -> str:
-    """A table with a line per canary."""
-    rows = [_HEADINGS, *(_row(canary, it) for canary, it in judgements.items())]
+def table(judged: Sequence[Judged]) -> str:
+    """A table with a line per canary and candidate."""
+    rows = [_HEADINGS, *(_row(it) for it in judged)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(_HEADINGS))]
     return "\n".join(
         "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -25,39 +36,45 @@ def table(judgements: dict[str, Judgement]) -> str:
     )
 
 
-def _told(canary: str, judgement: Judgement) -> dict[str, Any]:
-    evidence, ratio = judgement.evidence, judgement.ratio
+def _told(judged: Judged) -> dict[str, Any]:
+    judgement = judged.judgement
+    evidence = judgement.evidence
     difference = evidence.difference
-    tests = {"promote": evidence.promote, "rollback": evidence.rollback}
-    if evidence.futility is not None:
-        tests["futility"] = evidence.futility
     return {
-        "canary": canary,
+        "canary": judged.canary,
+        "candidate": judged.candidate,
         "verdict": judgement.verdict.value,
         "reason": judgement.reason,
         "culprit": judgement.culprit,
         "runs": judgement.runs,
         "candidateRuns": judgement.candidate_runs,
-        "evidence": {name: _decision(test) for name, test in tests.items()}
-        | {
-            "guardrails": [
-                {
-                    "term": it.term,
-                    "rollback": _decision(it.rollback),
-                    "promote": _decision(it.promote),
-                }
-                for it in evidence.guardrails
-            ],
-            "sampleRatio": {
-                "assigned": _e_value(ratio.assigned_log_e),
-                "completed": _e_value(ratio.completed_log_e),
-                "alarm": ratio.alarm,
-            },
-        },
+        "evidence": _evidence(evidence, judgement.ratio),
         "difference": None
         if difference is None
         else {"estimate": difference.estimate, "low": difference.low, "high": difference.high},
     }
+
+
+def _evidence(evidence: Evidence, ratio: SampleRatio) -> dict[str, Any]:
+    tests = {"promote": evidence.promote, "rollback": evidence.rollback}
+    if evidence.futility is not None:
+        tests["futility"] = evidence.futility
+    told: dict[str, Any] = {name: _decision(test) for name, test in tests.items()}
+    told["guardrails"] = [
+        {"term": it.term, "rollback": _decision(it.rollback), "promote": _decision(it.promote)}
+        for it in evidence.guardrails
+    ]
+    told["sampleRatio"] = {
+        "assigned": _e_value(ratio.assigned_log_e),
+        "completed": _e_value(ratio.completed_log_e),
+        "alarm": ratio.alarm,
+    }
+    if evidence.p_values is not None:
+        told["pValues"] = {
+            "promote": evidence.p_values.promote,
+            "rollback": evidence.p_values.rollback,
+        }
+    return told
 
 
 def _decision(decision: Decision) -> dict[str, Any]:
@@ -74,26 +91,37 @@ def _e_value(log_e: float) -> float:
     return math.exp(min(log_e, math.log(1e300)))
 
 
-def _row(canary: str, judgement: Judgement) -> tuple[str, ...]:
-    evidence = judgement.evidence
-    reason = judgement.reason + (f" ({judgement.culprit})" if judgement.culprit else "")
-    difference = evidence.difference
+def _row(judged: Judged) -> tuple[str, ...]:
+    judgement = judged.judgement
+    difference = judgement.evidence.difference
     interval = "-"
     if difference is not None:
         interval = f"{difference.estimate:+.3f} in [{difference.low:+.2f}, {difference.high:+.2f}]"
-    told = {"promote": evidence.promote, "roll back": evidence.rollback}
-    if evidence.futility is not None:
-        told["futile"] = evidence.futility
     return (
-        canary or "-",
+        judged.canary or "-",
+        judged.candidate,
         judgement.verdict.value,
-        reason,
+        judgement.reason + (f" ({judgement.culprit})" if judgement.culprit else ""),
         f"{judgement.runs:,}",
         f"{judgement.candidate_runs:,}",
         interval,
-        ", ".join(f"{name} {_share(test)}" for name, test in told.items()),
+        _tests(judgement.evidence),
     )
+
+
+def _tests(evidence: Evidence) -> str:
+    if (found := evidence.p_values) is not None:
+        promote = _p_share(found.promote, evidence.promote)
+        return f"promote {promote}, roll back {_p_share(found.rollback, evidence.rollback)}"
+    tests = {"promote": evidence.promote, "roll back": evidence.rollback}
+    if evidence.futility is not None:
+        tests["futile"] = evidence.futility
+    return ", ".join(f"{name} {_share(test)}" for name, test in tests.items())
 
 
 def _share(decision: Decision) -> str:
     return f"e {_e_value(decision.log_e):.3g} of {math.exp(decision.log_threshold):.3g}"
+
+
+def _p_share(p_value: float, decision: Decision) -> str:
+    return f"p {p_value:.3g} of {math.exp(-decision.log_threshold):.3g}"

@@ -9,7 +9,6 @@ from typing import Any, TextIO
 
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
 
-NEEDED = ("arm", "propensity", "loss")
 CANARY = "canary"
 TERM = "terms."
 """Prefix of a term's column in CSV."""
@@ -31,8 +30,12 @@ class Rows:
     columns: Mapping[str, Sequence[Any]]
 
 
-def read(source: TextIO, *, terms: Sequence[str]) -> Iterator[Rows]:
+def read(source: TextIO, *, needed: Sequence[str]) -> Iterator[Rows]:
     """All rows in order. NDJSON where the first character is a brace, otherwise CSV.
+
+    Args:
+        needed: the columns that a run must have. With a dot, "terms.grounding", it is a column of
+            that name in CSV, and in NDJSON the member "grounding" of the object "terms".
 
     Raises:
         EvaluationError: a line that is no row.
@@ -43,7 +46,7 @@ def read(source: TextIO, *, terms: Sequence[str]) -> Iterator[Rows]:
     if not head:
         raise EvaluationError("the log is empty: give one run a line")
     first = _rest(head, source)
-    return _ndjson(first, terms) if head.lstrip().startswith("{") else _csv(first, terms)
+    return _ndjson(first, needed) if head.lstrip().startswith("{") else _csv(first, needed)
 
 
 def _rest(head: str, source: TextIO) -> Iterator[str]:
@@ -51,11 +54,11 @@ def _rest(head: str, source: TextIO) -> Iterator[str]:
     yield from source
 
 
-def _csv(lines: Iterable[str], terms: Sequence[str]) -> Iterator[Rows]:
+def _csv(lines: Iterable[str], needed: Sequence[str]) -> Iterator[Rows]:
     reader = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(reader)]
-        _check_header(header, needed=[*NEEDED, *(TERM + term for term in terms)])
+        _check_header(header, needed=needed)
         while True:
             numbers, values = _chunk(reader, width=len(header))
             if not numbers:
@@ -91,20 +94,36 @@ def _chunk(reader: Any, *, width: int) -> tuple[list[int], list[list[str]]]:
     return numbers, values
 
 
-def _ndjson(lines: Iterable[str], terms: Sequence[str]) -> Iterator[Rows]:
+def _ndjson(lines: Iterable[str], needed: Sequence[str]) -> Iterator[Rows]:
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     while True:
         chunk = list(islice(numbered, _CHUNK_LINES))
         if not chunk:
             return
+        numbers = [number for number, _ in chunk]
         objects = [_object(number, line) for number, line in chunk]
-        columns = {name: [it.get(name) for it in objects] for name in (*NEEDED, CANARY)}
-        if terms:
-            inner = [_terms(number, it) for (number, _), it in zip(chunk, objects, strict=True)]
-            columns |= {TERM + term: [it.get(term) for it in inner] for term in terms}
-        if all(it is None for it in columns[CANARY]):
-            del columns[CANARY]
-        yield Rows(text=False, lines=[number for number, _ in chunk], columns=columns)
+        columns = _members(numbers, objects, needed)
+        canaries = [it.get(CANARY) for it in objects]
+        if any(it is not None for it in canaries):
+            columns[CANARY] = canaries
+        yield Rows(text=False, lines=numbers, columns=columns)
+
+
+def _members(
+    numbers: Sequence[int], objects: Sequence[dict[str, Any]], needed: Sequence[str]
+) -> dict[str, Sequence[Any]]:
+    """The needed columns, those with a dot from the object of that name."""
+    outer = {name.partition(".")[0] for name in needed if "." in name}
+    inner = {
+        name: [_inner(number, it, name) for number, it in zip(numbers, objects, strict=True)]
+        for name in outer
+    }
+    columns: dict[str, Sequence[Any]] = {}
+    for column in needed:
+        name, dot, member = column.partition(".")
+        found = inner[name] if dot else objects
+        columns[column] = [it.get(member if dot else name) for it in found]
+    return columns
 
 
 def _object(number: int, line: str) -> dict[str, Any]:
@@ -117,8 +136,8 @@ def _object(number: int, line: str) -> dict[str, Any]:
     return found
 
 
-def _terms(number: int, found: Mapping[str, Any]) -> dict[str, Any]:
-    terms = found.get("terms", {})
-    if not isinstance(terms, dict):
-        raise bad_line(number, "terms", "is not an object of terms")
-    return terms
+def _inner(number: int, found: Mapping[str, Any], name: str) -> dict[str, Any]:
+    inner = found.get(name, {})
+    if not isinstance(inner, dict):
+        raise bad_line(number, name, "is not an object: must be a map by name")
+    return inner

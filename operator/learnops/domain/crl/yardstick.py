@@ -7,9 +7,12 @@ tenant and the doer's phase, then one for the tenant, then one for the phase, th
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Final, Self
+from fractions import Fraction
+from typing import Final, Generic, Self, TypeVar
 
 from learnops.domain.crl.terms import InvalidMetric, Term, positive
+
+Number = TypeVar("Number", float, Fraction)
 
 MAX_WEIGHT: Final = 1e9
 DEFAULT_WEIGHTS: Final[Mapping[str, float]] = {term.value: 1.0 for term in Term}
@@ -104,8 +107,8 @@ class Weights:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+@dataclass(frozen=True, kw_only=True)
+class Override(Generic[Number]):
     """Other weights for a tenant, a phase, or a tenant in a phase; None is any.
 
     Only the terms that it names differ.
@@ -113,7 +116,7 @@ class Override:
 
     tenant: str | None = None
     phase: str | None = None
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Number]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,32 +140,38 @@ class Yardsticks:
         return self.base if tenant is None else self.by_tenant.get(tenant, self.base)
 
 
-def resolve(base: Yardstick, overrides: Sequence[Override] = ()) -> Yardsticks:
+def resolve(base: Yardstick, overrides: Sequence[Override[float]] = ()) -> Yardsticks:
     """The yardsticks of a doer, from the overrides of its phase and of any.
 
     Raises:
         InvalidMetric: weights that are refused.
     """
-    everybody = [it for it in overrides if it.tenant is None]
-    tenants = dict.fromkeys(it.tenant for it in overrides if it.tenant is not None)
+    found = weights_by_tenant(base.weights.by_term, overrides)
+    everybody = replace(base, weights=Weights(by_term=found.pop(None)))
     return Yardsticks(
-        base=_overridden(base, everybody),
+        base=everybody,
         by_tenant={
-            tenant: _overridden(
-                base, [*everybody, *(it for it in overrides if it.tenant == tenant)]
-            )
-            for tenant in tenants
+            tenant: replace(base, weights=Weights(by_term=weights))
+            for tenant, weights in found.items()
+            if tenant is not None
         },
     )
 
 
-def _overridden(base: Yardstick, overrides: Sequence[Override]) -> Yardstick:
-    """The yardstick with the weights of the overrides, the most specific one last."""
+def weights_by_tenant(
+    base: Mapping[str, Number], overrides: Sequence[Override[Number]]
+) -> dict[str | None, dict[str, Number]]:
+    """Each term's weight for everybody (None) and for the tenants that are named."""
     ordered = sorted(overrides, key=lambda it: (it.tenant is not None, it.phase is not None))
-    merged = dict(base.weights.by_term)
-    for override in ordered:
-        merged |= override.weights
-    return replace(base, weights=Weights(by_term=merged))
+    tenants: list[str | None] = [None, *(it.tenant for it in overrides)]
+    found: dict[str | None, dict[str, Number]] = {}
+    for tenant in dict.fromkeys(tenants):
+        merged = dict(base)
+        for override in ordered:  # the most specific one last
+            if override.tenant in (None, tenant):
+                merged |= override.weights
+        found[tenant] = merged
+    return found
 
 
 def _decimal(value: Decimal | float | str, path: str) -> float:

@@ -195,7 +195,7 @@ def _judged(
 ) -> EngineState:
     """The state after the blocks, with the tests judged at the end of each."""
     last = state.watermark + blocks.count * BLOCK_RUNS
-    ends = range(state.watermark + BLOCK_RUNS, last + 1, BLOCK_RUNS)
+    ends = np.arange(state.watermark + BLOCK_RUNS, last + 1, BLOCK_RUNS)
     log_e, told = weighted_rollback(
         log_mix(logs[..., 1:], STAKE_WEIGHTS), guardrails=state.tests.places.guardrail_rollback
     )
@@ -239,10 +239,10 @@ def _arm_steps(blocks: Blocks) -> Floats:
 def _payoffs(tests: Tests, blocks: Blocks, *, m: Floats, other: Floats) -> Floats:
     """g of each test and run, shape (10, H, B); g of a void run is 0, so its factor is 1."""
     centred = blocks.losses - m
-    candidate = blocks.candidate[:, None]
-    xi = np.where(candidate > 0.0, centred / blocks.propensity[:, None], -centred / other[:, None])
+    # One division: a sign in the divisor is that of the quotient, to the last bit.
+    xi = centred / np.where(blocks.candidate > 0.0, blocks.propensity, -other)[:, None]
     if blocks.control_propensity is not None:
-        xi *= candidate + blocks.control[:, None]
+        xi *= (blocks.candidate + blocks.control)[:, None]
     g = payoffs(tests, xi)
     return g if blocks.live is None else g * blocks.live[:, None]
 

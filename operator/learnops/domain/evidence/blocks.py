@@ -35,21 +35,20 @@ class Blocks:
     def of(cls, observations: Observations, first: int, last: int) -> Self:
         rows = slice(first, last)
         void = None if observations.void is None else observations.void[rows]
-        if void is not None and not void.any():
+        if void is not None and not np.count_nonzero(void):
             void = None
-        candidate = observations.is_candidate[rows]
-        control = ~candidate
+        candidate = _by_position(observations.is_candidate[rows])
+        control = 1.0 - candidate
         if observations.is_other is not None:
-            candidate, control = (
-                arm & ~observations.is_other[rows] for arm in (candidate, control)
-            )
+            either = _by_position(~observations.is_other[rows])
+            candidate, control = candidate * either, control * either
         columns = [observations.loss[rows]]
         if observations.terms is not None:
             columns += list(observations.terms[rows].T)
         other = observations.control_propensity
         return cls(
-            candidate=_by_position(candidate),
-            control=_by_position(control),
+            candidate=candidate,
+            control=control,
             propensity=_by_position(_known(observations.propensity[rows], void, otherwise=0.5)),
             control_propensity=None
             if other is None

@@ -50,7 +50,7 @@ def check(observations: Observations, *, after: int, terms: tuple[str, ...] = ()
 
 
 def _within(column: NDArray[np.float64], low: float, high: float) -> bool:
-    return bool(np.minimum.reduce(column) >= low and np.maximum.reduce(column) <= high)
+    return bool(np.count_nonzero((column >= low) & (column <= high)) == len(column))
 
 
 def _check_columns(observations: Observations, *, terms: tuple[str, ...]) -> None:
@@ -77,7 +77,7 @@ def _check_column(
 
 def _check_sequence(seq: NDArray[np.int64], *, after: int) -> None:
     wrong = seq != np.arange(after + 1, after + 1 + len(seq))
-    if not wrong.any():
+    if not np.count_nonzero(wrong):
         return
     at = int(wrong.argmax())
     expected = after + 1 + at

@@ -2,23 +2,30 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
-from learnops.domain.evidence.types import ENGINE_VERSION, TestPlan
+from learnops.domain.evidence.types import ENGINE_VERSION
 
 _WAY_OUT = "start again from the log"
 
 
-def head(*, method: str, plan: TestPlan) -> dict[str, Any]:
+class Saved(Protocol):
+    """A plan, as it is kept beside its state."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+
+
+def head(*, method: str, plan: Saved) -> dict[str, Any]:
     """The part of a saved state that tells whether it may be used."""
     return {"engineVersion": ENGINE_VERSION, "method": method, "plan": plan.to_dict()}
 
 
-def check_head(data: dict[str, Any], *, method: str, plan: TestPlan) -> None:
+def check_head(data: dict[str, Any], *, method: str, plan: Saved) -> None:
     """Refuse the state of another engine version, method or plan."""
     if data.get("engineVersion") != ENGINE_VERSION or data.get("method") != method:
         raise EvidenceError(

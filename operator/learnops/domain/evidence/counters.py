@@ -18,8 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from learnops.domain.assignment import Arm
-from learnops.domain.evidence import codec
+from learnops.domain.evidence import codec, counter_codec, sample_ratio
 from learnops.domain.evidence.betting import (
     FRACTION_COUNT,
     FRACTION_WEIGHTS,
@@ -42,6 +41,7 @@ from learnops.domain.evidence.counter_series import (
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.result import to_evidence
+from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import Evidence, TestPlan
 
 __all__ = [
@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 NOTHING_FOLDED = Folded()
+NOTHING_COUNTED = SampleRatioState()
 CURVATURE: Floats = FRACTIONS + np.log1p(-FRACTIONS)
 """c + log(1 - c) <= 0 per fraction: what a squared payoff costs."""
 
@@ -77,6 +78,7 @@ class CounterState:
         samples: last sample of each series.
         folded: processes whose series are kept no more.
         control_timeouts: control's runs that were resolved by time; None: not known of all.
+        ratio: runs per arm and probability, for the sample ratio.
     """
 
     plan: TestPlan
@@ -89,6 +91,7 @@ class CounterState:
     samples: Mapping[Series, CounterSample]
     control_timeouts: int | None = 0
     folded: Folded = NOTHING_FOLDED
+    ratio: SampleRatioState = NOTHING_COUNTED
 
     @property
     def control_timeout_fraction(self) -> float | None:
@@ -119,7 +122,8 @@ class CounterState:
             "folded": sorted(self.folded.marks),
             "gap": self.folded.gap,
             "controlTimeouts": self.control_timeouts,
-            "samples": [_sample_row(self.samples[series]) for series in sorted(self.samples)],
+            "ratio": self.ratio.to_dict(),
+            "samples": counter_codec.rows(self.samples),
         }
 
     @classmethod
@@ -139,8 +143,9 @@ class CounterState:
             logs=codec.floats(data, "logs", shape=(FRACTION_COUNT, len(tests))),
             crossed=codec.positions(data, "crossed", shape=(len(tests),)),
             first_epoch=codec.whole(data, "firstEpoch"),
-            samples=_read_samples(data),
-            folded=_read_folded(data),
+            samples=counter_codec.read_samples(data),
+            folded=counter_codec.read_folded(data),
+            ratio=counter_codec.read_ratio(data),
             control_timeouts=None
             if data.get("controlTimeouts") is None
             else codec.whole(data, "controlTimeouts"),
@@ -222,6 +227,12 @@ def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
         logs=logs,
         control_timeouts=_plus(state.control_timeouts, increment.control.timeouts),
         crossed=latch(state.crossed, log_e=log_e, tests=state.tests, positions=[_runs(arm_sums)]),
+        ratio=sample_ratio.plus(
+            state.ratio,
+            propensity=increment.propensity,
+            assigned=(_runs(steps), increment.candidate.n),
+            completed=_completed(increment),
+        ),
     )
 
 
@@ -263,51 +274,18 @@ def _arm_steps(increment: CounterIncrement) -> Floats:
     return np.array([candidate.n, candidate.s, control.n, control.s], dtype=np.float64)
 
 
+def _completed(increment: CounterIncrement) -> tuple[int, int] | None:
+    """Runs of both arms, and of the candidate, that were reported; None: timeouts are not told."""
+    candidate, control = increment.candidate, increment.control
+    if candidate.timeouts is None or control.timeouts is None:
+        return None
+    mine = candidate.n - candidate.timeouts
+    return mine + control.n - control.timeouts, mine
+
+
 def _plus(left: int | None, right: int | None) -> int | None:
     return None if left is None or right is None else left + right
 
 
 def _runs(arm_sums: Floats) -> int:
     return int(arm_sums[0] + arm_sums[2])
-
-
-def _sample_row(sample: CounterSample) -> list[Any]:
-    series = sample.series
-    values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.timeouts]
-    return [series.epoch, series.arm.value, series.instance, *values]
-
-
-def _read_folded(data: dict[str, Any]) -> Folded:
-    marks, gap = data.get("folded", []), data.get("gap", False)
-    if not isinstance(marks, list) or not all(isinstance(it, str) for it in marks):
-        raise codec.invalid("folded", "is not a list of marks")
-    return Folded(marks=frozenset(marks), gap=gap is not False)
-
-
-def _read_samples(data: dict[str, Any]) -> dict[Series, CounterSample]:
-    try:
-        rows = [_read_sample(*row) for row in data["samples"]]
-    except (KeyError, TypeError, ValueError) as error:
-        raise codec.invalid("samples", "is not a list of counter samples") from error
-    try:
-        return collect(rows, first_epoch=0)
-    except EvidenceError as error:
-        raise codec.invalid("samples", f"is not possible ({error.detail})") from error
-
-
-def _read_sample(
-    epoch: int,
-    arm: str,
-    instance: str,
-    count: float,
-    loss_sum: float,
-    loss_sumsq: float,
-    timeouts: float | None = None,
-) -> CounterSample:
-    return CounterSample(
-        series=Series(int(epoch), Arm(arm), str(instance)),
-        count=float(count),
-        loss_sum=float(loss_sum),
-        loss_sumsq=float(loss_sumsq),
-        timeouts=None if timeouts is None else float(timeouts),
-    )

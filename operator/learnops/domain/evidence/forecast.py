@@ -123,7 +123,7 @@ def _play(
     state, step, since = anytime.start(plan), 0, 0
     while state.watermark < limits.max_runs:
         share = ramp.steps[step] / 100.0
-        news = _draw(rng, truth, share=share, after=state.watermark)
+        news = draw(rng, truth, share=share, after=state.watermark)
         state = anytime.advance(state, news)
         evidence = state.evidence()
         verdict = _verdict(evidence, limits)
@@ -153,12 +153,15 @@ def _verdict(evidence: Evidence, limits: Limits) -> Verdict | None:
     return Verdict.PROMOTE if evidence.promote.crossed and enough else None
 
 
-def _draw(rng: np.random.Generator, truth: Truth, *, share: float, after: int) -> Observations:
-    candidate = rng.random(_LOOK_RUNS) < share
+def draw(
+    rng: np.random.Generator, truth: Truth, *, share: float, after: int, runs: int = _LOOK_RUNS
+) -> Observations:
+    """Runs that follow number `after`, each of them resolved."""
+    candidate = rng.random(runs) < share
     return Observations(
-        seq=np.arange(after + 1, after + _LOOK_RUNS + 1),
+        seq=np.arange(after + 1, after + runs + 1),
         is_candidate=candidate,
-        propensity=np.full(_LOOK_RUNS, share),
+        propensity=np.full(runs, share),
         loss=truth.losses(rng, candidate),
     )
 

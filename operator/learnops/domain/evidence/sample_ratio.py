@@ -139,6 +139,49 @@ def advance(
     )
 
 
+def plus(
+    state: SampleRatioState,
+    *,
+    propensity: float,
+    assigned: tuple[int, int],
+    completed: tuple[int, int] | None,
+) -> SampleRatioState:
+    """Count an increment of counters of the resolved prefix, all drawn with one probability.
+
+    Where an increment ends is no matter: the e-value is a function of the counts alone.
+
+    Args:
+        assigned: (runs of both arms, of the candidate); void ones are in no counter.
+        completed: the same of those that were reported. None: nobody tells; the second copy leaves
+            these runs out, of both arms.
+
+    Raises:
+        EvidenceError: InvalidPlan beyond ``MAX_SHARES`` shares.
+    """
+    return SampleRatioState(
+        watermark=state.watermark + assigned[0],
+        assigned=_with(state.assigned, propensity, assigned),
+        completed=state.completed
+        if completed is None
+        else _with(state.completed, propensity, completed),
+    )
+
+
+def _with(before: Counts, propensity: float, more: tuple[int, int]) -> Counts:
+    known = before.get(propensity, (0, 0))
+    return _bounded({**before, propensity: (known[0] + more[0], known[1] + more[1])})
+
+
+def _bounded(counts: Counts) -> Counts:
+    if len(counts) > MAX_SHARES:
+        raise EvidenceError(
+            reason=EvidenceReason.INVALID_PLAN,
+            detail=f"the runs were drawn with {len(counts)} different probabilities; "
+            f"a canary has at most {MAX_SHARES}",
+        )
+    return counts
+
+
 def _counted(observations: Observations) -> NDArray[np.bool_]:
     counted = np.ones(len(observations), dtype=np.bool_)
     for left_out in (observations.void, observations.is_other):
@@ -167,13 +210,7 @@ def _plus(
     for pi, n, k in zip(values.tolist(), runs.tolist(), candidates.tolist(), strict=True):
         known = after.get(pi, (0, 0))
         after[pi] = (known[0] + n, known[1] + k)
-    if len(after) > MAX_SHARES:
-        raise EvidenceError(
-            reason=EvidenceReason.INVALID_PLAN,
-            detail=f"the runs were drawn with {len(after)} different probabilities; "
-            f"a canary has at most {MAX_SHARES}",
-        )
-    return after
+    return _bounded(after)
 
 
 def _log_e(counts: Counts) -> float:

@@ -10,10 +10,10 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from learnops.domain.evidence import anytime, sample_ratio
+from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.sample_ratio import SampleRatio, SampleRatioState
-from learnops.domain.evidence.types import Evidence, Observations, TestPlan
+from learnops.domain.evidence.types import LOSS, Evidence, Observations, TestPlan
 
 
 class Verdict(StrEnum):
@@ -68,6 +68,8 @@ def judge(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
     Raises:
         EvidenceError: a run that cannot be evidence.
     """
+    if plan.horizon is not None:
+        return _judged_once(plan, limits, log)
     state = anytime.advance(anytime.start(plan), log)
     whole, ends = state.evidence(), _Ends.of(log)
     breached_at, broken = _breached(plan, limits, log)
@@ -96,6 +98,35 @@ def judge(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
     )
 
 
+def _judged_once(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
+    """Of the one look at the planned number of runs; before it nothing may be concluded."""
+    state = fixed_horizon.advance(fixed_horizon.start(plan), log)
+    evidence, head = state.evidence(), _head(log, state.looked_at or len(log))
+    ratio = _ratio(head)
+    verdict, reason = _at_the_look(evidence, limits, alarm=ratio.alarm)
+    return Judgement(
+        verdict=verdict,
+        reason=reason,
+        runs=len(head),
+        candidate_runs=evidence.candidate_runs,
+        culprit=LOSS if verdict is Verdict.ROLLBACK else None,
+        evidence=evidence,
+        ratio=ratio,
+    )
+
+
+def _at_the_look(evidence: Evidence, limits: Limits, *, alarm: bool) -> tuple[Verdict, str]:
+    if evidence.p_values is None:
+        return Verdict.CONTINUE, "Undecided"
+    if evidence.rollback.crossed:
+        return Verdict.ROLLBACK, "Worse"
+    if evidence.promote.crossed and alarm:
+        return Verdict.HOLD, "SampleRatioMismatch"
+    if evidence.promote.crossed and evidence.candidate_runs >= limits.min_candidate_runs:
+        return Verdict.PROMOTE, "Better"
+    return Verdict.HOLD, "MaxRunsReached"
+
+
 def _undecided(whole: Evidence, log: Observations) -> Judgement:
     ratio = _ratio(_head(log, whole.watermark))
     held = whole.promote.crossed and ratio.alarm
@@ -120,7 +151,10 @@ class _Ends:
     @classmethod
     def of(cls, log: Observations) -> "_Ends":
         last = slice(BLOCK_RUNS - 1, None, BLOCK_RUNS)
-        either = np.ones(len(log), dtype=np.bool_) if log.is_other is None else ~log.is_other
+        either = np.ones(len(log), dtype=np.bool_)
+        for left_out in (log.is_other, log.void):
+            if left_out is not None:
+                either &= ~left_out
         return cls(
             runs=np.cumsum(either, dtype=np.int64)[last],
             candidates=np.cumsum(log.is_candidate & either, dtype=np.int64)[last],

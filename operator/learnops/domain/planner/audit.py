@@ -17,6 +17,7 @@ from learnops.domain.planner.traffic import salt_of
 
 BY = "operator"
 _MOST_PENDING = 20
+ON_TRIAL = (Stage.SHADOW, Stage.CANARY)
 
 
 def row(
@@ -145,14 +146,14 @@ def sound_rows(history: History) -> tuple[Promotion, ...]:
     return tuple(
         it
         for it in history.promotions
-        if it.rollout not in descended or it.to_stage is Stage.CANARY or is_descent(it)
+        if it.rollout not in descended or it.to_stage in ON_TRIAL or is_descent(it)
     )
 
 
 def is_descent(it: Promotion) -> bool:
     """A row that ended a rollout without promotion."""
     ended_at = (Stage.DRAFT, Stage.REJECTED)
-    if it.from_stage is Stage.CANARY:
+    if it.from_stage in ON_TRIAL:
         return it.to_stage in ended_at
     return it.from_stage is Stage.ARCHIVED and it.to_stage is Stage.ARCHIVED
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from learnops.api.canary import CanaryStage, Verdict
+from learnops.api.canary import Verdict
 from learnops.domain.outcome import Unavailable
-from learnops.domain.planner import live_down, live_up, ramp
+from learnops.domain.planner import live_down, live_up, queries, ramp, shadow_stage
 from learnops.domain.planner.canary_end import descend, promote, remember
 from learnops.domain.planner.conditions import (
     EVIDENCE,
@@ -15,11 +15,12 @@ from learnops.domain.planner.conditions import (
     reason_of,
     under_way,
 )
-from learnops.domain.planner.decision import Decision, End, Promote, Stay, StepUp
+from learnops.domain.planner.decision import Decision, End, PassShadow, Promote, Stay, StepUp
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.live import Live, live_of
 from learnops.domain.planner.measure import measure
-from learnops.domain.planner.traffic import salt_of, with_candidate
+from learnops.domain.planner.outlook import tell_traffic
+from learnops.domain.planner.traffic import WITH_TRAFFIC, salt_of, with_candidate
 
 _Rule = Callable[[Live], Decision | None]
 DOWN: tuple[_Rule, ...] = (
@@ -28,10 +29,12 @@ DOWN: tuple[_Rule, ...] = (
     live_down.candidate_gone,
     live_down.control_gone,
     live_down.control_changed,
-    live_down.weights_changed,
+    shadow_stage.shown_harmful,
     live_down.guardrail_breached,
+    queries.query_breached,
     live_down.shown_worse,
     live_down.shown_futile,
+    live_down.weights_changed,
     live_down.overdue_without_evidence,
 )
 UP: tuple[_Rule, ...] = (
@@ -46,12 +49,25 @@ UP: tuple[_Rule, ...] = (
 )
 
 
+IN_SHADOW: tuple[_Rule, ...] = (
+    shadow_stage.undecided,
+    live_up.evidence_unavailable,
+    live_up.data_doubtful,
+    live_up.paused,
+    shadow_stage.passed,
+    shadow_stage.carry_on,
+)
+
+
 def take_down(draft: Draft) -> bool:
     """The rules that end a live canary: before anything else that this pass could do."""
     live = live_of(draft)
     if live is None:
         return False
     measure(live)
+    shadow_stage.measure_pairs(live)
+    if not live.in_shadow:  # it answers nobody: what a query sees is not its doing
+        queries.count(live)
     for rule in DOWN:
         decision = rule(live)
         if isinstance(decision, End):
@@ -66,7 +82,9 @@ def control(draft: Draft) -> bool:
     live = live_of(draft)
     if live is None:
         return False
-    ramp.count_step(live)
+    if not live.in_shadow:
+        ramp.count_step(live)
+        tell_traffic(live)
     rule, decision = _first(live)
     if isinstance(decision, Stay):
         _stay(live, decision)
@@ -76,13 +94,15 @@ def control(draft: Draft) -> bool:
         descend(draft, live.canary, decision)
     elif isinstance(decision, Promote):
         promote(draft, live.canary, decision.message)
+    elif isinstance(decision, PassShadow):
+        shadow_stage.leave(live, decision)
     else:
         _step(live, decision)
     return True
 
 
 def _first(live: Live) -> tuple[str, Decision]:
-    for rule in UP:
+    for rule in IN_SHADOW if live.in_shadow else UP:
         decision = rule(live)
         if decision is not None:
             return rule.__name__.replace("_", "-"), decision
@@ -125,14 +145,15 @@ def _stay(live: Live, stay: Stay) -> None:
         changes["candidates"] = (shown,)
     draft.set_canary(name, **changes)
     draft.settled.add(name)
-    for instant in (live.deadline, ramp.due(live)):
+    instants = (shadow_stage.deadline(live),) if live.in_shadow else (live.deadline, ramp.due(live))
+    for instant in instants:
         if instant is not None and instant > draft.now:
             draft.wake(instant)
 
 
 def _tell_of_change(live: Live, stay: Stay) -> None:
     before = reason_of(live.canary.status.conditions, RECONCILING)
-    if live.canary.status.stage is not CanaryStage.CANARY or before == stay.reason:
+    if live.canary.status.stage not in WITH_TRAFFIC or before == stay.reason:
         return
     live.draft.fire("hold" if stay.hold else "resume", f"{_name(live)}: {stay.waiting_for}")
     if stay.hold:
@@ -151,7 +172,9 @@ def _conditions(live: Live, stay: Stay) -> object:
         reason, message = str(known.reason), known.message
     else:
         reason, message = "Fresh", ""
-    available = Wanted(type=EVIDENCE, true=live.reading is not None, reason=reason, message=message)
+    available = Wanted(
+        type=EVIDENCE, true=not isinstance(known, Unavailable), reason=reason, message=message
+    )
     return merged(
         live.status.conditions,
         (*wanted, available),

@@ -4,18 +4,19 @@ from learnops.api.canary import (
     ActionType,
     CanaryDeployment,
     CanaryStage,
+    CandidateStatus,
     HistoryEntry,
     Verdict,
 )
-from learnops.api.policy import Stage
+from learnops.api.policy import GateOutcome, Stage
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import CloseRollout
 from learnops.domain.planner import audit
-from learnops.domain.planner.conditions import EVIDENCE, Wanted, find, merged, settled
+from learnops.domain.planner.conditions import EVIDENCE, LOW_TRAFFIC, Wanted, find, merged, settled
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.slots import other_backend
-from learnops.domain.planner.traffic import control_only, salt_of, settled_on
+from learnops.domain.planner.traffic import control_only, in_shadow, salt_of, settled_on
 
 _KEPT_HISTORY = 20
 _EVENTS = {
@@ -51,7 +52,8 @@ def release(draft: Draft, *, candidate: str, rollout: str, end: End) -> None:
     assert traffic is not None
     policy = draft.policies.get(candidate)
     archived = policy is not None and policy.stage is Stage.ARCHIVED
-    came_from = Stage.ARCHIVED if archived else Stage.CANARY
+    tried_in = Stage.SHADOW if in_shadow(traffic) else Stage.CANARY
+    came_from = Stage.ARCHIVED if archived else tried_in
     goes_to = Stage.REJECTED if end.reject else Stage.DRAFT
     moved = audit.row(
         draft,
@@ -124,13 +126,18 @@ def finish(draft: Draft, canary: CanaryDeployment, end: End) -> None:
         "recommendation": end.verdict or status.recommendation,
         "shares": draft.status.traffic.shares if draft.status.traffic else (),
         "evidence_state": None,
+        "estimated_decision_time": None,
+        "candidates": _ended(status.candidates),
         "conditions": _end_conditions(draft, canary, end),
     }
+    shadow = status.shadow
+    if shadow is not None and shadow.outcome is None and end.verdict is Verdict.ROLLBACK:
+        changes["shadow"] = shadow.model_copy(update={"outcome": GateOutcome.FAILED})
     if action is not None and action.type is ActionType.ABORT:
         changes["handled_action_id"] = action.id  # done, or moot: the canary has ended
     if end.verdict is not None and status.candidates:
         latched = status.candidates[0].model_copy(update={"verdict": end.verdict})
-        changes["candidates"] = (latched,)
+        changes["candidates"] = _ended((latched,))
     draft.set_canary(name, **changes)
     percent = 100 if end.stage is CanaryStage.PROMOTED else 0
     remember(draft, name, percent=percent, reason=end.reason, message=end.message)
@@ -152,9 +159,15 @@ def remember(draft: Draft, name: str, *, percent: int, reason: str, message: str
     draft.set_canary(name, history=(*status.history, entry)[-_KEPT_HISTORY:])
 
 
+def _ended(candidates: tuple[CandidateStatus, ...]) -> tuple[CandidateStatus, ...]:
+    """Without what was still to come."""
+    return tuple(it.model_copy(update={"runs_still_needed": None}) for it in candidates)
+
+
 def _end_conditions(draft: Draft, canary: CanaryDeployment, end: End) -> object:
     old = draft.canaries[canary.metadata.name].conditions
     wanted = settled(end.reason, end.message)
-    if find(old, EVIDENCE) is not None:
-        wanted += (Wanted(type=EVIDENCE, true=False, reason="Ended"),)
+    for kind in (EVIDENCE, LOW_TRAFFIC):
+        if find(old, kind) is not None:
+            wanted += (Wanted(type=kind, true=False, reason="Ended"),)
     return merged(old, wanted, now=draft.now, generation=canary.metadata.generation)

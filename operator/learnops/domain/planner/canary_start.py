@@ -1,7 +1,8 @@
 """The beginning of a rollout: its turn, its attempt, its first traffic."""
 
-from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus
-from learnops.api.policy import Stage
+from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
+from learnops.api.doer import TrafficStatus
+from learnops.api.policy import GateOutcome, Stage
 from learnops.domain.plan import OpenRollout
 from learnops.domain.planner import audit, content, ramp
 from learnops.domain.planner.canary_end import candidate_of, remember
@@ -9,7 +10,14 @@ from learnops.domain.planner.candidate import contends, obstacle
 from learnops.domain.planner.conditions import merged, stalled, under_way
 from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
 from learnops.domain.planner.live import NOT_OBSERVED, Live, live_of
-from learnops.domain.planner.traffic import salt_of, with_candidate
+from learnops.domain.planner.traffic import (
+    WITH_TRAFFIC,
+    drawn_for,
+    in_shadow,
+    salt_of,
+    with_candidate,
+    with_shadow,
+)
 
 
 def holder(draft: Draft) -> CanaryDeployment | None:
@@ -53,6 +61,7 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
         retries=status.retries + 1 if again else status.retries,
         crl_digest=scored_with,
         candidates=(CandidateStatus(name=candidate, attempt=attempt),),
+        shadow=None,
         waiting_for=f"the rollout to be opened (attempt {attempt})",
         conditions=merged(
             status.conditions,
@@ -71,7 +80,9 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     name, candidate = canary.metadata.name, candidate_of(canary)
     status, traffic = draft.canaries[name], draft.status.traffic
     assert traffic is not None
-    percent, salt = canary.spec.strategy.canary.steps[0], salt_of(canary, status)
+    assignment = draft.doer.spec.assignment
+    strategy, salt = canary.spec.strategy, salt_of(canary, status)
+    percent = strategy.canary.steps[0] if strategy.shadow is None else 0
     draft.before.append(
         OpenRollout(
             rollout=salt,
@@ -84,12 +95,39 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
             percent=percent,
             maturation_seconds=canary.spec.analysis.maturation_seconds,
             crl=draft.doer.spec.scoring.to_wire(),
+            unit=assignment.unit,
+            epoch_seconds=assignment.epoch_seconds,
         )
     )
-    _record_move(draft, candidate, salt)
+    traffic = drawn_for(traffic, assignment)
+    if strategy.shadow is None:
+        give_first_share(draft, canary, traffic=traffic)
+        return
+    _record_move(draft, candidate, salt, to_stage=Stage.SHADOW)
+    draft.set_doer(
+        traffic=with_shadow(traffic, canary=name, salt=salt, candidate=candidate),
+        current_rollout=name,
+    )
+    draft.fire("start", f"{name}: {candidate} in shadow")
+    mark_started(draft, canary)
+
+
+def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: TrafficStatus) -> None:
+    """The first step of a rollout that is open: on record, in the doer's traffic, in its status.
+
+    `traffic` is what is served until then, with the unit that the rollout draws for.
+    """
+    name, candidate = canary.metadata.name, candidate_of(canary)
+    status = draft.canaries[name]
+    percent, salt = canary.spec.strategy.canary.steps[0], salt_of(canary, status)
+    _record_move(draft, candidate, salt, to_stage=Stage.CANARY)
     draft.set_doer(
         traffic=with_candidate(
-            traffic, canary=name, salt=salt, candidate=candidate, percent=percent
+            traffic,
+            canary=name,
+            salt=salt,
+            candidate=candidate,
+            percent=percent,
         ),
         current_rollout=name,
     )
@@ -97,16 +135,16 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     mark_started(draft, canary)
 
 
-def _record_move(draft: Draft, candidate: str, salt: str) -> None:
+def _record_move(draft: Draft, candidate: str, salt: str, *, to_stage: Stage) -> None:
     stage = draft.policies[candidate].stage
-    if stage is not Stage.DRAFT:
+    if stage not in (Stage.DRAFT, Stage.SHADOW):
         return  # a policy from the archive keeps its stage while it is tried
     moved = audit.row(
         draft,
-        id_=f"{salt}/{Stage.CANARY}",
+        id_=f"{salt}/{to_stage}",
         policy=candidate,
-        move=(stage, Stage.CANARY),
-        why="rollout started",
+        move=(stage, to_stage),
+        why="rollout started" if stage is Stage.DRAFT else "no harm shown in shadow",
         rollout=salt,
     )
     audit.record_first(draft, (moved,))
@@ -116,6 +154,10 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
     """The canary's own status at its start; also where a stop came right after its traffic."""
     name, traffic = canary.metadata.name, draft.status.traffic
     assert traffic is not None
+    if in_shadow(traffic):
+        _mark_shadow(draft, canary)
+        return
+    status = draft.canaries[name]
     draft.set_canary(
         name,
         stage=CanaryStage.CANARY,
@@ -123,9 +165,11 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
         end_time=None,
         step=0,
         step_time=None,
+        generation=1,
         shares=(),
         recommendation=None,
         evidence_state=None,
+        shadow=_passed(status.shadow),
     )
     live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
     ramp.count_step(live)
@@ -135,20 +179,49 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
     draft.wake(live.deadline)
 
 
-def _tell_start(live: Live, message: str) -> None:
-    draft, canary, name = live.draft, live.canary, live.canary.metadata.name
+def _mark_shadow(draft: Draft, canary: CanaryDeployment) -> None:
+    """The same at the start of a shadow stage; the deadline runs from the first share on."""
+    name, traffic = canary.metadata.name, draft.status.traffic
+    assert traffic is not None
     draft.set_canary(
         name,
-        waiting_for=clip(f"first runs at {live.percent} %", 512),
+        stage=CanaryStage.SHADOW,
+        start_time=None,
+        end_time=None,
+        step=0,
+        step_time=None,
+        shares=traffic.shares,
+        recommendation=None,
+        evidence_state=None,
+        shadow=ShadowStatus(start_time=draft.now),
+    )
+    live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
+    _tell_start(live, f"{live.candidate} runs in shadow of {traffic.active}, 0 % of answers")
+    draft.settled.add(name)
+    draft.look_again()
+
+
+def _passed(shadow: ShadowStatus | None) -> ShadowStatus | None:
+    """A share is given after a stage that was passed, or where there is none."""
+    return None if shadow is None else shadow.model_copy(update={"outcome": GateOutcome.PASSED})
+
+
+def _tell_start(live: Live, message: str) -> None:
+    draft, canary, name = live.draft, live.canary, live.canary.metadata.name
+    first = "pairs in shadow" if live.in_shadow else f"runs at {live.percent} %"
+    draft.set_canary(
+        name,
+        waiting_for=clip(f"first {first}", 512),
         conditions=merged(
             live.status.conditions,
-            under_way("Progressing", message),
+            under_way("Shadowing" if live.in_shadow else "Progressing", message),
             now=draft.now,
             generation=canary.metadata.generation,
         ),
     )
-    remember(draft, name, percent=live.percent, reason="RolloutStarted", message=message)
-    draft.event(canary, "RolloutStarted", message)
+    reason = "ShadowStarted" if live.in_shadow else "RolloutStarted"
+    remember(draft, name, percent=live.percent, reason=reason, message=message)
+    draft.event(canary, reason, message)
 
 
 def show_waiting(draft: Draft) -> None:
@@ -156,7 +229,7 @@ def show_waiting(draft: Draft) -> None:
     first = holder(draft)
     for canary in draft.live_canaries():
         name = canary.metadata.name
-        if name in draft.settled or draft.canaries[name].stage is CanaryStage.CANARY:
+        if name in draft.settled or draft.canaries[name].stage in WITH_TRAFFIC:
             continue
         reason, message, person = _why_waiting(draft, canary, first)
         wanted = stalled(reason, message) if person else under_way(reason, message)

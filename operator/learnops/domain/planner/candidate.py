@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from learnops.api.canary import CanaryDeployment, Run
+from learnops.api.guardrails import on_terms
 from learnops.api.policy import Stage
 from learnops.api.rollout import Source
 from learnops.domain.outcome import Unavailable
@@ -62,7 +63,8 @@ def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | No
     weighed = {
         term for term, weight in draft.doer.spec.crl.weights.to_wire().items() if float(weight)
     }
-    unknown = [it.term for it in canary.spec.analysis.guardrails if it.term not in weighed]
+    guarded = on_terms(canary.spec.analysis.guardrails)
+    unknown = [it.term for it in guarded if it.term not in weighed]
     if not unknown:
         return None
     message = (

@@ -13,7 +13,14 @@ from learnops.domain.planner.canary_end import (
 from learnops.domain.planner.canary_start import mark_started
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
-from learnops.domain.planner.traffic import control_only, holds, salt_of
+from learnops.domain.planner.traffic import (
+    WITH_TRAFFIC,
+    control_only,
+    holds,
+    salt_of,
+    stage_of,
+    tried,
+)
 
 
 def complete_promotion(draft: Draft) -> bool:
@@ -43,7 +50,7 @@ def release_lost(draft: Draft) -> bool:
         return False
     if any(holds(traffic, it, draft.canaries[it.metadata.name]) for it in draft.live_canaries()):
         return False
-    candidate = next((it.policy for it in traffic.shares if it.policy != traffic.active), None)
+    candidate = tried(traffic)
     end = _lost(draft, traffic, name=traffic.canary)
     message = end.message
     if candidate is None:  # shares that were edited by hand
@@ -95,10 +102,11 @@ def _verdict(reason: str) -> Verdict:
 
 
 def complete_start(draft: Draft) -> bool:
-    """The canary has its first traffic and its status does not say so: say so."""
+    """The canary has its first traffic, or left shadow, and its status does not say so: say so."""
     for canary in draft.live_canaries():
         status = draft.canaries[canary.metadata.name]
-        if status.stage is not CanaryStage.CANARY and holds(draft.status.traffic, canary, status):
+        traffic = draft.status.traffic
+        if status.stage is not stage_of(traffic) and holds(traffic, canary, status):
             draft.fire("complete-start", canary.metadata.name)
             mark_started(draft, canary)
             return True
@@ -106,11 +114,11 @@ def complete_start(draft: Draft) -> bool:
 
 
 def _had_traffic(draft: Draft) -> list[CanaryDeployment]:
-    """Canaries in stage Canary to whom the doer gives nothing."""
+    """Canaries in stage Shadow or Canary to whom the doer gives nothing."""
     found = []
     for canary in draft.live_canaries():
         status = draft.canaries[canary.metadata.name]
         held = holds(draft.status.traffic, canary, status)
-        if status.stage is CanaryStage.CANARY and not held:
+        if status.stage in WITH_TRAFFIC and not held:
             found.append(canary)
     return found

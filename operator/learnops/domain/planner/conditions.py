@@ -9,6 +9,7 @@ from learnops.domain.planner.draft import clip
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 DRIFTING = "Drifting"
 EVIDENCE, SPEC_BEHIND, ROUTE_DRIFTED = "EvidenceAvailable", "SpecBehind", "RouteDrifted"
+LOW_TRAFFIC = "LowTraffic"
 
 
 @dataclass(frozen=True, kw_only=True)

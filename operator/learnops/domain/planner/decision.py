@@ -34,6 +34,13 @@ class StepUp:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PassShadow:
+    """Leave the shadow stage: the candidate gets its first share."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stay:
     """Keep the shares. `hold`: something stands in the way, named by `reason`."""
 
@@ -44,4 +51,4 @@ class Stay:
     needs_person: bool = False
 
 
-Decision: TypeAlias = End | Promote | StepUp | Stay
+Decision: TypeAlias = End | Promote | StepUp | PassShadow | Stay

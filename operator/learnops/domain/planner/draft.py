@@ -18,7 +18,7 @@ from learnops.domain.plan import Action, EmitEvent, PatchRoute, Plan, WriteStatu
 
 S = TypeVar("S", DoerStatus, PolicyStatus, CanaryStatus)
 LOOK_AGAIN = timedelta(seconds=5)  # where nothing tells that a source or a backend is back
-LIVE_STAGES = (None, CanaryStage.PENDING, CanaryStage.CANARY)
+LIVE_STAGES = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
 
 
 def clip(text: str, limit: int) -> str:

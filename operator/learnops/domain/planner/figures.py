@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
-from learnops.api.canary import CanaryStatus
+from learnops.api.canary import CanaryStatus, CandidateStatus
+from learnops.api.guardrails import QueryStatus
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Action, WriteStatus
+
+_NO_LOSS = {"loss": None, "control_loss": None, "difference": None}
 
 
 def figures_only(snapshot: Snapshot, actions: Sequence[Action]) -> bool:
@@ -27,19 +30,31 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
     bare = {
         "runs": 0,
         "control_runs": 0,
-        "loss": None,
-        "control_loss": None,
-        "difference": None,
+        **_NO_LOSS,
         "evidence": None,
+        "runs_still_needed": None,
+        "win_rate_percent": None,
+        "cost_delta": None,
     }
+    shadow, bare_shadow = status.shadow, {"pairs": 0, "harm": "1", **_NO_LOSS}
     told = {"message": "", "observed_generation": 0}
     return status.model_copy(
         update={
             "fence": 0,
             "waiting_for": "",
+            "estimated_decision_time": None,
             "evidence_state": None,
             "sample_ratio": None,
-            "candidates": tuple(it.model_copy(update=bare) for it in status.candidates),
+            "shadow": None if shadow is None else shadow.model_copy(update=bare_shadow),
+            "candidates": tuple(
+                it.model_copy(update={**bare, "queries": _without_values(it)})
+                for it in status.candidates
+            ),
             "conditions": tuple(it.model_copy(update=told) for it in status.conditions),
         }
     )
+
+
+def _without_values(candidate: CandidateStatus) -> tuple[QueryStatus, ...]:
+    """Breaches are no figures: they are counted in the status, so each is written at once."""
+    return tuple(it.model_copy(update={"value": None}) for it in candidate.queries)

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from learnops.api.canary import CanaryDeployment, CanaryStatus, Run, Verdict
-from learnops.domain.observed import Evidence, EvidenceReading
+from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.numbers import crossed
-from learnops.domain.planner.traffic import candidate_percent, holds
+from learnops.domain.planner.traffic import candidate_percent, holds, in_shadow
 
 NOT_OBSERVED = Unavailable(reason=ErrorReason.NO_DATA, message="no evidence was read in this pass")
 
@@ -43,6 +43,16 @@ class Live:
     def reading(self) -> EvidenceReading | None:
         """The evidence, None where it could not be had."""
         return self.evidence if isinstance(self.evidence, EvidenceReading) else None
+
+    @property
+    def pairs(self) -> ShadowReading | None:
+        """The evidence of a shadow stage, None in any other or where it could not be had."""
+        return self.evidence if isinstance(self.evidence, ShadowReading) else None
+
+    @property
+    def in_shadow(self) -> bool:
+        """Whether the candidate answers nobody yet."""
+        return in_shadow(self.draft.status.traffic)
 
     @property
     def paused(self) -> bool:

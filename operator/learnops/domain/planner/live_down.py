@@ -1,7 +1,8 @@
 """Rules that take a canary's traffic away, in order. No data check ever stands before them."""
 
 from learnops.api.canary import ActionType, CanaryStage, Verdict
-from learnops.api.rollout import OnInconclusive
+from learnops.api.guardrails import on_terms
+from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
@@ -66,7 +67,14 @@ def control_changed(live: Live) -> Decision | None:
 
 
 def weights_changed(live: Live) -> Decision | None:
-    """Runs are scored differently now: old and new losses do not add up to one test."""
+    """Runs are scored differently now, and sums of counters do not tell the old from the new.
+
+    The run log does, so there a new generation begins (`generations.follow`); not in the shadow
+    stage, whose pairs are scored by what was frozen at its start.
+    """
+    counted = live.canary.spec.analysis.source is Source.PROMETHEUS
+    if not counted and not live.in_shadow:
+        return None
     scored_with = live.status.crl_digest
     if scored_with is None or scored_with == content.crl_digest(live.draft.doer.spec.scoring):
         return None
@@ -78,14 +86,14 @@ def guardrail_breached(live: Live) -> Decision | None:
     """Fail, without a test: more breaches were seen than a person was ready to bear."""
     reading = live.reading
     counts = {it.term: it.breaches for it in reading.guardrails} if reading else {}
-    for guardrail in live.canary.spec.analysis.guardrails:
-        found, immediate = counts.get(guardrail.term, 0), guardrail.immediate
-        if immediate is not None and found > immediate.max_count:
+    for guardrail in on_terms(live.canary.spec.analysis.guardrails):
+        found, borne = counts.get(guardrail.term, 0), guardrail.borne
+        if borne is not None and found > borne:
             return End(
                 stage=CanaryStage.ROLLED_BACK,
                 reason="GuardrailBreached",
                 message=f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
-                f"immediate.maxCount is {immediate.max_count}",
+                f"immediate.maxCount is {borne}",
                 reject=True,
                 verdict=Verdict.ROLLBACK,
             )
@@ -101,7 +109,7 @@ def shown_worse(live: Live) -> Decision | None:
     return End(
         stage=CanaryStage.ROLLED_BACK,
         reason="Worse",
-        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}",
+        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}",
         reject=True,
         verdict=Verdict.ROLLBACK,
     )
@@ -121,6 +129,14 @@ def shown_futile(live: Live) -> Decision | None:
         reject=True,
         verdict=Verdict.FUTILE,
     )
+
+
+def _earlier(live: Live) -> str:
+    """Runs of an earlier generation that were resolved late roll back all the same."""
+    judged = None if live.reading is None else live.reading.generation
+    if judged is None or judged.number >= live.status.generation:
+        return ""
+    return f", by the weights of generation {judged.number}"
 
 
 def _culprit(reading: EvidenceReading | None) -> str:

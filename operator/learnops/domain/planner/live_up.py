@@ -6,11 +6,12 @@ from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.domain.planner import ramp, slots
+from learnops.domain.planner import queries, ramp, slots
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short, fraction
+from learnops.domain.planner.outlook import in_a_sentence
 
 MOST_CONTROL_TIMEOUTS = 0.05
 
@@ -58,7 +59,9 @@ def evidence_unavailable(live: Live) -> Decision | None:
 def data_doubtful(live: Live) -> Decision | None:
     """A data check stands in the way of going up; the deadline still counts."""
     found = _doubt(live)
-    return None if found is None or live.overdue else _hold(*found)
+    if found is None or live.overdue:
+        return None
+    return _progress(found[1]) if found[0] == queries.AWAITED else _hold(*found)
 
 
 def paused(live: Live) -> Decision | None:
@@ -125,7 +128,8 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     if reading is not None and (found := _timeouts(live, reading)) is not None:
         return found
     traffic = draft.status.traffic
-    return slots.trouble(draft.snap, traffic, live.candidate) if traffic else None
+    behind = slots.trouble(draft.snap, traffic, live.candidate) if traffic else None
+    return behind or queries.trouble(live)
 
 
 def _split(reading: EvidenceReading) -> tuple[str, str] | None:
@@ -183,6 +187,8 @@ def _waiting_for(live: Live) -> str:
         f"{min(reading.candidate_runs, needed)} of {needed} candidate runs",
     ]
     missing = [it.term for it in reading.guardrails if not crossed(it.promote)]
+    if forecast := in_a_sentence(live):
+        parts.append(forecast)
     if missing:
         parts.append(f"{', '.join(missing)} to be shown not worse")
     if not reading.prefix_current:

@@ -1,9 +1,11 @@
 """The evidence as the status shows it: rounded, beside what it takes."""
 
-from learnops.api.canary import DifferenceStatus, EvidenceStatus, GuardrailStatus, SampleRatioStatus
+from learnops.api.canary import EvidenceStatus, GuardrailStatus
+from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
 from learnops.domain.observed import EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal, e_value, fraction
+from learnops.domain.planner.outlook import decision_time, figures_of
 
 
 def measure(live: Live) -> None:
@@ -19,9 +21,13 @@ def measure(live: Live) -> None:
             "control_loss": fraction(reading.control_loss),
             "difference": _difference(reading),
             "evidence": _shown(reading),
+            **figures_of(live),
         }
     )
-    changes: dict[str, object] = {"candidates": (shown,)}
+    changes: dict[str, object] = {
+        "candidates": (shown,),
+        "estimated_decision_time": decision_time(live),
+    }
     if reading.sample_ratio is not None:
         changes["sample_ratio"] = _sample_ratio(reading.sample_ratio)
     if reading.state is not None:

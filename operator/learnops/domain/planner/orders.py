@@ -7,7 +7,7 @@ from learnops.domain.planner.canary_end import candidate_of, finish, remember
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import LIVE_STAGES, Draft
-from learnops.domain.planner.traffic import salt_of
+from learnops.domain.planner.traffic import WITH_TRAFFIC, salt_of
 
 
 def end_pending(draft: Draft) -> bool:
@@ -15,7 +15,7 @@ def end_pending(draft: Draft) -> bool:
     for canary in draft.live_canaries():
         status = draft.canaries[canary.metadata.name]
         end = None
-        if status.stage is CanaryStage.CANARY:
+        if status.stage in WITH_TRAFFIC:
             continue
         if _ordered(draft, canary) is ActionType.ABORT:
             end = End(stage=CanaryStage.ABORTED, reason="Aborted", message="action: Abort")
@@ -77,7 +77,7 @@ def _can_retry(draft: Draft, canary: CanaryDeployment) -> bool:
         return False
     if stage not in LIVE_STAGES:
         return True
-    return stage is not CanaryStage.CANARY and _rejected(draft, candidate)
+    return stage not in WITH_TRAFFIC and _rejected(draft, candidate)
 
 
 def _rejected(draft: Draft, candidate: str) -> bool:

@@ -11,7 +11,7 @@ from learnops.api.policy import (
 )
 from learnops.domain.observed import History
 from learnops.domain.planner import conditions, content
-from learnops.domain.planner.audit import BY, as_row, sound_rows
+from learnops.domain.planner.audit import BY, ON_TRIAL, as_row, sound_rows
 from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.rebuild import last_stage, same_as_on_record
@@ -47,11 +47,13 @@ def _stage(draft: Draft, policy: Policy) -> Stage | None:
     if name == draft.status.active_policy:
         return Stage.ACTIVE
     served = traffic is not None and any(share.policy == name for share in traffic.shares)
+    if traffic is not None and traffic.shadow == name:
+        return Stage.ARCHIVED if stored is Stage.ARCHIVED else Stage.SHADOW
     if served:
         return Stage.ARCHIVED if stored is Stage.ARCHIVED else Stage.CANARY
     if stored is Stage.ACTIVE and traffic is not None:
         return Stage.ARCHIVED
-    if stored is Stage.CANARY and traffic is not None:
+    if stored in ON_TRIAL and traffic is not None:
         ended = _ended_by(draft, name)
         return Stage(ended.to_stage) if ended else Stage.DRAFT
     return stored
@@ -88,7 +90,7 @@ def _move(draft: Draft, policy: Policy, to_stage: Stage) -> None:
     status, came_from = draft.policies[name], policy.status.stage
     if to_stage is came_from:
         return
-    fell = came_from is Stage.CANARY and to_stage in (Stage.DRAFT, Stage.REJECTED)
+    fell = came_from in ON_TRIAL and to_stage in (Stage.DRAFT, Stage.REJECTED)
     ended = _ended_by(draft, name) if fell else None
     why = ended.why if ended else _why(draft, policy, to_stage)
     moved = StageMove(
@@ -109,7 +111,10 @@ def _why(draft: Draft, policy: Policy, to_stage: Stage) -> str:
     reasons = {
         Stage.ACTIVE: "serves the doer",
         Stage.ARCHIVED: f"replaced by {draft.active}",
-        Stage.CANARY: "rollout started",
+        Stage.SHADOW: "rollout started",
+        Stage.CANARY: "no harm shown in shadow"
+        if policy.status.stage is Stage.SHADOW
+        else "rollout started",
         Stage.DRAFT: "tried again" if policy.status.stage is Stage.REJECTED else "rollout ended",
         Stage.REJECTED: "as policy_promotions has it",
     }
@@ -119,19 +124,30 @@ def _why(draft: Draft, policy: Policy, to_stage: Stage) -> str:
 def _gates(
     draft: Draft, policy: Policy, to_stage: Stage, ended: PendingAudit | None
 ) -> tuple[GateResult, ...]:
-    """The Canary gate: open while it is tried, decided by the rollout that ended or promoted it."""
-    gates = draft.policies[policy.metadata.name].gates
-    if policy.status.stage is None:
+    """The gates of a trial: open while it lasts, then as the rollout ended or promoted it."""
+    gates, came_from = draft.policies[policy.metadata.name].gates, policy.status.stage
+    if came_from is None:
         return _gates_on_record(draft, policy)
-    if to_stage is Stage.CANARY:
+    if to_stage is Stage.SHADOW:
         return ()
+    rollout = draft.status.traffic.salt if draft.status.traffic is not None else ""
+    if to_stage is Stage.CANARY:
+        outcome = GateOutcome.PASSED if came_from is Stage.SHADOW else GateOutcome.SKIPPED
+        where = _judged_in(draft, policy, rollout) or rollout
+        return (_gate(draft, outcome, where, name=GateName.SHADOW),)
     if to_stage is Stage.REJECTED and ended is not None:
         where = _judged_in(draft, policy, ended.rollout) or ended.rollout
-        return (_gate(draft, GateOutcome.FAILED, where),)
-    if to_stage is Stage.ACTIVE and draft.status.traffic is not None:
-        judged = _judged_in(draft, policy, draft.status.traffic.salt)
-        return (_gate(draft, GateOutcome.PASSED, judged),) if judged else gates
+        name = GateName.SHADOW if came_from is Stage.SHADOW else GateName.CANARY
+        return _decided(gates, _gate(draft, GateOutcome.FAILED, where, name=name))
+    if to_stage is Stage.ACTIVE and rollout:
+        judged = _judged_in(draft, policy, rollout)
+        return _decided(gates, _gate(draft, GateOutcome.PASSED, judged)) if judged else gates
     return gates
+
+
+def _decided(gates: tuple[GateResult, ...], gate: GateResult) -> tuple[GateResult, ...]:
+    """The gates with this one as it ended now."""
+    return (*(it for it in gates if it.name is not gate.name), gate)
 
 
 def _gates_on_record(draft: Draft, policy: Policy) -> tuple[GateResult, ...]:
@@ -145,11 +161,15 @@ def _gates_on_record(draft: Draft, policy: Policy) -> tuple[GateResult, ...]:
         return ()
     passed = decided[-1].to_stage is Stage.ACTIVE
     where = _judged_in(draft, policy, decided[-1].rollout) or decided[-1].rollout
-    return (_gate(draft, GateOutcome.PASSED if passed else GateOutcome.FAILED, where),)
+    name = GateName.SHADOW if decided[-1].from_stage is Stage.SHADOW else GateName.CANARY
+    outcome = GateOutcome.PASSED if passed else GateOutcome.FAILED
+    return (_gate(draft, outcome, where, name=name),)
 
 
-def _gate(draft: Draft, outcome: GateOutcome, where: str) -> GateResult:
-    return GateResult(name=GateName.CANARY, outcome=outcome, time=draft.now, evidence_ref=where)
+def _gate(
+    draft: Draft, outcome: GateOutcome, where: str, *, name: GateName = GateName.CANARY
+) -> GateResult:
+    return GateResult(name=name, outcome=outcome, time=draft.now, evidence_ref=where)
 
 
 def _judged_in(draft: Draft, policy: Policy, rollout: str) -> str | None:

@@ -1,7 +1,10 @@
 """Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
 
-from learnops.api.canary import CanaryDeployment, CanaryStatus
+from learnops.api.assignment import Assignment, ServedUnit, Unit
+from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
 from learnops.api.doer import Share, TrafficStatus
+
+WITH_TRAFFIC = (CanaryStage.SHADOW, CanaryStage.CANARY)
 
 
 def salt_of(canary: CanaryDeployment, status: CanaryStatus) -> str:
@@ -23,6 +26,22 @@ def candidate_percent(traffic: TrafficStatus | None) -> int:
     return sum(share.percent for share in traffic.shares if share.policy != traffic.active)
 
 
+def in_shadow(traffic: TrafficStatus | None) -> bool:
+    """Whether a candidate runs beside control and has no share yet."""
+    return traffic is not None and traffic.shadow is not None
+
+
+def tried(traffic: TrafficStatus) -> str | None:
+    """The candidate that has a share or runs in shadow; None where there is none."""
+    shared = (share.policy for share in traffic.shares if share.policy != traffic.active)
+    return traffic.shadow or next(shared, None)
+
+
+def stage_of(traffic: TrafficStatus | None) -> CanaryStage:
+    """The stage of the canary that traffic names."""
+    return CanaryStage.SHADOW if in_shadow(traffic) else CanaryStage.CANARY
+
+
 def first(*, active: str, revision: int) -> TrafficStatus:
     """All runs to one policy."""
     return TrafficStatus(
@@ -41,11 +60,20 @@ def settled_on(traffic: TrafficStatus, *, active: str, backend: str | None) -> T
         update={
             "active": active,
             "canary": None,
+            "assignment": None,
+            "shadow": None,
             "shares": (Share(policy=active, percent=100),),
             "active_backend": backend,
         }
     )
     return _risen(traffic, new)
+
+
+def drawn_for(traffic: TrafficStatus, assignment: Assignment) -> TrafficStatus:
+    """The traffic of a canary that starts now: its unit is fixed, whatever spec says later."""
+    unit = ServedUnit(unit=assignment.unit, epoch_seconds=assignment.epoch_seconds)
+    plain = assignment.unit is Unit.RUN
+    return traffic.model_copy(update={"assignment": None if plain else unit})
 
 
 def with_candidate(
@@ -56,10 +84,25 @@ def with_candidate(
         update={
             "canary": canary,
             "salt": salt,
+            "shadow": None,
             "shares": (
                 Share(policy=traffic.active, percent=100 - percent),
                 Share(policy=candidate, percent=percent),
             ),
+        }
+    )
+    return _risen(traffic, new)
+
+
+def with_shadow(traffic: TrafficStatus, *, canary: str, salt: str, candidate: str) -> TrafficStatus:
+    """All answers from control, with the candidate beside it; the unit is kept for its shares."""
+    new = control_only(traffic).model_copy(
+        update={
+            "canary": canary,
+            "salt": salt,
+            "shadow": candidate,
+            "assignment": traffic.assignment,
+            "revision": traffic.revision,
         }
     )
     return _risen(traffic, new)
@@ -71,7 +114,7 @@ def _risen(old: TrafficStatus, new: TrafficStatus) -> TrafficStatus:
 
 def _served(traffic: TrafficStatus) -> tuple[object, ...]:
     """What the schema lets change with a higher revision only."""
-    return traffic.shares, traffic.active, traffic.salt, traffic.canary
+    return traffic.shares, traffic.active, traffic.salt, traffic.canary, traffic.shadow
 
 
 def _next(traffic: TrafficStatus) -> TrafficStatus:

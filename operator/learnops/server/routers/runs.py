@@ -17,7 +17,7 @@ from learnops.server.routers import Namespace, Use
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
-_BATCH_DOC: Mapping[str, Any] = {
+BATCH_DOC: Mapping[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -65,14 +65,14 @@ async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
 @router.post(
     "/runs:batch",
     summary="Report many runs",
-    openapi_extra=dict(_BATCH_DOC),
+    openapi_extra=dict(BATCH_DOC),
     responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 429, 503)},
 )
 async def report_batch(request: Request, use: Use) -> Response:
     """One result per item, in order; a bad one does not harm its neighbours."""
     use.require_database()
     use.require_state()
-    items = _items(await request.body(), kind=request.headers.get("content-type", ""))
+    items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
     if len(items) > MAX_BATCH:
         detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
@@ -93,7 +93,8 @@ async def get_run(run_id: str, namespace: Namespace, use: Use) -> dict[str, Any]
     return found
 
 
-def _items(body: bytes, *, kind: str) -> list[Any]:
+def items_of(body: bytes, *, kind: str) -> list[Any]:
+    """The items of a batch, as sent; one that is not JSON is its Problem. Raises Problem."""
     if kind.partition(";")[0].strip() == "application/x-ndjson":
         return [_line(line) for line in body.split(b"\n") if line.strip()]
     parsed = _parse(body)

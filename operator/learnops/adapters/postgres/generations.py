@@ -1,0 +1,93 @@
+"""Analysis generations of a rollout: which registrations are scored and judged by which weights."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.domain.observed import Key
+from learnops.domain.plan import OpenGeneration
+from learnops.ports.runlog import Generation, RunLogUnavailableError
+
+GenerationId = tuple[str, int]  # rollout, number
+
+# A registration holds the same lock until it commits: the number that is read below is the first
+# of those that come after.
+_LOCK = """
+SELECT 1 FROM shadow_deployments
+WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
+"""
+
+# Every rollout and every further generation of the content is an attempt that is paid for.
+ATTEMPTS = """
+SELECT d.identity, count(*) AS attempts
+FROM shadow_deployments d CROSS JOIN LATERAL (
+    SELECT 1 UNION ALL SELECT 1 FROM rollout_generations WHERE rollout = d.id
+) tried
+WHERE d.namespace = %(namespace)s AND d.doer = %(doer)s GROUP BY d.identity
+"""
+
+_OPEN = f"""
+INSERT INTO rollout_generations (rollout, generation, first_seq, attempt, crl)
+SELECT d.id, %(number)s, d.next_seq, 1 + tried.attempts, %(crl)s
+FROM shadow_deployments d JOIN ({ATTEMPTS}) tried ON tried.identity = d.identity
+WHERE d.id = %(rollout)s
+ON CONFLICT (rollout, generation) DO NOTHING
+"""  # noqa: S608 - a constant of this file
+
+_READ = """
+SELECT 1, 1::bigint, attempt, crl FROM shadow_deployments WHERE id = %(rollout)s
+UNION ALL
+SELECT generation, first_seq, attempt, crl FROM rollout_generations WHERE rollout = %(rollout)s
+ORDER BY 1
+"""
+
+_CRL = """
+SELECT id, 1, crl FROM shadow_deployments WHERE id = ANY(%(rollouts)s)
+UNION ALL
+SELECT rollout, generation, crl FROM rollout_generations WHERE rollout = ANY(%(rollouts)s)
+"""
+
+
+async def open_generation(connection: Connection, *, key: Key, generation: OpenGeneration) -> None:
+    """Begin a generation with the next registration; idempotent by rollout and number.
+
+    Raises RunLogUnavailableError where the rollout is not open: nothing may be judged then.
+    """
+    values = (generation.rollout, key.namespace, key.doer)
+    cursor = await connection.execute(_LOCK, values)
+    if await cursor.fetchone() is None:
+        raise RunLogUnavailableError(
+            f"rollout {generation.rollout} of {key} is not open in the run log; "
+            "was an older database restored?"
+        )
+    await connection.execute(
+        _OPEN,
+        {
+            "rollout": generation.rollout,
+            "namespace": key.namespace,
+            "doer": key.doer,
+            "number": generation.number,
+            "crl": Jsonb(generation.crl),
+        },
+    )
+
+
+async def read_generations(connection: Connection, *, rollout: str) -> tuple[Generation, ...]:
+    """All generations of a rollout, oldest first."""
+    cursor = await connection.execute(_READ, {"rollout": rollout})
+    return tuple(
+        Generation(number=row[0], first_seq=row[1], attempt=row[2], crl=row[3])
+        for row in await cursor.fetchall()
+    )
+
+
+async def frozen_crl(
+    pool: Pool, *, generations: Iterable[GenerationId]
+) -> dict[GenerationId, dict[str, Any]]:
+    """`Doer.spec.crl` as frozen when each generation began. Raises DatabaseUnavailableError."""
+    rollouts = sorted({rollout for rollout, _ in generations})
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_CRL, {"rollouts": rollouts})
+        return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}

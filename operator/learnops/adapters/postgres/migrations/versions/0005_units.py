@@ -1,0 +1,20 @@
+"""Sessions and tenants as units of assignment: their runs, and the window in which they count."""
+
+from contextlib import closing
+from pathlib import Path
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+
+_SQL = Path(__file__).parent.parent / "sql"
+
+
+def upgrade() -> None:
+    with closing(op.get_bind().connection.cursor()) as cursor:
+        cursor.execute((_SQL / "0005_units.sql").read_text("utf-8"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the run log is never downgraded; restore a backup instead")

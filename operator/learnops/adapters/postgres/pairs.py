@@ -1,0 +1,209 @@
+"""Pairs of the shadow stage: opened before the candidate runs, told once, resolved in order."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.prefix import CHANNEL
+from learnops.adapters.postgres.registration import RolloutRef
+from learnops.domain.observed import Key
+from learnops.ports.runlog import PairRows, RunLogUnavailableError
+
+_LOCK = """
+SELECT next_pair FROM shadow_deployments
+WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
+"""
+
+# Not opened: a run that already has a pair, in this rollout or in another.
+_OPEN = """
+WITH fresh AS (
+    SELECT i.run_id, row_number() OVER (ORDER BY i.position) AS offset_
+    FROM unnest(%(run)s::text[]) WITH ORDINALITY AS i (run_id, position)
+    WHERE NOT EXISTS (SELECT 1 FROM shadow_pairs p
+                      WHERE p.namespace = %(namespace)s AND p.run_id = i.run_id)
+), added AS (
+    INSERT INTO shadow_pairs (rollout, seq, namespace, doer, run_id)
+    SELECT %(rollout)s, %(next)s + f.offset_ - 1, %(namespace)s, %(doer)s, f.run_id FROM fresh f
+    RETURNING run_id
+), bumped AS (
+    UPDATE shadow_deployments SET next_pair = next_pair + (SELECT count(*) FROM added)
+    WHERE id = %(rollout)s
+)
+SELECT run_id FROM added
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A pair that was opened, and the policy that runs in it beside control."""
+
+    rollout: str
+    doer: str
+    candidate: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """The candidate's side of one pair, scored; `breakdown` is JSON."""
+
+    namespace: str
+    run_id: str
+    doer: str
+    loss: float
+    breakdown: dict[str, object]
+    content_hash: bytes
+
+
+async def open_pairs(pool: Pool, *, rollout: RolloutRef, run_ids: Sequence[str]) -> list[str]:
+    """Number the pairs of these runs in their order; the runs whose pair is open because of it.
+
+    Empty where the rollout is unknown or has ended. Raises DatabaseUnavailableError.
+    """
+    try:
+        return await _open(pool, rollout=rollout, run_ids=run_ids)
+    except psycopg.errors.UniqueViolation:
+        # Another rollout opened one of them in the meantime; now it is seen.
+        return await _open(pool, rollout=rollout, run_ids=run_ids)
+
+
+async def _open(pool: Pool, *, rollout: RolloutRef, run_ids: Sequence[str]) -> list[str]:
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_LOCK, (rollout.rollout, rollout.namespace, rollout.doer))
+        held = await cursor.fetchone()
+        if held is None:
+            return []
+        cursor = await connection.execute(
+            _OPEN,
+            {
+                "rollout": rollout.rollout,
+                "namespace": rollout.namespace,
+                "doer": rollout.doer,
+                "next": held[0],
+                "run": list(dict.fromkeys(run_ids)),
+            },
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+
+_FOUND = """
+SELECT p.run_id, p.rollout, p.doer, d.candidate_policy_id
+FROM shadow_pairs p JOIN shadow_deployments d ON d.id = p.rollout
+WHERE p.namespace = %s AND p.run_id = ANY(%s)
+"""
+
+
+async def pairs_of(pool: Pool, *, namespace: str, run_ids: Sequence[str]) -> dict[str, Pair]:
+    """The pairs of those runs that have one. Raises DatabaseUnavailableError."""
+    async with transaction(pool) as connection:
+        cursor = await connection.execute(_FOUND, (namespace, list(run_ids)))
+        rows = await cursor.fetchall()
+    return {
+        row[0]: Pair(
+            rollout=row[1],
+            doer=row[2],
+            candidate=row[3],
+        )
+        for row in rows
+    }
+
+
+async def tell(pool: Pool, *, told: Told) -> bytes | None:
+    """Store what a candidate told, once; None where it was new, else the hash that is stored.
+
+    Raises DatabaseUnavailableError.
+    """
+    values = {**asdict(told), "breakdown": Jsonb(told.breakdown)}
+    async with transaction(pool) as connection:
+        if (await connection.execute(_TELL, values)).rowcount == 0:
+            cursor = await connection.execute(_HELD, values)
+            row = await cursor.fetchone()
+            return None if row is None else bytes(row[0])
+        # Postgres folds equal notifications of a transaction; listeners read the log anyway.
+        await connection.execute(
+            "SELECT pg_notify(%s, %s)", (CHANNEL, f"{told.namespace}/{told.doer}")
+        )
+    return None
+
+
+_TELL = """
+UPDATE shadow_pairs
+SET reported_loss = %(loss)s, breakdown = %(breakdown)s, content_hash = %(content_hash)s
+WHERE namespace = %(namespace)s AND run_id = %(run_id)s AND content_hash IS NULL
+"""
+
+_HELD = """
+SELECT content_hash FROM shadow_pairs WHERE namespace = %(namespace)s AND run_id = %(run_id)s
+"""
+
+# First wins: both sides are there, or the time is up and a side that is missing counts 1. Read at
+# most 5,000 at once; the next look takes the rest.
+_RESOLVE = """
+WITH due AS (
+    SELECT p.rollout, p.seq, p.reported_loss, c.loss
+    FROM shadow_pairs p
+    JOIN shadow_deployments d ON d.id = p.rollout
+    LEFT JOIN crl_results c ON c.namespace = p.namespace AND c.run_id = p.run_id
+    WHERE p.rollout = %(rollout)s AND p.resolved_at IS NULL
+      AND ((p.reported_loss IS NOT NULL AND c.loss IS NOT NULL)
+           OR p.registered_at <= now() - make_interval(secs => d.maturation_seconds))
+    ORDER BY p.seq LIMIT 5000
+    FOR UPDATE OF p SKIP LOCKED
+)
+UPDATE shadow_pairs p
+SET resolved_at = clock_timestamp(), candidate_loss = coalesce(due.reported_loss, 1),
+    control_loss = coalesce(due.loss, 1)
+FROM due WHERE p.rollout = due.rollout AND p.seq = due.seq AND p.resolved_at IS NULL
+"""
+
+_STOP = """
+SELECT o.seq, extract(epoch FROM o.registered_at + make_interval(secs => d.maturation_seconds)
+                      - clock_timestamp())::float8
+FROM shadow_deployments d LEFT JOIN LATERAL (
+    SELECT seq, registered_at FROM shadow_pairs
+    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
+) o ON true
+WHERE d.id = %(rollout)s
+"""
+
+_READ = """
+SELECT seq, candidate_loss, control_loss FROM shadow_pairs
+WHERE rollout = %(rollout)s AND seq > %(after)s AND seq < coalesce(%(stop)s, seq + 1)
+ORDER BY seq LIMIT %(limit)s
+"""
+
+
+async def resolve_pairs(connection: Connection, *, rollout: str) -> None:
+    """Freeze the losses of the pairs that are complete or whose time is up."""
+    await connection.execute(_RESOLVE, {"rollout": rollout})
+
+
+def unknown_rollout(key: Key, rollout: str) -> RunLogUnavailableError:
+    """The error of a rollout that is not there."""
+    return RunLogUnavailableError(
+        f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
+    )
+
+
+async def read_pairs(
+    connection: Connection, *, key: Key, rollout: str, after: int, limit: int
+) -> PairRows:
+    """The resolved pairs after a number, without a gap.
+
+    Raises RunLogUnavailableError where the rollout is not known.
+    """
+    cursor = await connection.execute(_STOP, {"rollout": rollout})
+    found = await cursor.fetchone()
+    if found is None:
+        raise unknown_rollout(key, rollout)
+    values = {"rollout": rollout, "after": after, "stop": found[0], "limit": limit}
+    rows = await (await connection.execute(_READ, values)).fetchall()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 3
+    return PairRows(
+        seq=columns[0],
+        candidate_loss=columns[1],
+        control_loss=columns[2],
+        next_timeout_seconds=None if found[1] is None else max(found[1], 0.0),
+    )

@@ -1,0 +1,185 @@
+"""Units that hold several runs: a session, or a tenant in an epoch.
+
+A unit's row in `deployment_routings` is one observation. Its runs stand in `unit_runs` and are
+resolved one by one, like runs that are observations themselves; the unit follows when its window is
+over. Every statement here finds nothing in a rollout whose unit is the run.
+"""
+
+from collections.abc import Sequence
+from typing import LiteralString
+
+from learnops.adapters.postgres.connection import Connection
+from learnops.domain.crl.terms import Term
+
+# Columns of crl_results, in the order of Term.
+TERM_COLUMNS: dict[Term, LiteralString] = {
+    Term.GATE_PASS_RATE: "gate_pass_rate",
+    Term.CONTRADICTIONS: "contradictions",
+    Term.GROUNDING: "grounding",
+    Term.COST_OVER_BUDGET: "cost_over_budget",
+    Term.LATENCY_P95: "latency_p95",
+    Term.SECURITY_CRITICALS: "security_criticals",
+    Term.API_BREAKAGES: "api_breakages",
+    Term.DB_MIGRATION_FAIL: "db_migration_fail",
+    Term.RAG_COVERAGE: "rag_coverage",
+}
+
+# A unit that is being resolved right now is waited for: what is added afterwards is seen by whoever
+# resolves it next, or comes too late.
+LOCK_UNITS = """
+SELECT 1 FROM deployment_routings
+WHERE rollout = %(rollout)s AND unit_id = ANY(%(unit)s) AND resolved_at IS NULL
+ORDER BY seq FOR UPDATE
+"""
+
+# The first run belongs to its unit whatever happened on the way: a unit without runs would never be
+# resolved. Of the later ones none that is registered elsewhere, was reported or voided before.
+ADD_RUNS = """
+INSERT INTO unit_runs (namespace, run_id, rollout, seq)
+SELECT t.namespace, i.run_id, t.rollout, t.seq
+FROM unnest(%(run)s::text[], %(unit)s::text[]) WITH ORDINALITY AS i (run_id, unit_id, position)
+JOIN deployment_routings t ON t.rollout = %(rollout)s AND t.unit_id = i.unit_id
+WHERE t.resolved_at IS NULL
+  AND (t.run_id = i.run_id OR (
+      t.window_ends_at > clock_timestamp()
+      AND NOT EXISTS (SELECT 1 FROM deployment_routings o
+                      WHERE o.namespace = %(namespace)s AND o.run_id = i.run_id)
+      AND NOT EXISTS (SELECT 1 FROM runs r
+                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id)
+      AND NOT EXISTS (SELECT 1 FROM voided_runs v
+                      WHERE v.namespace = %(namespace)s AND v.doer = %(doer)s
+                        AND v.run_id = i.run_id)))
+ORDER BY i.run_id
+ON CONFLICT (namespace, run_id) DO NOTHING
+"""
+
+RUNS_OF_UNITS = """
+SELECT u.run_id, t.unit_id, t.arm, t.policy, t.propensity, t.revision
+FROM unit_runs u JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
+WHERE u.rollout = %(rollout)s AND u.namespace = %(namespace)s AND u.run_id = ANY(%(run)s)
+"""
+
+RESOLVE_RUNS = """
+WITH input AS (
+    SELECT * FROM unnest(%(namespace)s::text[], %(run_id)s::text[], %(loss)s::float8[],
+                         %(void)s::bool[]) AS i (namespace, run_id, loss, void)
+), open AS (
+    SELECT u.namespace, u.run_id, i.loss, i.void
+    FROM unit_runs u JOIN input i ON i.namespace = u.namespace AND i.run_id = u.run_id
+    WHERE u.resolved_at IS NULL
+    ORDER BY u.namespace, u.run_id FOR UPDATE OF u
+)
+UPDATE unit_runs u
+SET resolved_at = clock_timestamp(),
+    resolution = CASE WHEN open.void THEN 'Void' ELSE 'Bundle' END,
+    loss = CASE WHEN open.void THEN NULL ELSE open.loss END
+FROM open
+WHERE u.namespace = open.namespace AND u.run_id = open.run_id AND u.resolved_at IS NULL
+"""
+
+VOID_RUNS = """
+WITH open AS (
+    SELECT u.namespace, u.run_id
+    FROM unit_runs u JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
+    WHERE u.namespace = %(namespace)s AND t.doer = %(doer)s AND u.run_id = ANY(%(run)s)
+      AND u.resolved_at IS NULL
+    ORDER BY u.namespace, u.run_id FOR UPDATE OF u
+)
+UPDATE unit_runs u SET resolved_at = clock_timestamp(), resolution = 'Void'
+FROM open
+WHERE u.namespace = open.namespace AND u.run_id = open.run_id AND u.resolved_at IS NULL
+RETURNING u.run_id
+"""
+
+_TIME_OUT_RUNS = """
+WITH due AS (
+    SELECT o.namespace, o.run_id
+    FROM shadow_deployments d CROSS JOIN LATERAL (
+        SELECT namespace, run_id FROM unit_runs
+        WHERE rollout = d.id AND resolved_at IS NULL
+          AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
+        ORDER BY registered_at LIMIT 5000
+        FOR UPDATE SKIP LOCKED
+    ) o
+    WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
+)
+UPDATE unit_runs u
+SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
+FROM due
+WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS NULL
+"""
+
+# Locked first and summed up in a statement of its own, which sees every run that was added before.
+_LOCK_DUE = """
+SELECT o.rollout, o.seq
+FROM shadow_deployments d CROSS JOIN LATERAL (
+    SELECT t.rollout, t.seq FROM deployment_routings t
+    WHERE t.rollout = d.id AND t.resolved_at IS NULL AND t.window_ends_at <= now()
+      AND NOT EXISTS (SELECT 1 FROM unit_runs u
+                      WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolved_at IS NULL)
+    ORDER BY t.seq LIMIT 5000
+    FOR UPDATE SKIP LOCKED
+) o
+WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
+"""
+
+# Summed up in the order of the run ids: the same bits whoever does it. `least`, because the mean of
+# ones may lie a rounding above one. Withdrawn runs have no loss and are in neither mean.
+_RESOLVE_UNITS = """
+WITH told AS (
+    SELECT u.rollout, u.seq,
+           CASE WHEN count(u.loss) > 0
+                THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
+           avg((u.resolution = 'Timeout')::int::float8)
+               FILTER (WHERE u.resolution <> 'Void') AS timed_out
+    FROM unit_runs u
+    JOIN unnest(%(rollout)s::text[], %(seq)s::bigint[]) AS i (rollout, seq)
+      ON i.rollout = u.rollout AND i.seq = u.seq
+    GROUP BY u.rollout, u.seq HAVING bool_and(u.resolved_at IS NOT NULL)
+)
+UPDATE deployment_routings t
+SET resolved_at = clock_timestamp(), loss = told.loss, timed_out = told.timed_out,
+    resolution = CASE WHEN told.loss IS NULL THEN 'Void'
+                      WHEN told.timed_out = 1 THEN 'Timeout' ELSE 'Bundle' END
+FROM told
+WHERE t.rollout = told.rollout AND t.seq = told.seq AND t.resolved_at IS NULL
+"""
+
+_MEANS: LiteralString = """
+LEFT JOIN LATERAL (
+    SELECT 1 AS there{columns}
+    FROM unit_runs u
+    LEFT JOIN crl_results c
+           ON c.namespace = u.namespace AND c.run_id = u.run_id AND u.resolution = 'Bundle'
+    WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolution <> 'Void'
+) c ON true"""
+
+
+async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> int:
+    """Resolve, of these rollouts, the runs of units whose time is up and the units whose window is
+    over; returns how many units. At most 5,000 of each rollout."""
+    values = {"rollouts": list(rollouts)}
+    await connection.execute(_TIME_OUT_RUNS, values)
+    cursor = await connection.execute(_LOCK_DUE, values)
+    due = await cursor.fetchall()
+    if not due:
+        return 0
+    found = {"rollout": [row[0] for row in due], "seq": [row[1] for row in due]}
+    return (await connection.execute(_RESOLVE_UNITS, found)).rowcount
+
+
+def prefix_query(base: LiteralString, terms: Sequence[str]) -> LiteralString:
+    """`base` with two columns per term: its mean over the unit's runs, in which one that did not
+    report it counts 1, and the highest value that one of them reported."""
+    outer: LiteralString = ""
+    inner: LiteralString = ""
+    highest: LiteralString = ""
+    for name in terms:
+        column = TERM_COLUMNS[Term(name)]
+        outer += f", c.{column}"
+        highest += f", c.{column}_worst"
+        inner += (
+            f", least(avg(coalesce(c.{column}, 1) ORDER BY u.run_id), 1) AS {column}"
+            f", max(c.{column}) AS {column}_worst"
+        )
+    return base.format(columns=outer + highest, join=_MEANS.format(columns=inner))

@@ -1,0 +1,136 @@
+"""Figures of live canaries, read beside the passes that decide.
+
+A roll-back must not wait for a forecast or for a count that only people read, so a pass takes what
+was found last and starts the next look where one is due; its answer is there at a later tick.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from learnops.api.canary import CanaryDeployment
+from learnops.app.evidence.outlook import outlook
+from learnops.app.evidence.reading import rollout_id
+from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.fixed_horizon import HorizonState
+from learnops.domain.evidence.pairs import Pairs
+from learnops.domain.evidence.remaining import State
+from learnops.domain.observed import FiguresReading, Key
+from learnops.ports.clock import Clock
+from learnops.ports.figures import Figures, FiguresUnavailableError
+
+log = logging.getLogger(__name__)
+EVERY_SECONDS = 300.0
+# Sooner where the runs have doubled or nothing is known yet: a canary of a minute is to be told of
+# as well.
+_SOONEST_SECONDS = 10.0
+_CHUNK_RUNS = 10_000
+
+StateOf = Callable[[Key, CanaryDeployment], State | HorizonState | None]
+
+
+@dataclass(kw_only=True)
+class _Known:
+    """Of one rollout: what is known, and the look that is under way or was the last."""
+
+    pairs: Pairs = field(default_factory=Pairs)
+    reading: FiguresReading | None = None
+    asked_at: float = 0.0
+    asked_runs: int = 0
+    look: asyncio.Task[None] | None = None
+
+
+class CanaryFigures:
+    """`state_of` gives the state of the engine, None where there is none yet."""
+
+    def __init__(self, *, source: Figures, clock: Clock, state_of: StateOf) -> None:
+        self._source = source
+        self._clock = clock
+        self._state_of = state_of
+        self._known: dict[Key, dict[str, _Known]] = {}
+        # Many canaries must not take connections and the processor from the passes.
+        self._one_at_a_time = asyncio.Semaphore(1)
+
+    def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
+        """Forget the doer's rollouts that ended, and end their looks."""
+        known = self._known.pop(key, {})
+        for rollout in known.keys() - rollouts:
+            look = known[rollout].look
+            if look is not None:
+                look.cancel()
+        kept = {rollout: one for rollout, one in known.items() if rollout in rollouts}
+        if kept:
+            self._known[key] = kept
+
+    def of(self, key: Key, canary: CanaryDeployment, *, runs: int) -> FiguresReading | None:
+        """What was found last, at once; `runs` is how many the evidence holds now."""
+        known = self._known.setdefault(key, {}).setdefault(rollout_id(canary), _Known())
+        if self._due(known, runs):
+            known.asked_at, known.asked_runs = self._clock.monotonic(), runs
+            known.look = asyncio.create_task(self._look(key, canary, known), name="figures")
+            known.look.add_done_callback(_report)
+        return known.reading
+
+    def _due(self, known: _Known, runs: int) -> bool:
+        if known.look is None:
+            return True
+        if not known.look.done():
+            return False
+        age = self._clock.monotonic() - known.asked_at
+        doubled = runs > 0 and runs >= 2 * known.asked_runs
+        nothing = known.reading is None or known.reading.runs_still_needed is None
+        soon = doubled or (nothing and runs > 0)
+        return age >= EVERY_SECONDS or (soon and age >= _SOONEST_SECONDS)
+
+    async def _look(self, key: Key, canary: CanaryDeployment, known: _Known) -> None:
+        try:
+            async with self._one_at_a_time:
+                await self._count(key, rollout_id(canary), known=known)
+                per_day = await self._source.runs_per_day(key=key)
+                known.reading = await self._told(key, canary, pairs=known.pairs, per_day=per_day)
+        except FiguresUnavailableError as error:
+            # What is known stays, with its time; the evidence tells of the outage itself.
+            log.info("figures not read", extra={"key": str(key), "error": str(error)})
+
+    async def _count(self, key: Key, rollout: str, *, known: _Known) -> None:
+        """Chunk by chunk; a look that fails goes on from there the next time."""
+        more = True
+        while more:
+            after = known.pairs.watermark
+            rows = await self._source.pairs(
+                key=key, rollout=rollout, after=after, limit=_CHUNK_RUNS
+            )
+            known.pairs = known.pairs.advance(rows.sums, watermark=rows.until)
+            more = rows.more
+
+    async def _told(
+        self, key: Key, canary: CanaryDeployment, *, pairs: Pairs, per_day: float | None
+    ) -> FiguresReading:
+        now, state, found = self._clock.now(), self._state_of(key, canary), None
+        # Of a canary without runs and a doer of unknown volume there is nothing to foresee:
+        # hundreds of idle ones must cost nothing.
+        if state is not None and (state.evidence().runs or per_day is not None):
+            found = await asyncio.to_thread(
+                outlook, canary, state, pairs=pairs, runs_per_day=per_day, now=now
+            )
+        return FiguresReading(
+            as_of=now,
+            runs_still_needed=None if found is None else found.runs_still_needed,
+            likely=found is not None and found.likely,
+            runs_per_day=per_day,
+            other_steps=None if found is None else found.other_steps,
+            win_rate=pairs.win_rate(),
+            cost_delta=pairs.cost_delta(),
+        )
+
+
+def _report(look: asyncio.Task[None]) -> None:
+    """Nobody awaits a look: what it raised is told here."""
+    if look.cancelled():
+        return
+    error = look.exception()
+    if isinstance(error, EvidenceError):
+        log.warning("no forecast", extra={"reason": error.reason, "error": error.detail})
+    elif error is not None:
+        log.error("figures", exc_info=error, extra={"outcome": "Bug"})

@@ -1,0 +1,118 @@
+"""Shadow pairs: opened before the candidate runs, and what it then tells. Never traffic.
+
+What a candidate tells here is stored beside the run of control and nowhere else: it moves no
+counter, and no run, loss or signal of the policy that is served comes from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+
+from learnops.adapters.postgres import pairs as table
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.generations import frozen_crl
+from learnops.adapters.postgres.pairs import Pair, Told
+from learnops.adapters.postgres.registration import RolloutRef
+from learnops.domain.crl.score import CRLResult
+from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Yardsticks
+from learnops.server.assigning import traffic_of
+from learnops.server.models import Bundle, RunAnswer
+from learnops.server.problems import Problem
+from learnops.server.rows import breakdown_of, content_of, hash_of
+from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
+from learnops.server.state import State
+
+Outcome = RunAnswer | Problem
+
+
+class Pairing:
+    """Opens pairs of the shadow stage that a doer is in, and takes what candidates tell."""
+
+    def __init__(self, *, pool: Pool, state: State) -> None:
+        self._pool = pool
+        self._state = state
+
+    async def open(
+        self, *, namespace: str, doer: str, rollout: str, run_ids: Sequence[str]
+    ) -> list[str]:
+        """The runs that now have a pair; one that had one is not among them.
+
+        Empty where the doer has left that shadow stage. Raises Problem 404 (no such doer) and
+        DatabaseUnavailableError: then the candidate must not run.
+        """
+        _found, traffic = traffic_of(self._state, namespace=namespace, doer=doer)
+        if traffic.shadow is None or traffic.salt != rollout:
+            return []
+        reference = RolloutRef(rollout=rollout, namespace=namespace, doer=doer)
+        return await table.open_pairs(self._pool, rollout=reference, run_ids=run_ids)
+
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+        """One outcome per bundle, in order; a repetition is told that it is one.
+
+        Raises DatabaseUnavailableError; repeating is safe.
+        """
+        found = await self._pairs(bundles)
+        # The stage ends where the weights change: all its pairs are of the first generation.
+        generations = {(pair.rollout, 1) for pair in found.values()}
+        frozen = await frozen_crl(self._pool, generations=generations) if generations else {}
+        by = {rollout: _yardsticks(crl) for (rollout, _), crl in frozen.items()}
+        outcomes: list[Outcome] = []
+        for bundle in bundles:
+            pair = found.get((bundle.namespace, bundle.run_id))
+            outcomes.append(await self._one(bundle, pair=pair, by=by))
+        return outcomes
+
+    async def _pairs(self, bundles: Sequence[Bundle]) -> dict[tuple[str, str], Pair]:
+        found: dict[tuple[str, str], Pair] = {}
+        for namespace in {bundle.namespace for bundle in bundles}:
+            run_ids = [bundle.run_id for bundle in bundles if bundle.namespace == namespace]
+            pairs = await table.pairs_of(self._pool, namespace=namespace, run_ids=run_ids)
+            found |= {(namespace, run_id): pair for run_id, pair in pairs.items()}
+        return found
+
+    async def _one(
+        self, bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
+    ) -> Outcome:
+        try:
+            result = _score(bundle, pair=pair, by=by)
+        except InvalidMetric as error:
+            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
+        told = Told(
+            namespace=bundle.namespace,
+            run_id=bundle.run_id,
+            doer=bundle.doer,
+            loss=result.loss,
+            breakdown=breakdown_of(result),
+            content_hash=hash_of(content_of(bundle)),
+        )
+        held = await table.tell(self._pool, told=told)
+        if held is not None and held != told.content_hash:
+            detail = f"the pair of run {bundle.run_id!r} is stored with other content"
+            return Problem(HTTPStatus.CONFLICT, detail, field="runId")
+        status = "accepted" if held is None else "duplicate"
+        return answer(bundle.run_id, status=status, result=result)
+
+
+def _yardsticks(crl: Mapping[str, object]) -> Yardsticks | InvalidMetric:
+    try:
+        return frozen_yardsticks(crl)
+    except InvalidMetric as error:
+        return error
+
+
+def _score(
+    bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
+) -> CRLResult:
+    """With the weights of the rollout. Raises InvalidMetric naming the field."""
+    if pair is None:
+        detail = "has no open pair: open one with POST /v1/shadows before the candidate runs"
+        raise InvalidMetric(field="runId", detail=detail)
+    if pair.doer != bundle.doer:
+        raise InvalidMetric(field="doer", detail=f"the pair was opened for doer {pair.doer!r}")
+    if pair.candidate != bundle.policy:
+        detail = f"must be the candidate of the pair, {pair.candidate!r}"
+        raise InvalidMetric(field="policy", detail=detail)
+    found = by[pair.rollout]
+    if isinstance(found, InvalidMetric):
+        raise found
+    return score_bundle(bundle, found.of(bundle.tenant))

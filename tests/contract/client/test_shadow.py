@@ -1,0 +1,103 @@
+"""The candidate beside control: off the answer path, and only where the api opened its pair."""
+
+import pytest
+
+from learnops.client import Learner, Run
+from tests.contract.client.api import Api, Handler
+from tests.contract.client.test_routing import Connect, ready
+
+SHADOWS, REPORT = "/v1/shadows", "/v1/shadows:report"
+
+
+class Beside:
+    """An agent that remembers the policies that it ran with."""
+
+    def __init__(self, api: Api, learner: Learner) -> None:
+        self.ran: list[str] = []
+        self.told: list[dict[str, object]] = []
+        api.misbehave[REPORT] = self._report
+        self.plan = learner.agent(self._plan)
+
+    def _plan(self, run: Run) -> str:
+        self.ran.append(run.policy.name)
+        run.finish(metrics={"grounding": 0.5})
+        return run.policy.name
+
+    def _report(self, handler: Handler) -> None:
+        self.told += handler.body["runs"]
+        results = [{"runId": one["runId"], "status": "accepted"} for one in handler.body["runs"]]
+        handler.answer(200, {"results": results})
+
+
+def opened(handler: Handler) -> None:
+    handler.answer(200, {"opened": handler.body["runIds"]})
+
+
+def test_the_candidate_reports_under_the_run_of_control(api: Api, connect: Connect) -> None:
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    learner = ready(connect())
+    beside = Beside(api, learner)
+    assert beside.plan() == "planner-v1"
+    assert learner.flush(20)
+    assert beside.ran == ["planner-v1", "planner-v2"]
+    ((run_id, control),) = api.runs.items()
+    (candidate,) = beside.told
+    assert (candidate["runId"], candidate["rollout"]) == (run_id, "canary-1.0")
+    assert (candidate["policy"], candidate["propensity"]) == ("planner-v2", 0.0)
+    assert (control["policy"], control["arm"]) == ("planner-v1", "control")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, {"detail": "no database"}), (200, {"opened": []}), (200, None)]
+)
+def test_a_pair_that_is_not_opened_runs_no_candidate(
+    api: Api, connect: Connect, status: int, body: object
+) -> None:
+    api.shadow = "planner-v2"
+    api.misbehave[SHADOWS] = lambda handler: handler.answer(status, body)
+    learner = ready(connect())
+    beside = Beside(api, learner)
+    assert beside.plan() == "planner-v1"
+    assert learner.flush(20)
+    assert beside.ran == ["planner-v1"]
+    assert learner.stats()["shadows_unopened"] == 1
+
+
+def test_nothing_runs_beside_control_where_nothing_is_in_shadow(api: Api, connect: Connect) -> None:
+    learner = ready(connect())
+    beside = Beside(api, learner)
+    assert beside.plan() == "planner-v1"
+    assert learner.start().shadow is None
+    assert learner.flush(20)
+    assert beside.ran == ["planner-v1"]
+
+
+def test_an_operator_that_is_not_heard_of_ends_the_stage(api: Api, connect: Connect) -> None:
+    api.shadow, api.ttl, api.misbehave[SHADOWS] = "planner-v2", 0.0, opened
+    assert ready(connect()).start().shadow is None
+
+
+def test_the_candidate_runs_where_control_failed_as_well(api: Api, connect: Connect) -> None:
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    learner = ready(connect())
+    beside = Beside(api, learner)
+
+    @learner.agent
+    def plan(run: Run) -> None:
+        beside.ran.append(run.policy.name)
+        raise RuntimeError("control's tool is away")
+
+    with pytest.raises(RuntimeError, match="tool is away"):
+        plan()
+    assert learner.flush(20)
+    assert beside.ran == ["planner-v1", "planner-v2"]
+    (candidate,) = beside.told
+    assert candidate["gates"] == [{"name": "completed", "passed": False}]
+
+
+def test_a_coroutine_is_refused_where_it_is_decorated(api: Api, connect: Connect) -> None:
+    async def plan(_run: Run) -> None:
+        """Never called."""
+
+    with pytest.raises(TypeError, match="must decorate a plain function"):
+        connect().agent(plan)

@@ -1,0 +1,32 @@
+"""A Prometheus of each test, and what it scrapes."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.binaries import ensure
+from testbed.prometheus import Prometheus
+from testbed.workdir import WorkDir
+from tests.contract.metrics.exporter import Exporter
+
+
+@pytest.fixture(scope="module")
+def binaries() -> None:
+    """Built before the first test's time limit runs."""
+    ensure()
+
+
+@pytest.fixture
+def prometheus(binaries: None) -> Iterator[Prometheus]:
+    """A server of each test: samples with a timestamp of their own outlive their job."""
+    with WorkDir() as work:
+        server = Prometheus(work, scrape_interval_seconds=0.2).start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def exporter() -> Iterator[Exporter]:
+    serving = Exporter()
+    yield serving
+    serving.close()

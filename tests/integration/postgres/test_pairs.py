@@ -1,0 +1,98 @@
+"""Pairs of the shadow stage: numbered without a gap, resolved once, read as a prefix."""
+
+import asyncio
+from dataclasses import replace
+
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.mirror import mirror_share
+from learnops.adapters.postgres.pairs import Told, open_pairs, tell
+from learnops.adapters.postgres.registration import RolloutRef
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.domain.observed import Key
+from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.ports.runlog import PairRows
+from tests.integration.postgres.helpers import reported, rows_of
+
+KEY = Key(namespace="agents", doer="planner")
+ROLLOUT = RolloutRef(rollout="shadow.0", namespace="agents", doer="planner")
+OPENED = OpenRollout(
+    rollout=ROLLOUT.rollout,
+    canary="planner-canary",
+    canary_uid="shadow",
+    control="planner-v1",
+    candidate="planner-v2",
+    identity="v1:two",
+    attempt=1,
+    percent=0,
+    maturation_seconds=600,
+    crl={"weights": {"grounding": "1"}},
+)
+
+
+async def told(pool: Pool, run_id: str, *, loss: float) -> bytes | None:
+    one = Told(
+        namespace="agents",
+        run_id=run_id,
+        doer="planner",
+        loss=loss,
+        breakdown={},
+        content_hash=str(loss).encode(),
+    )
+    return await tell(pool, told=one)
+
+
+async def read(pool: Pool, *, after: int = 0) -> PairRows:
+    log = PostgresRunLog(pool)
+    return await log.shadow_pairs(key=KEY, rollout=ROLLOUT.rollout, after=after, limit=100)
+
+
+async def test_pairs_opened_at_once_are_numbered_without_a_gap(pool: Pool) -> None:
+    await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
+    batches = [[f"r{start + offset}" for offset in range(10)] for start in range(0, 80, 5)]
+    opened = await asyncio.gather(
+        *(open_pairs(pool, rollout=ROLLOUT, run_ids=batch) for batch in batches)
+    )
+    runs = [run_id for batch in opened for run_id in batch]
+    assert len(runs) == len(set(runs)) == 85
+    numbers = await rows_of(pool, "SELECT seq FROM shadow_pairs ORDER BY seq")
+    assert numbers == [(seq,) for seq in range(1, 86)]
+
+
+async def test_an_open_pair_holds_up_those_after_it_and_losses_are_frozen(pool: Pool) -> None:
+    await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
+    await open_pairs(pool, rollout=ROLLOUT, run_ids=["r1", "r2"])
+    await reported(pool, "r1", "r2", loss=0.25)
+    assert await told(pool, "r2", loss=0.5) is None
+    rows = await read(pool)
+    assert list(rows.seq) == []
+    assert rows.next_timeout_seconds is not None
+    assert 0 < rows.next_timeout_seconds <= 600
+    assert await told(pool, "r1", loss=0.75) is None
+    assert await told(pool, "r1", loss=0.1) == b"0.75"
+    rows = await read(pool)
+    assert list(zip(rows.seq, rows.candidate_loss, rows.control_loss, strict=True)) == [
+        (1, 0.75, 0.25),
+        (2, 0.5, 0.25),
+    ]
+    assert rows.next_timeout_seconds is None
+    assert list((await read(pool, after=1)).seq) == [2]
+
+
+async def test_a_run_has_one_pair_and_a_rollout_that_ended_opens_none(pool: Pool) -> None:
+    log = PostgresRunLog(pool)
+    await log.open_rollout(key=KEY, rollout=OPENED)
+    await log.open_rollout(key=KEY, rollout=replace(OPENED, rollout="shadow.1"))
+    again = replace(ROLLOUT, rollout="shadow.1")
+    assert await open_pairs(pool, rollout=ROLLOUT, run_ids=["r1", "r1"]) == ["r1"]
+    assert await open_pairs(pool, rollout=again, run_ids=["r1", "r2"]) == ["r2"]
+    closed = CloseRollout(rollout="shadow.1", outcome="RolledBack")
+    await log.close_rollout(key=KEY, rollout=closed)
+    assert await open_pairs(pool, rollout=again, run_ids=["r3"]) == []
+
+
+async def test_the_rollout_says_whether_it_is_in_shadow(pool: Pool) -> None:
+    await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
+    told_of = "SELECT mode, allocation_pct FROM shadow_deployments WHERE id = 'shadow.0'"
+    assert await rows_of(pool, told_of) == [("shadow", 0)]
+    await mirror_share(pool, rollout=ROLLOUT.rollout, percent=5)
+    assert await rows_of(pool, told_of) == [("canary", 5)]

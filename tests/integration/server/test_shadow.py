@@ -1,0 +1,173 @@
+"""The shadow stage between SDK, api and run log: a pair for a run, and never traffic."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from threading import Event, current_thread, main_thread
+from typing import Any
+
+import psycopg
+import pytest
+
+from learnops.adapters.postgres.connection import make_pool
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.client import Learner, Options, Run
+from learnops.domain.observed import Key
+from learnops.ports.runlog import PairRows
+from testbed.waiting import wait_until as wait_until_by
+from tests.integration.server.conftest import TOKEN, Api
+from tests.integration.server.world import SALT, World
+
+
+def wait_until(check: Callable[[], Any], what: str) -> None:
+    wait_until_by(check, what=what, deadline_seconds=30)
+
+
+@pytest.fixture
+def learner(api: Api, world: World) -> Iterator[Learner]:
+    """A learner whose doer is in the shadow stage of planner-v2."""
+    in_shadow(world)
+    world.renew_lease(create=True)
+    options = Options(shadow_waiting=2)
+    with Learner(
+        "planner", api=api.url, token=TOKEN, namespace=world.namespace, options=options
+    ) as made:
+        wait_until(lambda: made.stats()["revision"] == 3, what="the shadow stage in the SDK")
+        wait_until(lambda: made.stats()["snapshot_seconds_left"], what="a live operator")
+        yield made
+
+
+def in_shadow(world: World) -> None:
+    """planner-v2 runs beside planner-v1, which answers everything."""
+    shares = [{"policy": "planner-v1", "percent": 100}]
+    told = {"revision": 3, "salt": SALT, "canary": "planner-canary", "shares": shares}
+    world.status("doers", "planner", {"traffic": {**told, "shadow": "planner-v2"}})
+
+
+def pairs(world: World) -> list[tuple[int, str, float | None]]:
+    with psycopg.connect(world.database) as connection:
+        return connection.execute(
+            "SELECT seq, run_id, reported_loss FROM shadow_pairs WHERE rollout = %s ORDER BY seq",
+            (SALT,),
+        ).fetchall()
+
+
+def resolved(world: World) -> PairRows:
+    """The pairs as the operator reads them."""
+
+    async def read() -> PairRows:
+        pool = make_pool(world.database, application="test", max_size=1)
+        await pool.open()
+        try:
+            key = Key(namespace=world.namespace, doer="planner")
+            return await PostgresRunLog(pool).shadow_pairs(
+                key=key, rollout=SALT, after=0, limit=100
+            )
+        finally:
+            await pool.close()
+
+    return asyncio.run(read())
+
+
+def test_the_candidate_runs_beside_control_and_is_no_traffic(
+    api: Api, world: World, learner: Learner
+) -> None:
+    seen: list[tuple[str, bool, bool]] = []
+
+    @learner.agent
+    def plan(run: Run, task: str) -> str:
+        seen.append((run.policy.name, run.dry_run, current_thread() is main_thread()))
+        grounding = 0.4 if run.dry_run else 0.8
+        run.finish(metrics={"grounding": grounding, "contradictions": 0})
+        return f"{task} by {run.policy.name}"
+
+    assert plan("a bridge") == "a bridge by planner-v1"
+    assert learner.flush(20)
+    assert seen == [("planner-v1", False, True), ("planner-v2", True, False)]
+    ((seq, run_id, loss),) = pairs(world)
+    assert seq == 1
+    assert loss == pytest.approx(0.45)
+    rows = resolved(world)
+    assert list(rows.seq) == [1]
+    assert list(rows.candidate_loss) == pytest.approx([0.45])
+    assert list(rows.control_loss) == pytest.approx([0.15])
+    stored = api.get(f"/v1/runs/{run_id}?namespace={world.namespace}").body
+    assert (stored["policy"], stored["arm"], stored["rollout"]) == ("planner-v1", "control", None)
+    count = api.series("learnops_runs_total", namespace=world.namespace, arm="candidate")
+    assert (count or 0.0) == 0.0
+
+
+def test_a_candidate_that_raises_harms_no_answer_and_counts_as_worst(
+    world: World, learner: Learner
+) -> None:
+    @learner.agent
+    def plan(run: Run) -> str:
+        if run.dry_run:
+            raise RuntimeError("the candidate's prompt breaks the agent")
+        run.finish(metrics={"grounding": 0.8, "contradictions": 0})
+        return "well"
+
+    assert plan() == "well"
+    assert learner.flush(20)
+    ((_seq, _run, loss),) = pairs(world)
+    assert loss == 1.0
+
+
+def test_more_candidates_than_may_wait_are_left_out(world: World, learner: Learner) -> None:
+    go_on = Event()
+
+    @learner.agent
+    def plan(run: Run) -> None:
+        if run.dry_run:
+            assert go_on.wait(30)
+        run.finish(metrics={"grounding": 0.8, "contradictions": 0})
+
+    for _ in range(9):
+        plan()  # not held up by the candidate that waits
+    go_on.set()
+    assert learner.flush(20)
+    assert 2 <= len(pairs(world)) <= 3
+
+
+def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world: World) -> None:
+    with psycopg.connect(world.database) as connection:
+        connection.execute("UPDATE shadow_deployments SET maturation_seconds = 1")
+    in_shadow(world)
+    body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT}
+    opened: list[str] = []
+
+    def tried() -> Any:
+        opened.extend(api.post("/v1/shadows", {**body, "runIds": ["r1", "r2"]}).body["opened"])
+        return opened
+
+    wait_until(tried, what="the shadow stage in the api")
+    assert opened == ["r1", "r2"]
+    assert api.post("/v1/runs", world.bundle("r1")).status == 201
+    wait_until(lambda: len(resolved(world).seq) == 2, what="their time")
+    rows = resolved(world)
+    assert list(rows.candidate_loss) == [1.0, 1.0]
+    assert list(rows.control_loss) == pytest.approx([0.15, 1.0])
+    late = world.bundle("r1", policy="planner-v2", metrics={"grounding": 1, "contradictions": 0})
+    assert report(api, late)["status"] == "accepted"
+    assert list(resolved(world).candidate_loss) == [1.0, 1.0]
+
+
+def report(api: Api, bundle: dict[str, object]) -> dict[str, Any]:
+    found: dict[str, Any] = api.post("/v1/shadows:report", {"runs": [bundle]}).body["results"][0]
+    return found
+
+
+def test_what_is_no_pair_is_refused_by_name(api: Api, world: World, learner: Learner) -> None:
+    body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT, "runIds": ["r1"]}
+    assert api.post("/v1/shadows", body).body == {"opened": ["r1"]}
+    assert api.post("/v1/shadows", body).body == {"opened": []}
+    other = {**body, "rollout": "another", "runIds": ["r2"]}
+    assert api.post("/v1/shadows", other).body == {"opened": []}
+    told = world.bundle("r1", policy="planner-v2")
+    refused = report(api, world.bundle("r1"))
+    assert refused["problem"]["field"] == "policy"
+    assert "must be the candidate of the pair, 'planner-v2'" in refused["problem"]["detail"]
+    refused = report(api, {**told, "runId": "never"})
+    assert "has no open pair" in refused["problem"]["detail"]
+    assert report(api, told)["status"] == "accepted"
+    assert report(api, told)["status"] == "duplicate"
+    assert report(api, {**told, "metrics": {}})["status"] == "conflict"

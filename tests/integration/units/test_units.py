@@ -1,0 +1,134 @@
+"""Canaries that are drawn for sessions and for tenants' epochs: SDK, api, Postgres and operator."""
+
+from collections.abc import Callable
+from typing import Any
+
+from learnops.client import Learner, Run
+from testbed.kubeapi import Json
+from testbed.waiting import wait_until
+from tests.product import World
+
+# Arms of the runs of a unit, where they are not all one.
+MIXED = """
+SELECT u.seq FROM unit_runs u JOIN runs r ON r.namespace = u.namespace AND r.run_id = u.run_id
+GROUP BY u.rollout, u.seq HAVING count(DISTINCT r.arm) > 1
+"""
+
+
+def begin(world: World, *, assignment: Json, steps: list[int], maturation_seconds: int) -> None:
+    """A doer with such a unit, and a canary of its second policy with its first traffic."""
+    rollout = {
+        "strategy": {"canary": {"steps": steps, "gate": "Timed", "stepSeconds": 3}},
+        "analysis": {"maturationSeconds": maturation_seconds, "minCandidateRuns": 10},
+    }
+    world.objects.doer(assignment=assignment, rollout=rollout)
+    world.objects.policy("planner-v1")
+    world.wait(lambda: world.status("doers", "planner").get("traffic"), "planner-v1 to be served")
+    world.roll_out("planner")
+    world.wait_share("planner", steps[0])
+
+
+def ready(world: World, agent: Learner) -> None:
+    """Wait until the agent knows of the canary."""
+    revision = world.status("doers", "planner")["traffic"]["revision"]
+    wait_until(
+        lambda: (agent.stats()["revision"] or 0) >= revision,
+        what="the canary in the SDK",
+        deadline_seconds=30,
+    )
+
+
+def report(run: Run, *, good: bool) -> None:
+    """Loss 0 or, nearly, 1."""
+    run.finish(
+        gates=[{"name": "done", "passed": good}], metrics={"contradictions": 0 if good else 100}
+    )
+
+
+def work_until_the_end(world: World, work: Callable[[int], Any]) -> str:
+    """Go on, round by round, until the canary has ended; its stage."""
+    rounds = iter(range(10_000))
+
+    def ended() -> str | None:
+        work(next(rounds))
+        canary = world.canary("planner")
+        stage: str = (canary or {}).get("status", {}).get("stage", "")
+        return stage if stage not in ("", "Pending", "Canary") else None
+
+    return str(wait_until(ended, what="a verdict", deadline_seconds=120, explain=world.explain))
+
+
+def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
+    world: World, agent: Learner
+) -> None:
+    begin(world, assignment={"unit": "Session"}, steps=[30, 50], maturation_seconds=4)
+    ready(world, agent)
+
+    def converse(session: str) -> tuple[str, float]:
+        """Control fails in the first of two runs, the candidate in none."""
+        first, second = agent.start(session=session), agent.start(session=session)
+        report(first, good=first.arm == "candidate")
+        report(second, good=True)
+        assert (second.arm, second.propensity) == (first.arm, first.propensity)
+        return first.arm, first.propensity
+
+    begun = {name: converse(name) for name in (f"early-{number}" for number in range(30))}
+    assert {share for _, share in begun.values()} == {0.3}
+    assert {arm for arm, _ in begun.values()} == {"control", "candidate"}
+    world.wait_share("planner", 50)
+    wait_until(
+        lambda: agent.start(session=f"probe-{agent.stats()['runs_started']}").propensity == 0.5,
+        what="the step in the SDK",
+        deadline_seconds=30,
+    )
+    again = {name: agent.start(session=name) for name in begun}
+    assert {name: (run.arm, run.propensity) for name, run in again.items()} == begun
+    for run in again.values():
+        report(run, good=True)
+    assert work_until_the_end(world, lambda n: converse(f"late-{n}")) == "Promoted"
+
+    (told,) = (world.canary("planner") or {})["status"]["candidates"]
+    assert float(told["loss"]) < float(told["controlLoss"]) < 0.75
+    assert world.sql(MIXED) == []
+    # Control lost one run of two, or of three; by their first run its sessions would have lost 1.
+    means = world.sql(
+        "SELECT count(*) FROM deployment_routings WHERE unit_id LIKE 'early-%%' AND arm = 'control'"
+        " AND loss BETWEEN 0.3 AND 0.55"
+    )
+    assert means == [(sum(arm == "control" for arm, _ in begun.values()),)]
+
+
+def test_a_tenant_is_drawn_anew_each_epoch_and_a_roll_back_ends_it_for_all(
+    world: World, agent: Learner
+) -> None:
+    begin(
+        world,
+        assignment={"unit": "TenantEpoch", "epochSeconds": 2},
+        steps=[50],
+        maturation_seconds=2,
+    )
+    ready(world, agent)
+    tenants = [f"tenant-{number}" for number in range(12)]
+
+    def serve(_round: int) -> None:
+        for tenant in tenants:
+            run = agent.start(tenant=tenant)
+            report(run, good=run.arm == "control")
+
+    assert work_until_the_end(world, serve) == "RolledBack"
+    assert agent.flush(30)
+    assert world.sql(MIXED) == []
+    units, runs = world.sql(
+        "SELECT (SELECT count(*) FROM deployment_routings), (SELECT count(*) FROM unit_runs)"
+    )[0]
+    assert runs > units  # a tenant's runs of an epoch are one observation
+    both = world.sql(
+        "SELECT split_part(unit_id, '/', 2) FROM deployment_routings GROUP BY 1"
+        " HAVING count(DISTINCT arm) = 2"
+    )
+    assert both, "no tenant came to the other arm"
+    wait_until(
+        lambda: {agent.start(tenant=one).policy.name for one in tenants} == {"planner-v1"},
+        what="the roll-back in the SDK",
+        deadline_seconds=30,
+    )
