@@ -32,7 +32,7 @@ def follow(draft: Draft) -> bool:
         _begun(live, on_record)
         return True
     _mirror(live, on_record)
-    if on_record.crl_digest == content.crl_digest(draft.doer.spec.crl):
+    if on_record.crl_digest == content.crl_digest(draft.doer.spec.scoring):
         return False
     _open(live, number=on_record.number + 1)
     return True
@@ -44,7 +44,7 @@ def _open(live: Live, *, number: int) -> None:
         OpenGeneration(
             rollout=salt_of(live.canary, live.status),
             number=number,
-            crl=draft.doer.spec.crl.to_wire(),
+            crl=draft.doer.spec.scoring.to_wire(),
         )
     )
     draft.fire("open-generation", f"{name}: {_WHY}")
