@@ -2,10 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 _EXAMPLES = """
 Standard input has one bundle a line, as an agent reports it:
@@ -47,12 +45,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score; the exit code."""
-    from learnops.cli.manifests import ManifestError
+    from learnops.cli.inputs import InputError, opened
     from learnops.cli.scored import Scorer, Summary, table_line
 
     try:
         scorer = Scorer.of(arguments.doer)
-        with _opened(arguments.bundles) as source:
+        with opened(arguments.bundles) as source:
             summary = Summary()
             if arguments.output == "table":
                 print(table_line(None))
@@ -64,23 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
                     print(table_line(scored))
                 else:
                     print(scored.to_json())
-    except ManifestError as error:
+    except InputError as error:
         print(f"learnops crl compute: {error}", file=sys.stderr)
         return 2
     print(summary.sentence(), file=sys.stderr)
     return 2 if summary.refused or not summary.scored else 0
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
-    from learnops.cli.manifests import ManifestError
-
-    if name == "-":
-        yield sys.stdin
-        return
-    try:
-        file = Path(name).open(encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise ManifestError(f"{name}: cannot be read ({error.strerror})") from error
-    with file:
-        yield file

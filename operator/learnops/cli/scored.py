@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from learnops.api.crl import CRL
 from learnops.api.doer import DoerSpec
-from learnops.cli.manifests import ManifestError, document, first_of
+from learnops.cli.inputs import InputError, document, first_of
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
@@ -47,12 +47,12 @@ class Scorer:
         """From a Doer's manifest, of which only `spec.crl` and `spec.phase` are read.
 
         Raises:
-            ManifestError: it is no Doer, or its CRL is refused.
+            InputError: it is no Doer, or its CRL is refused.
         """
         found = document(path, kind="Doer")
         spec = found.get("spec")
         if not isinstance(spec, dict) or "crl" not in spec:
-            raise ManifestError(f"{path}: spec.crl: must be there")
+            raise InputError(f"{path}: spec.crl: must be there")
         metadata = found.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
         return cls(doer=name, yardsticks=yardsticks(_crl(path, spec)))
@@ -134,9 +134,9 @@ def table_line(one: Scored | None) -> str:
 
 
 def _crl(path: Path, spec: dict[str, Any]) -> CRL:
-    """Raises ManifestError."""
+    """Raises InputError."""
     given = {"policyRef": {"name": "any"}, **spec}
     try:
         return DoerSpec.model_validate(given).scoring
     except ValidationError as error:
-        raise ManifestError(f"{path}: spec.{first_of(error)}") from error
+        raise InputError(f"{path}: spec.{first_of(error)}") from error
