@@ -7,8 +7,11 @@ from typing import Any
 from learnops.adapters.postgres import timeouts
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.adapters.postgres.runs import store
+from tests.integration.postgres.helpers import row, rows_of
 
 ROWS = 30_000
+_BATCHES, _BATCH = 20, 100
 
 _FILL = """
 INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
@@ -29,6 +32,25 @@ async def test_resolution_by_time_does_not_read_what_is_not_due(
     plan = await _plan(pool, timeouts.RESOLVE, {"rollouts": ["uid.0"]})
     read = sum(node["Actual Rows"] + _removed(node) for node in _scans(plan))
     assert read < 100
+
+
+async def test_storing_runs_reads_a_few_rows_a_run_before_the_first_statistics(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    """Plans that are kept were made while the tables were empty."""
+    async with pool.connection() as connection:
+        await connection.execute("ALTER TABLE runs SET (autovacuum_enabled = off)")
+    for batch in range(_BATCHES):
+        rows = [row(f"{batch}-{number}", rollout=None) for number in range(_BATCH)]
+        await store(pool, rows=rows)
+    async with pool.connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    ((read,),) = await rows_of(
+        pool,
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'runs'",
+    )
+    assert isinstance(read, int)
+    assert read <= 5 * _BATCHES * _BATCH
 
 
 async def _plan(pool: Pool, statement: str, values: dict[str, object]) -> dict[str, Any]:
