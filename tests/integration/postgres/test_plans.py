@@ -2,13 +2,19 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from learnops.adapters.postgres import timeouts
 from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.registration import register
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import store
-from tests.integration.postgres.helpers import row, rows_of
+from learnops.api.assignment import Unit
+from tests.integration.postgres.conftest import KEY, ROLLOUT, rollout
+from tests.integration.postgres.helpers import draw, row, rows_of
 
 ROWS = 30_000
 _BATCHES, _BATCH = 20, 100
@@ -51,6 +57,34 @@ async def test_storing_runs_reads_a_few_rows_a_run_before_the_first_statistics(
     )
     assert isinstance(read, int)
     assert read <= 5 * _BATCHES * _BATCH
+
+
+@pytest.mark.parametrize("unit", [Unit.RUN, Unit.SESSION])
+async def test_registering_reads_a_few_rows_a_run_in_a_rollout_without_statistics(
+    pool: Pool, runlog: PostgresRunLog, unit: Unit
+) -> None:
+    async with pool.connection() as connection:
+        await connection.execute("ALTER TABLE deployment_routings SET (autovacuum_enabled = off)")
+        await connection.execute(_FILL, (2_000,))
+        await connection.execute("ANALYZE deployment_routings")
+    await runlog.open_rollout(key=KEY, rollout=rollout("uid.1", unit=unit))
+    reference = replace(ROLLOUT, rollout="uid.1")
+    before = await _rows_read(pool)
+    for batch in range(_BATCHES):
+        draws = [draw(f"{batch}-{n}", unit_id=f"u{batch}-{n}") for n in range(_BATCH)]
+        found = await register(pool, rollout=reference, draws=draws)
+        assert all(one is not None and one.counts for one in found)
+    assert await _rows_read(pool) - before <= 20 * _BATCHES * _BATCH
+
+
+async def _rows_read(pool: Pool) -> int:
+    async with pool.connection() as connection:
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    ((read,),) = await rows_of(
+        pool,
+        "SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'deployment_routings'",
+    )
+    return int(str(read))
 
 
 async def _plan(pool: Pool, statement: str, values: dict[str, object]) -> dict[str, Any]:

@@ -21,3 +21,8 @@ END $$;
 -- namespace is asked for with the doer always, so it may come second.
 DROP INDEX runs_by_doer;
 CREATE INDEX runs_by_doer ON runs (doer, namespace, received_at);
+
+-- And for that of the foreign key from unit_runs, which asks for a rollout and a number.
+ALTER TABLE deployment_routings
+    DROP CONSTRAINT deployment_routings_unit,
+    ADD CONSTRAINT deployment_routings_unit UNIQUE (unit_id, rollout);
