@@ -125,14 +125,14 @@ WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS
 """
 
 # Locked first and summed up in a statement of its own, which sees every run that was added before.
-_LOCK_DUE = """
+LOCK_DUE = """
 SELECT o.rollout, o.seq
 FROM shadow_deployments d CROSS JOIN LATERAL (
     SELECT t.rollout, t.seq FROM deployment_routings t
     WHERE t.rollout = d.id AND t.resolved_at IS NULL AND t.window_ends_at <= now()
       AND NOT EXISTS (SELECT 1 FROM unit_runs u
                       WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolved_at IS NULL)
-    ORDER BY t.seq LIMIT 5000
+    ORDER BY t.window_ends_at LIMIT 5000
     FOR UPDATE SKIP LOCKED
 ) o
 WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
@@ -175,7 +175,7 @@ async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> i
     over; returns how many units. At most 5,000 of each rollout."""
     values = {"rollouts": list(rollouts)}
     await connection.execute(_TIME_OUT_RUNS, values)
-    cursor = await connection.execute(_LOCK_DUE, values)
+    cursor = await connection.execute(LOCK_DUE, values)
     due = await cursor.fetchall()
     if not due:
         return 0

@@ -26,3 +26,7 @@ CREATE INDEX runs_by_doer ON runs (doer, namespace, received_at);
 ALTER TABLE deployment_routings
     DROP CONSTRAINT deployment_routings_unit,
     ADD CONSTRAINT deployment_routings_unit UNIQUE (unit_id, rollout);
+
+-- Units whose window is over, without a look at all that are open.
+CREATE INDEX deployment_routings_windows ON deployment_routings (rollout, window_ends_at)
+    WHERE resolved_at IS NULL AND window_ends_at IS NOT NULL;
