@@ -26,7 +26,8 @@ def tell(action: Action, before: Obj | None) -> str | None:
         case RecordPromotions(rows=rows):
             return "record " + ", ".join(_move(row) for row in rows)
         case OpenRollout() as it:
-            return f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            attempts = ", ".join(f"attempt {tried.attempt}" for tried in it.candidates)
+            return f"open rollout {it.rollout} ({attempts}) at {it.percent} %"
         case CloseRollout(rollout=rollout, outcome=outcome):
             return f"close rollout {rollout}: {outcome}"
         case PatchRoute(weights=weights):
@@ -112,11 +113,17 @@ def sum_up(objects: list[Obj]) -> list[str]:
                 told = ", ".join(f"{it.policy} {it.percent} %" for it in shares) or "no traffic"
                 lines.append(f"doer {obj.metadata.name}: {told}; {_true(status.conditions)}")
             case CanaryDeployment(status=status):
-                attempt = status.candidates[0].attempt if status.candidates else "-"
-                lines.append(f"canary {obj.metadata.name}: {status.stage}, attempt {attempt}")
+                lines.append(f"canary {obj.metadata.name}: {status.stage}, {_tried(status)}")
             case _:
                 lines.append(f"policy {obj.metadata.name}: {obj.status.stage}")
     return lines
+
+
+def _tried(status: CanaryStatus) -> str:
+    candidates = status.candidates
+    if len(candidates) > 1:
+        return ", ".join(f"{it.name} {it.verdict} (attempt {it.attempt})" for it in candidates)
+    return f"attempt {candidates[0].attempt if candidates else '-'}"
 
 
 def _true(conditions: object) -> str:

@@ -28,7 +28,8 @@ class RunLog:
             return _DOWN
         counts: dict[str, int] = {}
         for rollout in self.rollouts.values():
-            counts[rollout.identity] = counts.get(rollout.identity, 0) + 1
+            for tried in rollout.candidates:
+                counts[tried.identity] = counts.get(tried.identity, 0) + 1
         return counts
 
     def record(self, rows: tuple[Promotion, ...]) -> None:

@@ -49,6 +49,7 @@ from tests.simulation.evidence import (
     WORSE,
     reading,
 )
+from tests.simulation.races import RACES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -76,6 +77,7 @@ def start_without_series(candidate: str) -> list[Beat]:
 PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 
 STORIES: dict[str, list[Beat]] = {
+    **RACES,
     "promoted": [
         *begin(),
         *start("v2", parentRef={"name": "v1"}),

@@ -7,6 +7,7 @@ from typing import Any
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
+from learnops.domain.arms import candidates_of, steps_of
 from learnops.domain.observed import DriftReading, InvalidObject, Key, Snapshot
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
@@ -75,9 +76,10 @@ class World:
             history=self.log.history() if asked.history else None,
             attempts=self.log.attempts() if asked.attempts else None,
             evidence={
-                it.metadata.name: self._evidence(it)
+                name: self.truth.get(name, evidence.NOTHING_YET)
                 for it in canaries
                 if it.metadata.name == asked.evidence
+                for name in candidates_of(it)
             },
             drift=self._drift(doer) if asked.drift else None,
             route=self.route.read() if self.gateway else None,
@@ -190,7 +192,18 @@ class World:
         assert before is not None
         rows = [(row.policy, row.to_stage) for row in self.log.rows.values()]
         after = self.store.get(it.kind, it.name)
-        laws.check_write(before, after, evidence=self._all_evidence(), rows=rows)
+        steps = self._steps(after)
+        laws.check_write(before, after, evidence=self._all_evidence(), rows=rows, steps=steps)
+
+    def _steps(self, doer: Obj) -> tuple[int, ...]:
+        """The shares of the canary that has traffic; the doer's own where it has none."""
+        if not isinstance(doer, Doer):
+            return ()
+        traffic = doer.status.traffic
+        found = self.store.items.get(("CanaryDeployment", (traffic and traffic.canary) or ""))
+        if found is not None and isinstance(found.now, CanaryDeployment):
+            return steps_of(found.now)
+        return doer.spec.rollout.strategy.canary.steps
 
     def _create_canary(self, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
@@ -216,9 +229,6 @@ class World:
 
     def _is_broken(self, canary: CanaryDeployment) -> bool:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
-
-    def _evidence(self, canary: CanaryDeployment) -> Any:
-        return self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
 
     def _drift(self, doer: Doer | None) -> Any:
         assert doer is not None

@@ -23,7 +23,9 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Method, Source, Strategy
+
+MOST_CANDIDATES = 5
 
 
 class Run(StrEnum):
@@ -57,17 +59,49 @@ def _unchanging(what: str) -> Rule:
     )
 
 
+_EACH_ONCE = Rule(
+    rule="self.all(x, self.exists_one(y, y.name == x.name))",
+    message="must name each candidate once",
+    holds=lambda refs: len({ref.name for ref in refs}) == len(refs),
+)
+
+
+def _several_by_run_log(spec: "CanarySpec") -> bool:
+    if len(spec.candidate_refs) == 1:
+        return True
+    analysis = spec.analysis
+    return analysis.source is Source.RUN_LOG and analysis.method in (None, Method.ANYTIME)
+
+
+# Counters tell two arms apart, and one look compares two means.
+_SEVERAL_BY_RUN_LOG = Rule(
+    rule="self.candidateRefs.size() == 1 || "
+    "(self.?analysis.?source.orValue('RunLog') == 'RunLog' && "
+    "self.?analysis.?method.orValue('Anytime') == 'Anytime')",
+    message="must be Anytime with source RunLog with more than one candidate",
+    field_path=".analysis",
+    holds=_several_by_run_log,
+)
+
+
 class CanarySpec(Model):
     """Which candidate, how it is given traffic, how it is judged."""
 
     doer_ref: Annotated[Ref, _unchanging("doer")]
     """The doer whose traffic is shared."""
     candidate_refs: Annotated[
-        tuple[Ref, ...], Field(min_length=1, max_length=1), ATOMIC, _unchanging("candidate")
+        tuple[Ref, ...],
+        Field(min_length=1, max_length=MOST_CANDIDATES),
+        ATOMIC,
+        _EACH_ONCE,
+        _unchanging("candidate"),
     ]
-    """The policy to prove against the doer's active one."""
+    """The policies to prove against the doer's active one. Several are tried at once, each against
+    control: what is shown worse is dropped, and of those that are shown better at first the best is
+    promoted."""
     strategy: Annotated[Strategy, _unchanging("strategy")] = Strategy()
-    """Which shares the candidate gets, and when."""
+    """Which shares the candidate gets, and when. With several, each step is the share of each of
+    them, at most 100/(candidates + 1) percent, so that control keeps no less than any."""
     analysis: Annotated[Analysis, _unchanging("analysis")] = Analysis()
     """How the candidate is judged."""
     run: Run = Run.RUNNING
@@ -76,7 +110,7 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP,)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, _SEVERAL_BY_RUN_LOG)
 
 
 class CanaryStage(StrEnum):
@@ -226,7 +260,7 @@ class CanaryStatus(StatusModel):
     verdict in time), Aborted (by a person), Superseded (the doer turned to another policy),
     Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
-    """Index of the step in force, from 0."""
+    """Index of the step in force, from 0; of the candidate that is farthest."""
     step_time: datetime | None = None
     """When the step in force began."""
     start_time: datetime | None = None
@@ -247,15 +281,18 @@ class CanaryStatus(StatusModel):
     )
     """The id of the last action that was done."""
     shares: Annotated[
-        tuple[Share, ...], Field(max_length=2), ListType(kind="map", keys=("policy",))
+        tuple[Share, ...], Field(max_length=6), ListType(kind="map", keys=("policy",))
     ] = ()
     """The shares in force: a mirror of the doer's traffic."""
     candidates: Annotated[
-        tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
+        tuple[CandidateStatus, ...],
+        Field(max_length=MOST_CANDIDATES),
+        ListType(kind="map", keys=("name",)),
     ] = ()
     """What is known of each candidate."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get; only with source RunLog."""
+    """Whether the arms got the runs that they were meant to get; only with source RunLog. With
+    several candidates: of the one whose split is the least likely."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""

@@ -143,6 +143,9 @@ class Share(StatusModel):
     """The policy."""
     percent: Annotated[Integer, Field(ge=0, le=100)]
     """Its percentage of runs."""
+    start: Annotated[Integer, Field(ge=1, le=99)] | None = None
+    """Where its region on the hash line begins, in percent: with several candidates each grows in
+    its own. Absent: 0, and for control, which has what the candidates leave."""
 
 
 class TrafficStatus(StatusModel):
@@ -156,11 +159,11 @@ class TrafficStatus(StatusModel):
     active: Name
     """The policy that is control."""
     canary: Name | None = None
-    """The CanaryDeployment whose candidate has a share; absent while none has."""
+    """The CanaryDeployment whose candidates have shares; absent while none has."""
     shares: Annotated[
-        tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
+        tuple[Share, ...], Field(min_length=1, max_length=6), ListType(kind="map", keys=("policy",))
     ]
-    """Which part of the runs each policy gets; together 100."""
+    """Which part of the runs each policy gets; together 100. Control is the first."""
     active_backend: Name | None = None
     """With GatewayAPI: the backend that carries the active policy; the other is the candidate's."""
     routed_revision: Annotated[Integer, Field(ge=0)] = 0

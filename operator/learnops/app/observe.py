@@ -13,6 +13,7 @@ from learnops.app.evidence.drift import DriftEvidence
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
+from learnops.domain.arms import candidate_shares
 from learnops.domain.observed import (
     DriftReading,
     History,
@@ -89,7 +90,7 @@ class Observer:
             invalid=parsed.invalid,
             history=history,
             attempts=attempts,
-            evidence={name: one.evidence for name, one in readings.items()},
+            evidence={candidate: one.evidence for candidate, one in readings.items()},
             drift=drift,
             route=route,
             route_owner=self.cache.route_owner(key),
@@ -145,13 +146,19 @@ class Observer:
     ) -> dict[str, LogReading]:
         if doer is None:
             return {}
-        found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
-        return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
+        # A candidate that was dropped has no share any more, and its verdict stands.
+        arms = [(one, it.policy) for one in live for it in candidate_shares(doer.status.traffic)]
+        found = await asyncio.gather(*(self._read(key, doer, *arm) for arm in arms))
+        return {name: reading for (_, name), reading in zip(arms, found, strict=True)}
 
-    async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+    async def _read(
+        self, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self.evidence.read(key=key, doer=doer, canary=canary)
+                return await self.evidence.read(
+                    key=key, doer=doer, canary=canary, candidate=candidate
+                )
         except TimeoutError:
             source = canary.spec.analysis.source
             message = f"{source.value} did not answer within {self.deadline_seconds:g} s"

@@ -190,7 +190,7 @@ class Snapshot:
     invalid: tuple[InvalidObject, ...] = ()
     history: History | Unavailable | None = None  # None: not needed for this pass
     attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
-    evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    evidence: dict[str, Evidence] = field(default_factory=dict)  # by candidate, of the live canary
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route

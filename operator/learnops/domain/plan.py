@@ -35,12 +35,19 @@ class OpenRollout:
     canary: str
     canary_uid: str
     control: str
-    candidate: str
-    identity: str  # of the candidate
-    attempt: int
-    percent: int
+    candidates: tuple["Tried", ...]
+    percent: int  # of each candidate
     maturation_seconds: int
     crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A candidate of a rollout; every try of an identity counts, whatever it is tried beside."""
+
+    name: str
+    identity: str
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)

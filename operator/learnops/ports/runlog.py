@@ -16,6 +16,7 @@ class RunLogUnavailableError(Exception):
 class LogRows:
     """Columns of the resolved prefix after a watermark, in registration order (seq is gapless).
 
+    As one candidate of the rollout sees it: `is_other` marks the runs of the other candidates.
     `total` counts every registration of the rollout, resolved or not; `overdue` counts those
     registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
@@ -25,7 +26,9 @@ class LogRows:
 
     seq: Sequence[int]
     is_candidate: Sequence[bool]
+    is_other: Sequence[bool]
     propensity: Sequence[float]  # π of the candidate
+    control_propensity: Sequence[float]
     loss: Sequence[float]
     void: Sequence[bool]
     timed_out: Sequence[bool]
@@ -64,6 +67,7 @@ class RunLog(Protocol):
         *,
         key: Key,
         rollout: str,
+        candidate: str,
         after: int,
         limit: int,
         grace_seconds: int,

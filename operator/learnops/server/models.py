@@ -140,7 +140,8 @@ class AssignmentsRequest(Wire):
 
 
 class Assignment(Wire):
-    """What holds for a run; `propensity` is the candidate's probability at the draw."""
+    """What holds for a run; `propensity` is the probability of a candidate, of any of them, at the
+    draw."""
 
     run_id: str
     arm: Arm

@@ -9,7 +9,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
-from learnops.domain.plan import OpenRollout
+from learnops.domain.plan import OpenRollout, Tried
 
 KEY = Key(namespace="agents", doer="planner")
 ROLLOUT = RolloutRef(rollout="uid.0", namespace="agents", doer="planner")
@@ -48,9 +48,7 @@ def rollout(
         canary="planner-v2-1f3a",
         canary_uid=name.split(".")[0],
         control="planner-v1",
-        candidate="planner-v2",
-        identity=identity,
-        attempt=1,
+        candidates=(Tried(name="planner-v2", identity=identity, attempt=1),),
         percent=10,
         maturation_seconds=maturation_seconds,
         crl={"weights": {"grounding": "1"}},

@@ -8,7 +8,7 @@ from typing import Any
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from testbed.kubeapi import Json, KubeApi
 
 SALT = "uid-of-the-canary.0"
@@ -90,9 +90,7 @@ class World:
             canary="planner-canary",
             canary_uid="uid-of-the-canary",
             control="planner-v1",
-            candidate="planner-v2",
-            identity="v1:two",
-            attempt=1,
+            candidates=(Tried(name="planner-v2", identity="v1:two", attempt=1),),
             percent=10,
             maturation_seconds=maturation_seconds,
             crl={"weights": WEIGHTS},

@@ -18,6 +18,7 @@ spec:
   analysis:
     minCandidateRuns: 20
 """
+SEVERAL = CANARY + "  candidateRefs: [{name: a}, {name: b}]\n"
 GUARDED = CANARY + "    guardrails: [{term: grounding, immediate: {maxCount: 1}}]\n"
 RUN = {"arm": "candidate", "propensity": 0.5, "loss": 0.3}
 
@@ -205,6 +206,7 @@ def test_a_breach_is_a_roll_back_that_names_the_term(evaluate):
         ("kind: CanaryDeployment\n", "spec: must be there, with analysis in it"),
         (CANARY + "    promote: {level: '2'}\n", "spec.analysis.promote.level: must be a decimal"),
         (CANARY + "    source: Prometheus\n", "spec.analysis.source: must be RunLog"),
+        (SEVERAL, "spec.candidateRefs: must name one policy"),
         (CANARY + "    guess: 1\n", "spec.analysis.guess: Extra inputs are not permitted"),
     ],
 )

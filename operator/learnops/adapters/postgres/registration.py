@@ -4,7 +4,8 @@ The rollout's row is locked first, so numbers have no gap and rise in the order 
 read after the lock sees every registration before it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -14,7 +15,11 @@ from learnops.adapters.postgres.connection import Connection, Pool, transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What the api drew for a run; `propensity` is the candidate's probability, in (0, 1)."""
+    """What the api drew for a run.
+
+    `propensity` is the probability of any candidate, 1 - π of control, in (0, 1); `propensities`
+    that of each policy by name.
+    """
 
     run_id: str
     unit_id: str
@@ -22,6 +27,7 @@ class Draw:
     policy: str
     propensity: float
     revision: int
+    propensities: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +63,10 @@ WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 _REGISTER = """
 WITH input AS (
     SELECT * FROM unnest(%(run)s::text[], %(unit)s::text[], %(arm)s::text[], %(policy)s::text[],
-                         %(propensity)s::float8[], %(revision)s::bigint[])
-        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, position)
+                         %(propensity)s::float8[], %(revision)s::bigint[],
+                         %(propensities)s::text[])
+        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, propensities,
+                              position)
 ), fresh AS (
     SELECT i.*, row_number() OVER (ORDER BY i.position) AS offset_
     FROM input i
@@ -73,9 +81,9 @@ WITH input AS (
                         AND v.run_id = i.run_id)
 ), added AS (
     INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
-                                     propensity, revision)
+                                     propensity, revision, propensities)
     SELECT d.id, d.next_seq + f.offset_ - 1, d.namespace, d.doer, f.run_id, f.unit_id, f.arm,
-           f.policy, f.propensity, f.revision
+           f.policy, f.propensity, f.revision, f.propensities::jsonb
     FROM fresh f, shadow_deployments d WHERE d.id = %(rollout)s
     RETURNING run_id, unit_id, arm, policy, propensity, revision
 ), bumped AS (
@@ -195,6 +203,7 @@ async def _insert(
             "policy": [draw.policy for draw in draws],
             "propensity": [draw.propensity for draw in draws],
             "revision": [draw.revision for draw in draws],
+            "propensities": [json.dumps(dict(draw.propensities)) for draw in draws],
         },
     )
     rows: list[_Row] = list(await cursor.fetchall())

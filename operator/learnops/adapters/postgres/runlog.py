@@ -38,7 +38,10 @@ WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 
 # `stop` is the first unresolved number: what lies below it is resolved without a gap.
 _PREFIX = """
-SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
+SELECT t.seq, t.arm = 'candidate' AND t.policy = %(candidate)s,
+       t.arm = 'candidate' AND t.policy <> %(candidate)s,
+       coalesce((t.propensities ->> %(candidate)s)::float8, t.propensity),
+       1 - t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
        t.resolution = 'Timeout'{columns}
 FROM deployment_routings t {join}
 WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
@@ -72,6 +75,10 @@ WITH opened AS (
     VALUES (%s, %s, %s, 'canary', %s, %s, %s, true, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
+), tried AS (
+    INSERT INTO rollout_candidates (rollout, policy, identity, attempt)
+    SELECT id, i.policy, i.identity, i.attempt
+    FROM opened, unnest(%s::text[], %s::text[], %s::int[]) AS i (policy, identity, attempt)
 )
 INSERT INTO rollout_prefixes (rollout) SELECT id FROM opened
 """
@@ -99,6 +106,7 @@ class PostgresRunLog:
         *,
         key: Key,
         rollout: str,
+        candidate: str,
         after: int,
         limit: int,
         grace_seconds: int,
@@ -114,6 +122,7 @@ class PostgresRunLog:
                 connection,
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=limit,
                 grace_seconds=grace_seconds,
@@ -131,8 +140,9 @@ class PostgresRunLog:
         """Rollouts opened so far, per identity of the candidate."""
         async with self._transaction() as connection:
             cursor = await connection.execute(
-                "SELECT identity, count(*) FROM shadow_deployments"
-                " WHERE namespace = %s AND doer = %s GROUP BY identity",
+                "SELECT c.identity, count(*) FROM rollout_candidates c"
+                " JOIN shadow_deployments d ON d.id = c.rollout"
+                " WHERE d.namespace = %s AND d.doer = %s GROUP BY c.identity",
                 (key.namespace, key.doer),
             )
             return {identity: count for identity, count in await cursor.fetchall()}
@@ -145,19 +155,23 @@ class PostgresRunLog:
 
     async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
         """Write the row of an attempt; idempotent by id."""
+        candidates = rollout.candidates
         values = (
             rollout.rollout,
             key.namespace,
             key.doer,
-            rollout.candidate,
+            candidates[0].name,
             rollout.control,
-            rollout.percent,
+            rollout.percent * len(candidates),
             rollout.canary,
             rollout.canary_uid,
-            rollout.identity,
-            rollout.attempt,
+            candidates[0].identity,
+            candidates[0].attempt,
             rollout.maturation_seconds,
             Jsonb(rollout.crl),
+            [it.name for it in candidates],
+            [it.identity for it in candidates],
+            [it.attempt for it in candidates],
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
@@ -199,6 +213,7 @@ async def _read_prefix(
     *,
     key: Key,
     rollout: str,
+    candidate: str,
     after: int,
     limit: int,
     grace_seconds: int,
@@ -214,24 +229,25 @@ async def _read_prefix(
         )
     total, maturation, open_seq, next_timeout = found
     stop = total + 1 if open_seq is None else open_seq
-    cursor = await connection.execute(
-        _prefix_query(terms), {"rollout": rollout, "after": after, "stop": stop, "limit": limit}
-    )
+    asked = {"rollout": rollout, "candidate": candidate, "after": after, "stop": stop}
+    cursor = await connection.execute(_prefix_query(terms), {**asked, "limit": limit})
     rows = await cursor.fetchall()
     held = rows[-1][0] if rows else after
     cursor = await connection.execute(
         _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
     )
     overdue = await cursor.fetchone()
-    columns = list(zip(*rows, strict=True)) if rows else [()] * (6 + len(terms))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * (8 + len(terms))
     return LogRows(
         seq=columns[0],
         is_candidate=columns[1],
-        propensity=columns[2],
-        loss=columns[3],
-        void=columns[4],
-        timed_out=columns[5],
-        terms=dict(zip(terms, columns[6:], strict=True)),
+        is_other=columns[2],
+        propensity=columns[3],
+        control_propensity=columns[4],
+        loss=columns[5],
+        void=columns[6],
+        timed_out=columns[7],
+        terms=dict(zip(terms, columns[8:], strict=True)),
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),

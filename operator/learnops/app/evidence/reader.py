@@ -18,10 +18,12 @@ class EvidenceReader:
     runlog: RunLogEvidence
     counters: CounterEvidence
 
-    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
-        """The evidence, and when to look again at the latest; failures are data."""
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
+        """The evidence on a candidate, and when to look again at the latest; failures are data."""
         if canary.spec.analysis.source is Source.RUN_LOG:
-            return await self.runlog.read(key=key, doer=doer, canary=canary)
+            return await self.runlog.read(key=key, doer=doer, canary=canary, candidate=candidate)
         evidence = await self.counters.read(key=key, doer=doer, canary=canary)
         return LogReading(evidence=evidence)
 

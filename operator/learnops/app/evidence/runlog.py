@@ -28,6 +28,7 @@ from learnops.domain.observed import EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import LogRows, RunLog, RunLogUnavailableError
 
+_Arm = tuple[str, str]  # rollout and candidate
 _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
 
 
@@ -78,28 +79,33 @@ class LogReading:
 
 
 class RunLogEvidence:
-    """Evidence of live rollouts; one state per rollout, dropped when it is no longer asked for."""
+    """Evidence of live rollouts; one state per rollout and candidate, dropped when the rollout is
+    no longer asked for."""
 
     def __init__(self, *, runlog: RunLog, chunk_runs: int = _CHUNK_RUNS) -> None:
         self._runlog = runlog
         self._chunk = chunk_runs
-        self._progress: dict[Key, dict[str, _Progress]] = {}
+        self._progress: dict[Key, dict[_Arm, _Progress]] = {}
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended."""
-        kept = {id_: one for id_, one in self._progress.pop(key, {}).items() if id_ in rollouts}
+        known = self._progress.pop(key, {})
+        kept = {arm: one for arm, one in known.items() if arm[0] in rollouts}
         if kept:
             self._progress[key] = kept
 
-    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
         """The evidence on everything that is resolved by now. Raises nothing but cancellation.
 
         Cancelled between two chunks (a deadline), it goes on from there the next time.
         """
         try:
-            rows = await self._catch_up(key, canary)
-            tail = self._progress[key][rollout_id(canary)]
-            reading = _to_reading(tail, rows, percent=candidate_percent(doer, canary))
+            rows = await self._catch_up(key, canary, candidate)
+            tail = self._progress[key][rollout_id(canary), candidate]
+            percent = candidate_percent(doer, canary, candidate=candidate)
+            reading = _to_reading(tail, rows, percent=percent)
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
             message = f"run log: {error}"
@@ -108,27 +114,29 @@ class RunLogEvidence:
             return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
         return LogReading(evidence=reading, next_timeout_seconds=rows.next_timeout_seconds)
 
-    async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
+    async def _catch_up(self, key: Key, canary: CanaryDeployment, candidate: str) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
-        rollout, plan = rollout_id(canary), plan_of(canary)
+        rollout, plan = rollout_id(canary), plan_of(canary, candidate=candidate)
+        arm = (rollout, candidate)
         if plan.horizon is not None:
             # Seconds at its first use, which the event loop (and the Lease) must not wait for.
             await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
-        progress = of_doer.get(rollout)
+        progress = of_doer.get(arm)
         if progress is None or progress.state.plan != plan:
-            progress = of_doer[rollout] = _Progress(state=_started(plan))
+            progress = of_doer[arm] = _Progress(state=_started(plan))
         while True:
             after = progress.state.watermark
             rows = await self._runlog.resolved_prefix(
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=self._chunk,
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
                 terms=[guardrail.term for guardrail in plan.guardrails],
             )
-            progress = of_doer[rollout] = progress.advance(rows)
+            progress = of_doer[arm] = progress.advance(rows)
             if len(rows.seq) < self._chunk:
                 return _between(rows, progress.state.watermark - after, len(rows.seq))
 
@@ -146,7 +154,11 @@ def _advanced(
 
 
 def _columns(rows: LogRows, plan: TestPlan) -> Observations:
-    """A term that is not there counts 1: unknown is never good."""
+    """A term that is not there counts 1: unknown is never good.
+
+    With one candidate control has 1 - π and there is no other: the engine's own case.
+    """
+    several = plan.candidates > 1
     return Observations(
         seq=np.asarray(rows.seq, dtype=np.int64),
         is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
@@ -154,6 +166,10 @@ def _columns(rows: LogRows, plan: TestPlan) -> Observations:
         loss=np.asarray(rows.loss, dtype=np.float64),
         void=np.asarray(rows.void, dtype=np.bool_),
         terms=_term_columns(rows, plan) if plan.guardrails else None,
+        is_other=np.asarray(rows.is_other, dtype=np.bool_) if several else None,
+        control_propensity=np.asarray(rows.control_propensity, dtype=np.float64)
+        if several
+        else None,
     )
 
 
@@ -173,7 +189,8 @@ def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
 def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, int]:
     """Control's runs among the first rows, and those of them that were resolved by timeout."""
     assert columns.void is not None
-    control = ~columns.is_candidate[:first] & ~columns.void[:first]
+    other = np.asarray(rows.is_other[:first], dtype=np.bool_)
+    control = ~columns.is_candidate[:first] & ~other & ~columns.void[:first]
     timed_out = np.asarray(rows.timed_out[:first], dtype=np.bool_) & control
     return int(control.sum()), int(timed_out.sum())
 
@@ -183,7 +200,9 @@ def _between(rows: LogRows, first: int, last: int) -> LogRows:
         rows,
         seq=rows.seq[first:last],
         is_candidate=rows.is_candidate[first:last],
+        is_other=rows.is_other[first:last],
         propensity=rows.propensity[first:last],
+        control_propensity=rows.control_propensity[first:last],
         loss=rows.loss[first:last],
         void=rows.void[first:last],
         timed_out=rows.timed_out[first:last],

@@ -44,6 +44,9 @@ def load(path: Path) -> CanaryDeployment:
     if canary.spec.analysis.source is not Source.RUN_LOG:
         text = "must be RunLog: a log of runs is what is evaluated, and Counters read Prometheus"
         raise EvaluationError(f"{path}: spec.analysis.source: {text}")
+    if len(canary.spec.candidate_refs) > 1:
+        text = "must name one policy: several at once cannot be played in this version"
+        raise EvaluationError(f"{path}: spec.candidateRefs: {text}")
     if canary.spec.analysis.method is Method.FIXED_HORIZON:
         text = "FixedHorizon cannot be evaluated from a log in this version; leave it out"
         raise EvaluationError(f"{path}: spec.analysis.method: {text}")

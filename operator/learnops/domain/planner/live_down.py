@@ -88,6 +88,7 @@ def guardrail_breached(live: Live) -> Decision | None:
                 f"immediate.maxCount is {immediate.max_count}",
                 reject=True,
                 verdict=Verdict.ROLLBACK,
+                candidate=live.candidate,
             )
     return None
 
@@ -104,6 +105,7 @@ def shown_worse(live: Live) -> Decision | None:
         message=f"{live.candidate} is worse{_culprit(reading)}: {figures}",
         reject=True,
         verdict=Verdict.ROLLBACK,
+        candidate=live.candidate,
     )
 
 
@@ -120,6 +122,7 @@ def shown_futile(live: Live) -> Decision | None:
         message=f"{live.candidate} is not better by {test.min_improvement}: {figures}",
         reject=True,
         verdict=Verdict.FUTILE,
+        candidate=live.candidate,
     )
 
 

@@ -1,17 +1,46 @@
 """The evidence as the status shows it: rounded, beside what it takes."""
 
-from learnops.api.canary import DifferenceStatus, EvidenceStatus, GuardrailStatus, SampleRatioStatus
+from learnops.api.canary import (
+    CandidateStatus,
+    DifferenceStatus,
+    EvidenceStatus,
+    GuardrailStatus,
+    SampleRatioStatus,
+)
 from learnops.domain.observed import EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal, e_value, fraction
 
 
-def measure(live: Live) -> None:
-    """Show the evidence, rounded; keep the state of the Counters method beside it."""
-    reading, status = live.reading, live.status
-    if reading is None or not status.candidates:
+def measure(lives: tuple[Live, ...]) -> None:
+    """Show the evidence, rounded; keep the state of the Counters method beside it.
+
+    A candidate that was dropped keeps the figures on which it was.
+    """
+    draft, status = lives[0].draft, lives[0].status
+    known = {live.candidate: live.reading for live in lives if live.reading is not None}
+    if not known or not status.candidates:
         return
-    shown = status.candidates[0].model_copy(
+    shown = tuple(
+        _figures(it, known[it.name]) if it.name in known else it for it in status.candidates
+    )
+    changes: dict[str, object] = {"candidates": shown}
+    ratios = [it.sample_ratio for it in known.values() if it.sample_ratio is not None]
+    if ratios:
+        changes["sample_ratio"] = _sample_ratio(max(ratios, key=_against))
+    for reading in known.values():
+        if reading.state is not None:
+            changes["evidence_state"] = reading.state
+    draft.set_canary(lives[0].canary.metadata.name, **changes)
+
+
+def _against(ratio: SampleRatioReading) -> float:
+    """How much tells against a split."""
+    return max(ratio.assigned.log_e, ratio.completed.log_e)
+
+
+def _figures(candidate: CandidateStatus, reading: EvidenceReading) -> CandidateStatus:
+    return candidate.model_copy(
         update={
             "runs": reading.candidate_runs,
             "control_runs": reading.control_runs,
@@ -21,12 +50,6 @@ def measure(live: Live) -> None:
             "evidence": _shown(reading),
         }
     )
-    changes: dict[str, object] = {"candidates": (shown,)}
-    if reading.sample_ratio is not None:
-        changes["sample_ratio"] = _sample_ratio(reading.sample_ratio)
-    if reading.state is not None:
-        changes["evidence_state"] = reading.state
-    live.draft.set_canary(live.canary.metadata.name, **changes)
 
 
 def _shown(reading: EvidenceReading) -> EvidenceStatus:

@@ -1,7 +1,10 @@
 """Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
 
+from collections.abc import Mapping
+
 from learnops.api.canary import CanaryDeployment, CanaryStatus
 from learnops.api.doer import Share, TrafficStatus
+from learnops.domain.arms import candidate_shares, candidates_of, start_of
 
 
 def salt_of(canary: CanaryDeployment, status: CanaryStatus) -> str:
@@ -17,10 +20,13 @@ def holds(traffic: TrafficStatus | None, canary: CanaryDeployment, status: Canar
 
 
 def candidate_percent(traffic: TrafficStatus | None) -> int:
-    """The candidate's share; 0 without one."""
-    if traffic is None:
-        return 0
-    return sum(share.percent for share in traffic.shares if share.policy != traffic.active)
+    """The share of all candidates together; 0 without one."""
+    return sum(share.percent for share in candidate_shares(traffic))
+
+
+def percents_of(traffic: TrafficStatus) -> dict[str, int]:
+    """Each candidate's share."""
+    return {share.policy: share.percent for share in candidate_shares(traffic)}
 
 
 def first(*, active: str, revision: int) -> TrafficStatus:
@@ -48,21 +54,18 @@ def settled_on(traffic: TrafficStatus, *, active: str, backend: str | None) -> T
     return _risen(traffic, new)
 
 
-def with_candidate(
-    traffic: TrafficStatus, *, canary: str, salt: str, candidate: str, percent: int
+def with_candidates(
+    traffic: TrafficStatus, canary: CanaryDeployment, *, salt: str, percents: Mapping[str, int]
 ) -> TrafficStatus:
-    """A share for the candidate of a canary, the rest for control."""
-    new = traffic.model_copy(
-        update={
-            "canary": canary,
-            "salt": salt,
-            "shares": (
-                Share(policy=traffic.active, percent=100 - percent),
-                Share(policy=candidate, percent=percent),
-            ),
-        }
+    """A share for each of these candidates in its own region, the rest for control."""
+    shares = tuple(
+        Share(policy=name, percent=percents[name], start=start_of(canary, name))
+        for name in candidates_of(canary)
+        if name in percents
     )
-    return _risen(traffic, new)
+    control = Share(policy=traffic.active, percent=100 - sum(it.percent for it in shares))
+    update = {"canary": canary.metadata.name, "salt": salt, "shares": (control, *shares)}
+    return _risen(traffic, traffic.model_copy(update=update))
 
 
 def _risen(old: TrafficStatus, new: TrafficStatus) -> TrafficStatus:
