@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from learnops.api.candidates import MOST_CANDIDATES, SEVERAL_BY_RUN_LOG, Candidates
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -23,9 +24,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.doer import Share
-from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Method, Source, Strategy
-
-MOST_CANDIDATES = 5
+from learnops.api.rollout import ONE_LOOK_ONE_STEP, Analysis, Strategy
 
 
 class Run(StrEnum):
@@ -59,43 +58,12 @@ def _unchanging(what: str) -> Rule:
     )
 
 
-_EACH_ONCE = Rule(
-    rule="self.all(x, self.exists_one(y, y.name == x.name))",
-    message="must name each candidate once",
-    holds=lambda refs: len({ref.name for ref in refs}) == len(refs),
-)
-
-
-def _several_by_run_log(spec: "CanarySpec") -> bool:
-    if len(spec.candidate_refs) == 1:
-        return True
-    analysis = spec.analysis
-    return analysis.source is Source.RUN_LOG and analysis.method in (None, Method.ANYTIME)
-
-
-# Counters tell two arms apart, and one look compares two means.
-_SEVERAL_BY_RUN_LOG = Rule(
-    rule="self.candidateRefs.size() == 1 || "
-    "(self.?analysis.?source.orValue('RunLog') == 'RunLog' && "
-    "self.?analysis.?method.orValue('Anytime') == 'Anytime')",
-    message="must be Anytime with source RunLog with more than one candidate",
-    field_path=".analysis",
-    holds=_several_by_run_log,
-)
-
-
 class CanarySpec(Model):
     """Which candidate, how it is given traffic, how it is judged."""
 
     doer_ref: Annotated[Ref, _unchanging("doer")]
     """The doer whose traffic is shared."""
-    candidate_refs: Annotated[
-        tuple[Ref, ...],
-        Field(min_length=1, max_length=MOST_CANDIDATES),
-        ATOMIC,
-        _EACH_ONCE,
-        _unchanging("candidate"),
-    ]
+    candidate_refs: Annotated[Candidates, _unchanging("candidate")]
     """The policies to prove against the doer's active one. Several are tried at once, each against
     control: what is shown worse is dropped, and of those that are shown better at first the best is
     promoted."""
@@ -110,7 +78,7 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, _SEVERAL_BY_RUN_LOG)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SEVERAL_BY_RUN_LOG)
 
 
 class CanaryStage(StrEnum):

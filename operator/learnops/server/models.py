@@ -212,20 +212,22 @@ class RouteAnswer(Assignment):
 
 
 class RolloutAnswer(Wire):
-    """The rollout that runs are drawn for; `percent` is the candidate's share."""
+    """The rollout that runs are drawn for; `percent` is the share of all candidates together."""
 
     id: str
     canary: str
     control: str
     candidate: str
+    candidates: list[str]
     percent: int
 
 
 class ShareAnswer(Wire):
-    """A policy and its share of the traffic in percent."""
+    """A policy, its share of the traffic and where its region begins, in percent (absent: 0)."""
 
     policy: str
     percent: int
+    start: int | None = None
 
 
 class SnapshotAnswer(Wire):

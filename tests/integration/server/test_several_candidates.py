@@ -3,6 +3,7 @@
 import psycopg
 
 from learnops.domain.assignment import Region, choose
+from learnops.server.models import SnapshotAnswer
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
@@ -51,6 +52,7 @@ def test_each_run_gets_the_arm_of_its_region_and_keeps_the_propensity_of_all(
     assert snapshot["rollout"]["candidates"] == ["planner-v2", "planner-v3"]
     assert snapshot["rollout"]["percent"] == 55
     assert snapshot["shares"] == BOTH
+    SnapshotAnswer.model_validate(snapshot)  # what the OpenAPI document says
     assert set(snapshot["policies"]) == {"planner-v1", "planner-v2", "planner-v3"}
 
     told = assign(api, world, *({"runId": run} for run in RUNS))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from learnops.api.canary import MOST_CANDIDATES
+from learnops.api.candidates import MOST_CANDIDATES
 from learnops.domain.arms import candidates_of, most_percent, start_of, steps_of
 from learnops.domain.planner.traffic import first, with_candidates
 from tests.simulation.objects import canary
