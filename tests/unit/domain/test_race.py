@@ -4,12 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from learnops.api.canary import Verdict
 from learnops.api.policy import Stage
 from learnops.domain.observed import DifferenceReading, History, Promotion
 from learnops.domain.planner.audit import sound_rows
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.race import best
 from tests.simulation.evidence import BETTER, guardrail
+from tests.simulation.play import in_order
+from tests.simulation.races import RACES
 
 
 def proved(name, *, at, high, estimate=-0.1, rail_at=None):
@@ -78,3 +81,13 @@ def test_a_promotion_that_came_to_nothing_is_not_on_it():
 def test_of_two_recorded_promotions_the_one_that_was_made_is_on_it():
     rows = (*STARTED, *V2_UP, *V3_UP, BOTH_BACK[0])
     assert sound_rows(History(promotions=rows)) == (*STARTED, *V3_UP, BOTH_BACK[0])
+
+
+@pytest.mark.parametrize(
+    "story", ["two-candidates-one-dropped-one-promoted", "two-candidates-killed-while-dropping"]
+)
+def test_a_drop_is_told_once_in_the_history_whatever_was_interrupted(story):
+    status = in_order(RACES[story]).store.get("CanaryDeployment", "try-both").status
+    drops = [it for it in status.history if it.reason == "Worse"]
+    assert [(it.percent, it.message.split()[0]) for it in drops] == [(0, "v2")]
+    assert [it.verdict for it in status.candidates] == [Verdict.ROLLBACK, Verdict.PROMOTE]

@@ -23,13 +23,12 @@ def drop(live: Live, end: End) -> None:
     """
     draft, canary, traffic = live.draft, live.canary, live.draft.status.traffic
     assert traffic is not None
-    name, salt = canary.metadata.name, salt_of(canary, live.status)
+    salt = salt_of(canary, live.status)
     moved = descent(draft, candidate=live.candidate, rollout=salt, end=end)
     percents = {it: percent for it, percent in percents_of(traffic).items() if it != live.candidate}
     draft.set_doer(traffic=with_candidates(traffic, canary, salt=salt, percents=percents))
     audit.note_descent(draft, moves=(moved,), outcome=None, reason=end.reason)
     settle_drops(draft, canary)
-    remember(draft, name, percent=0, reason=end.reason, message=end.message)
     draft.event(canary, "CandidateDropped", end.message, warning=True)
 
 
@@ -46,6 +45,7 @@ def settle_drops(draft: Draft, canary: CanaryDeployment) -> None:
             candidates = with_verdict(status, moved.policy, _verdict(moved))
             status = status.model_copy(update={"candidates": candidates})
             draft.set_canary(name, candidates=candidates, shares=traffic.shares)
+            remember(draft, name, percent=0, reason=moved.reason, message=moved.why)
 
 
 def _drops(draft: Draft, rollout: str) -> list[PendingAudit]:
