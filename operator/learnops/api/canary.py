@@ -7,6 +7,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
+from learnops.api.candidates import (
+    MOST_CANDIDATES,
+    SEVERAL_BY_RUN_LOG,
+    SEVERAL_WITHOUT_SHADOW,
+    Candidates,
+)
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -65,12 +71,13 @@ class CanarySpec(Model):
 
     doer_ref: Annotated[Ref, _unchanging("doer")]
     """The doer whose traffic is shared."""
-    candidate_refs: Annotated[
-        tuple[Ref, ...], Field(min_length=1, max_length=1), ATOMIC, _unchanging("candidate")
-    ]
-    """The policy to prove against the doer's active one."""
+    candidate_refs: Annotated[Candidates, _unchanging("candidate")]
+    """The policies to prove against the doer's active one. Several are tried at once, each against
+    control: what is shown worse is dropped, and of those that are shown better at first the best is
+    promoted."""
     strategy: Annotated[Strategy, _unchanging("strategy")] = Strategy()
-    """Which shares the candidate gets, and when."""
+    """Which shares the candidate gets, and when. With several, each step is the share of each of
+    them, at most 100/(candidates + 1) percent, so that control keeps no less than any."""
     analysis: Annotated[Analysis, _unchanging("analysis")] = Analysis()
     """How the candidate is judged."""
     run: Run = Run.RUNNING
@@ -79,7 +86,12 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        ONE_LOOK_ONE_STEP,
+        SHADOW_FROM_RUN_LOG,
+        SEVERAL_BY_RUN_LOG,
+        SEVERAL_WITHOUT_SHADOW,
+    )
 
 
 class CanaryStage(StrEnum):
@@ -215,7 +227,7 @@ class CanaryStatus(StatusModel):
     Inconclusive (no verdict in time), Aborted (by a person), Superseded (the doer turned to
     another policy), Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
-    """Index of the step in force, from 0."""
+    """Index of the step in force, from 0; of the candidate that is farthest."""
     step_time: datetime | None = None
     """When the step in force began."""
     start_time: datetime | None = None
@@ -242,17 +254,20 @@ class CanaryStatus(StatusModel):
     )
     """The id of the last action that was done."""
     shares: Annotated[
-        tuple[Share, ...], Field(max_length=2), ListType(kind="map", keys=("policy",))
+        tuple[Share, ...], Field(max_length=6), ListType(kind="map", keys=("policy",))
     ] = ()
     """The shares in force: a mirror of the doer's traffic."""
     candidates: Annotated[
-        tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
+        tuple[CandidateStatus, ...],
+        Field(max_length=MOST_CANDIDATES),
+        ListType(kind="map", keys=("name",)),
     ] = ()
     """What is known of each candidate."""
     shadow: ShadowStatus | None = None
     """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get."""
+    """Whether the arms got the runs that they were meant to get. With several candidates: of the
+    one whose split is the least likely."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""

@@ -157,6 +157,9 @@ class Share(StatusModel):
     """The policy."""
     percent: Annotated[Integer, Field(ge=0, le=100)]
     """Its percentage of runs."""
+    start: Annotated[Integer, Field(ge=1, le=99)] | None = None
+    """Where its region on the hash line begins, in percent: with several candidates each grows in
+    its own. Absent: 0, and for control, which has what the candidates leave."""
 
 
 class TrafficStatus(StatusModel):
@@ -170,11 +173,12 @@ class TrafficStatus(StatusModel):
     active: Name
     """The policy that is control."""
     canary: Name | None = None
-    """The CanaryDeployment whose candidate has a share or runs in shadow; absent while none has."""
+    """The CanaryDeployment whose candidates have shares, or whose candidate runs in shadow; absent
+    while none has."""
     shares: Annotated[
-        tuple[Share, ...], Field(min_length=1, max_length=2), ListType(kind="map", keys=("policy",))
+        tuple[Share, ...], Field(min_length=1, max_length=6), ListType(kind="map", keys=("policy",))
     ]
-    """Which part of the runs each policy gets; together 100."""
+    """Which part of the runs each policy gets; together 100. Control is the first."""
     assignment: ServedUnit | None = None
     """What an arm is drawn for; absent: each run."""
     shadow: Name | None = None

@@ -32,6 +32,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "policy_promotions",
         "shadow_deployments",
         "rollout_generations",
+        "rollout_candidates",
         "rollout_prefixes",
         "deployment_routings",
         "voided_runs",
@@ -65,7 +66,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0006: run `learnops db upgrade`"),
+        (None, "has no learnops schema, this version needs 0007: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
@@ -90,7 +91,7 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0006")
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0007")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1

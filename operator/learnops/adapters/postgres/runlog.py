@@ -57,7 +57,10 @@ WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 
 # `stop` is the first unresolved number: what lies below it is resolved without a gap.
 _PREFIX = """
-SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
+SELECT t.seq, t.arm = 'candidate' AND t.policy = %(candidate)s,
+       t.arm = 'candidate' AND t.policy <> %(candidate)s,
+       coalesce((t.propensities ->> %(candidate)s)::float8, t.propensity),
+       1 - t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
        coalesce(t.timed_out, (t.resolution = 'Timeout')::int){columns}
 FROM deployment_routings t {join}
 WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
@@ -91,6 +94,10 @@ WITH opened AS (
     VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
+), tried AS (
+    INSERT INTO rollout_candidates (rollout, policy, identity, attempt)
+    SELECT id, i.policy, i.identity, i.attempt
+    FROM opened, unnest(%s::text[], %s::text[], %s::int[]) AS i (policy, identity, attempt)
 )
 INSERT INTO rollout_prefixes (rollout) SELECT id FROM opened
 """
@@ -118,6 +125,7 @@ class PostgresRunLog:
         *,
         key: Key,
         rollout: str,
+        candidate: str,
         after: int,
         limit: int,
         grace_seconds: int,
@@ -134,6 +142,7 @@ class PostgresRunLog:
                 connection,
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=limit,
                 grace_seconds=grace_seconds,
@@ -172,22 +181,26 @@ class PostgresRunLog:
 
     async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
         """Write the row of an attempt; idempotent by id."""
+        candidates = rollout.candidates
         values = (
             rollout.rollout,
             key.namespace,
             key.doer,
             "canary" if rollout.percent else "shadow",
-            rollout.candidate,
+            candidates[0].name,
             rollout.control,
-            rollout.percent,
+            rollout.percent * len(candidates),
             rollout.canary,
             rollout.canary_uid,
-            rollout.identity,
-            rollout.attempt,
+            candidates[0].identity,
+            candidates[0].attempt,
             rollout.maturation_seconds,
             Jsonb(rollout.crl),
             rollout.unit.value,
             rollout.epoch_seconds,
+            [it.name for it in candidates],
+            [it.identity for it in candidates],
+            [it.attempt for it in candidates],
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
@@ -234,6 +247,7 @@ async def _read_prefix(
     *,
     key: Key,
     rollout: str,
+    candidate: str,
     after: int,
     limit: int,
     grace_seconds: int,
@@ -250,7 +264,13 @@ async def _read_prefix(
     stop = total + 1 if open_seq is None else open_seq
     cursor = await connection.execute(
         units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
-        {"rollout": rollout, "after": after, "stop": stop, "limit": limit},
+        {
+            "rollout": rollout,
+            "candidate": candidate,
+            "after": after,
+            "stop": stop,
+            "limit": limit,
+        },
     )
     rows = await cursor.fetchall()
     held = rows[-1][0] if rows else after
@@ -258,21 +278,23 @@ async def _read_prefix(
         _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
     )
     overdue = await cursor.fetchone()
-    width = 6 + len(terms) * (2 if of_units else 1)
+    width = 8 + len(terms) * (2 if of_units else 1)
     columns = list(zip(*rows, strict=True)) if rows else [()] * width
     return LogRows(
         seq=columns[0],
         is_candidate=columns[1],
-        propensity=columns[2],
-        loss=columns[3],
-        void=columns[4],
-        timed_out=columns[5],
-        terms=dict(zip(terms, columns[6 : 6 + len(terms)], strict=True)),
-        worst=dict(zip(terms, columns[6 + len(terms) :], strict=False)),
+        is_other=columns[2],
+        propensity=columns[3],
+        control_propensity=columns[4],
+        loss=columns[5],
+        void=columns[6],
+        timed_out=columns[7],
+        terms=dict(zip(terms, columns[8 : 8 + len(terms)], strict=True)),
+        worst=dict(zip(terms, columns[8 + len(terms) :], strict=False)),
         total=total,
         overdue=0 if overdue is None else overdue[0],
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
-        generations=await read_generations(connection, rollout=rollout),
+        generations=await read_generations(connection, rollout=rollout, candidate=candidate),
     )
 
 

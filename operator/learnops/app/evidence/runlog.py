@@ -31,6 +31,7 @@ from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
 
+_Arm = tuple[str, str]  # rollout and candidate
 _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
 
 
@@ -42,6 +43,7 @@ class _Progress:
     the last of them were resolved when the next generation had begun.
     """
 
+    candidate: str
     generation: Generation
     state: anytime.EngineState | fixed_horizon.HorizonState
     worse: "_Progress | None" = None
@@ -51,13 +53,14 @@ class _Progress:
     ratio: SampleRatioState = field(default_factory=SampleRatioState)
 
     @classmethod
-    def begun(cls, canary: CanaryDeployment, generation: Generation) -> "_Progress":
+    def begun(cls, canary: CanaryDeployment, candidate: str, generation: Generation) -> "_Progress":
         """Every e-value is 1, and blocks count from the generation's first run on."""
-        return cls(generation=generation, state=_started(canary, generation))
+        state = _started(canary, candidate, generation)
+        return cls(candidate=candidate, generation=generation, state=state)
 
     def continues(self, canary: CanaryDeployment, generations: Sequence[Generation]) -> bool:
         """Whether it belongs to what is on record (an older database may have been restored)."""
-        same_plan = self.state.plan == plan_for(canary, self.generation)
+        same_plan = self.state.plan == plan_for(canary, self.candidate, self.generation)
         return same_plan and self.generation in generations
 
     def over(self, canary: CanaryDeployment, rows: LogRows) -> "_Progress":
@@ -86,7 +89,7 @@ class _Progress:
         return replace(
             done,
             generation=following,
-            state=_started(canary, following),
+            state=_started(canary, self.candidate, following),
             worse=done.rolled_back,
             control_runs=done.control_runs + runs,
             control_timeouts=done.control_timeouts + timeouts,
@@ -104,7 +107,9 @@ class _Progress:
         """Whose evidence stands: a generation that rolled back, else the newest, be it empty."""
         if self.rolled_back is not None:
             return self.rolled_back
-        return self if self.generation == newest else _Progress.begun(canary, newest)
+        if self.generation == newest:
+            return self
+        return _Progress.begun(canary, self.candidate, newest)
 
     def advance(self, rows: LogRows) -> "_Progress":
         columns = _columns(rows, self.state.plan)
@@ -143,36 +148,40 @@ class LogReading:
 
 
 class RunLogEvidence:
-    """Evidence of live rollouts; one state per rollout, dropped when it is no longer asked for."""
+    """Evidence of live rollouts; one state per rollout and candidate, dropped when the rollout is
+    no longer asked for."""
 
     def __init__(self, *, runlog: RunLog, chunk_runs: int = _CHUNK_RUNS) -> None:
         self._runlog = runlog
         self._chunk = chunk_runs
-        self._progress: dict[Key, dict[str, _Progress]] = {}
+        self._progress: dict[Key, dict[_Arm, _Progress]] = {}
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended."""
-        kept = {id_: one for id_, one in self._progress.pop(key, {}).items() if id_ in rollouts}
+        known = self._progress.pop(key, {})
+        kept = {arm: one for arm, one in known.items() if arm[0] in rollouts}
         if kept:
             self._progress[key] = kept
 
     def state_of(
-        self, key: Key, canary: CanaryDeployment
+        self, key: Key, canary: CanaryDeployment, candidate: str
     ) -> anytime.EngineState | fixed_horizon.HorizonState | None:
         """The engine's state as last read; None before the first read."""
-        known = self._progress.get(key, {}).get(rollout_id(canary))
+        known = self._progress.get(key, {}).get((rollout_id(canary), candidate))
         return None if known is None else known.state
 
-    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
         """The evidence on everything that is resolved by now. Raises nothing but cancellation.
 
         Cancelled between two chunks (a deadline), it goes on from there the next time.
         """
         try:
-            tail = await self._catch_up(key, canary)
-            progress = self._progress[key][rollout_id(canary)]
+            tail = await self._catch_up(key, canary, candidate)
+            progress = self._progress[key][rollout_id(canary), candidate]
             judged = progress.judged(canary, tail.generations[-1])
-            percent = candidate_percent(doer, canary)
+            percent = candidate_percent(doer, canary, candidate=candidate)
             reading = _to_reading(progress, tail, judged=judged, percent=percent)
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
@@ -182,38 +191,40 @@ class RunLogEvidence:
             return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
         return LogReading(evidence=reading, next_timeout_seconds=tail.next_timeout_seconds)
 
-    async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
+    async def _catch_up(self, key: Key, canary: CanaryDeployment, candidate: str) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
-        rollout, plan = rollout_id(canary), plan_of(canary)
+        rollout, plan = rollout_id(canary), plan_of(canary, candidate=candidate)
+        arm: _Arm = (rollout, candidate)
         if plan.horizon is not None:
             # Seconds at its first use, which the event loop (and the Lease) must not wait for.
             await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
         while True:
-            progress = of_doer.get(rollout)
+            progress = of_doer.get(arm)
             after = 0 if progress is None else progress.state.watermark
             rows = await self._runlog.resolved_prefix(
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=self._chunk,
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
                 terms=[guardrail.term for guardrail in plan.guardrails],
             )
             if progress is None:
-                progress = _Progress.begun(canary, rows.generations[0])
+                progress = _Progress.begun(canary, candidate, rows.generations[0])
             elif not progress.continues(canary, rows.generations):
-                of_doer.pop(rollout, None)  # and again from the first run
+                of_doer.pop(arm, None)  # and again from the first run
                 continue
-            progress = of_doer[rollout] = progress.over(canary, rows)
+            progress = of_doer[arm] = progress.over(canary, rows)
             if len(rows.seq) < self._chunk:
                 return _between(rows, progress.state.watermark - after, len(rows.seq))
 
 
 def _started(
-    canary: CanaryDeployment, generation: Generation
+    canary: CanaryDeployment, candidate: str, generation: Generation
 ) -> anytime.EngineState | fixed_horizon.HorizonState:
-    plan, before = plan_for(canary, generation), generation.first_seq - 1
+    plan, before = plan_for(canary, candidate, generation), generation.first_seq - 1
     if plan.horizon is None:
         return anytime.start(plan, watermark=before)
     return fixed_horizon.start(plan, watermark=before)
@@ -228,7 +239,11 @@ def _advanced(
 
 
 def _columns(rows: LogRows, plan: TestPlan) -> Observations:
-    """A term that is not there counts 1: unknown is never good."""
+    """A term that is not there counts 1: unknown is never good.
+
+    With one candidate control has 1 - π and there is no other: the engine's own case.
+    """
+    several = plan.candidates > 1
     return Observations(
         seq=np.asarray(rows.seq, dtype=np.int64),
         is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
@@ -236,6 +251,10 @@ def _columns(rows: LogRows, plan: TestPlan) -> Observations:
         loss=np.asarray(rows.loss, dtype=np.float64),
         void=np.asarray(rows.void, dtype=np.bool_),
         terms=_term_columns(rows, plan) if plan.guardrails else None,
+        is_other=np.asarray(rows.is_other, dtype=np.bool_) if several else None,
+        control_propensity=np.asarray(rows.control_propensity, dtype=np.float64)
+        if several
+        else None,
     )
 
 
@@ -257,7 +276,8 @@ def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tupl
     """Control's runs among the first rows, and those of them that were resolved by timeout; of a
     unit, the part of its runs that were."""
     assert columns.void is not None
-    control = ~columns.is_candidate[:first] & ~columns.void[:first]
+    other = np.asarray(rows.is_other[:first], dtype=np.bool_)
+    control = ~columns.is_candidate[:first] & ~other & ~columns.void[:first]
     timed_out = np.asarray(rows.timed_out[:first], dtype=np.float64)[control]
     return int(control.sum()), float(timed_out.sum())
 
@@ -267,7 +287,9 @@ def _between(rows: LogRows, first: int, last: int) -> LogRows:
         rows,
         seq=rows.seq[first:last],
         is_candidate=rows.is_candidate[first:last],
+        is_other=rows.is_other[first:last],
         propensity=rows.propensity[first:last],
+        control_propensity=rows.control_propensity[first:last],
         loss=rows.loss[first:last],
         void=rows.void[first:last],
         timed_out=rows.timed_out[first:last],
