@@ -2,8 +2,9 @@
 
 import pytest
 
-from learnops.domain.crl.score import Budget, BundleMetrics, Gate, Weights, score
+from learnops.domain.crl.score import BundleMetrics, Gate, score
 from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Budget, Weights, Yardstick
 
 NAN, INF = float("nan"), float("inf")
 BUDGET = Budget(cost_usd=10.0, latency_milliseconds=60_000)
@@ -38,7 +39,7 @@ TABLE = [
 @pytest.mark.parametrize(("bundle", "message"), TABLE, ids=[row[1].split(";")[0] for row in TABLE])
 def test_a_bad_value_is_named_also_in_a_term_that_is_not_in_use(bundle, message):
     with pytest.raises(InvalidMetric) as error:
-        score(BundleMetrics(**{"metrics": {}, **bundle}), IN_USE, BUDGET)
+        score(BundleMetrics(**{"metrics": {}, **bundle}), Yardstick(weights=IN_USE, budget=BUDGET))
     assert str(error.value).startswith(message)
     assert error.value.field == message.split(": ")[0]
     assert len(str(error.value)) < 120

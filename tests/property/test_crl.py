@@ -4,8 +4,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from learnops.domain.crl.score import Budget, BundleMetrics, Weights, score
+from learnops.domain.crl.score import BundleMetrics
+from learnops.domain.crl.score import score as by_yardstick
 from learnops.domain.crl.terms import Term
+from learnops.domain.crl.yardstick import Budget, Weights, Yardstick
 
 BUDGET = Budget(cost_usd=10.0, latency_milliseconds=1000.0)
 RATE = st.floats(0.0, 1.0)
@@ -40,6 +42,11 @@ def run(report):
         folder, field, _, _ = FIELDS[term]
         folders[folder][field] = value
     return BundleMetrics(**folders)
+
+
+def score(bundle, weights, budget):
+    """The score by these weights and budgets."""
+    return by_yardstick(bundle, Yardstick(weights=weights, budget=budget))
 
 
 def loss(report, weights):

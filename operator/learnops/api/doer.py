@@ -23,7 +23,9 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.crl import CRL as CRL
+from learnops.api.crl import Phase
 from learnops.api.learning import DriftStatus, Learning
+from learnops.api.redaction import Redaction
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Source, Strategy
 
 
@@ -120,6 +122,9 @@ class DoerSpec(Model):
 
     policy_ref: Ref
     """The policy to run. The first one becomes active at once; a change starts a rollout."""
+    phase: Phase = ""
+    """The phase of the workflow that this role works in, such as plan or review; it chooses among
+    `crl.overrides`."""
     crl: CRL
     """How a run is scored."""
     assignment: Assignment = Assignment()
@@ -128,6 +133,8 @@ class DoerSpec(Model):
     """How runs reach a policy."""
     rollout: Rollout = Rollout()
     """How a changed policyRef is rolled out."""
+    redaction: Redaction = Redaction()
+    """Personal data that is taken out of bundles before they are stored."""
     learning: Learning = Learning()
     """What the doer's own runs may set off."""
 
@@ -148,6 +155,11 @@ class DoerSpec(Model):
             holds=_gateway_draws_each_run,
         ),
     )
+
+    @property
+    def scoring(self) -> CRL:
+        """`crl` as it is in force in this doer's phase."""
+        return self.crl.in_phase(self.phase)
 
 
 class Share(StatusModel):

@@ -2,10 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from learnops.cli.evaluation.judging import Judged
@@ -60,11 +58,11 @@ def add_parser(subparsers: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate; the exit code."""
     from learnops.cli.evaluation import output
-    from learnops.cli.evaluation.errors import EvaluationError
+    from learnops.cli.inputs import InputError
 
     try:
         judged = _evaluate(arguments)
-    except EvaluationError as error:
+    except InputError as error:
         print(f"learnops evaluate: {error}", file=sys.stderr)
         return 2
     if arguments.output == "json":
@@ -79,6 +77,7 @@ def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
     from learnops.api.guardrails import on_queries
     from learnops.cli.evaluation import judging, logs, manifest, rows
     from learnops.cli.evaluation.arms import arms_of
+    from learnops.cli.inputs import opened
     from learnops.domain.arms import candidates_of
 
     canary = manifest.load(arguments.canary)
@@ -91,25 +90,9 @@ def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
     arms = arms_of(candidates_of(canary), control=arguments.control)
     terms = [guardrail.term for guardrail in judge.plan.guardrails]
     needed = ["arm", *arms.shares, "loss", *(rows.TERM + term for term in terms)]
-    with _opened(arguments.runs) as source:
+    with opened(arguments.runs) as source:
         found = logs.logs_of(rows.read(source, needed=needed), arms=arms, terms=terms)
     return [judge(log) for log in found]
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[TextIO]:
-    """The log as text; standard input is left open."""
-    from learnops.cli.evaluation.errors import EvaluationError
-
-    if name == "-":
-        yield sys.stdin
-        return
-    try:
-        file = Path(name).open(encoding="utf-8", newline="")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise EvaluationError(f"{name}: cannot be read ({error.strerror})") from error
-    with file:
-        yield file
 
 
 def _attempt(text: str) -> int:

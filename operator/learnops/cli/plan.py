@@ -55,12 +55,12 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan; the exit code."""
-    from learnops.cli.evaluation.errors import EvaluationError
+    from learnops.cli.inputs import InputError
     from learnops.domain.evidence.errors import EvidenceError
 
     try:
         rows = _rows(arguments)
-    except EvaluationError as error:
+    except InputError as error:
         print(f"learnops plan: {error}", file=sys.stderr)
         return 2
     except EvidenceError as error:

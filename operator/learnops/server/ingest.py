@@ -10,23 +10,17 @@ from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.generations import GenerationId, frozen_crl
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
 from learnops.api.doer import Doer
+from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
-from learnops.server.scoring import (
-    Yardstick,
-    answer,
-    content_of,
-    frozen_yardstick,
-    hash_of,
-    row_of,
-    score_bundle,
-    stored_answer,
-    yardstick,
-)
+from learnops.server.redacting import Redacting
+from learnops.server.rows import content_of, hash_of, row_of, stored_answer
+from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
@@ -56,8 +50,9 @@ class Ingest:
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
-        self._frozen: dict[GenerationId, Yardstick | InvalidMetric] = {}
-        self._present: dict[str, tuple[int, Yardstick]] = {}  # doer uid -> generation, yardstick
+        self._redacting = Redacting(state=state, metrics=metrics)
+        self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
+        self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
@@ -117,8 +112,8 @@ class Ingest:
 
     async def _frozen_of(
         self, generations: set[GenerationId]
-    ) -> dict[GenerationId, Yardstick | InvalidMetric]:
-        """The yardstick of each generation, or why there is none: that harms its own runs alone."""
+    ) -> dict[GenerationId, Yardsticks | InvalidMetric]:
+        """The yardsticks of each generation, or why there are none: harms its own runs alone."""
         held = {one: self._frozen[one] for one in generations if one in self._frozen}
         unknown = generations - set(held)
         if not unknown:
@@ -135,21 +130,22 @@ class Ingest:
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[GenerationId, Yardstick | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
     ) -> _Scored | Problem:
         try:
             by = self._yardstick(bundle, registration=registration, frozen=frozen)
             result = score_bundle(bundle, by)
+            kept = self._redacting.clean(bundle)
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
-        return _Scored(row=row_of(bundle, registration=registration, result=result), result=result)
+        return _Scored(row=row_of(kept, registration=registration, result=result), result=result)
 
     def _yardstick(
         self,
         bundle: Bundle,
         *,
         registration: Registration | None,
-        frozen: Mapping[GenerationId, Yardstick | InvalidMetric],
+        frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
     ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
@@ -158,7 +154,7 @@ class Ingest:
             by = frozen[_generation_of(registration)]
             if isinstance(by, InvalidMetric):
                 raise by
-            return by
+            return by.of(bundle.tenant)
         doer = self._state.doers.get((bundle.namespace, bundle.doer))
         if doer is None:
             detail = (
@@ -166,15 +162,15 @@ class Ingest:
                 "the name"
             )
             raise InvalidMetric(field="doer", detail=detail)
-        return self._present_yardstick(doer)
+        return self._present_yardsticks(doer).of(bundle.tenant)
 
-    def _present_yardstick(self, doer: Doer) -> Yardstick:
+    def _present_yardsticks(self, doer: Doer) -> Yardsticks:
         uid, generation = doer.metadata.uid, doer.metadata.generation
         held = self._present.get(uid)
         if held is None or held[0] != generation:
             if len(self._present) >= _YARDSTICKS:
                 self._present.clear()
-            held = self._present[uid] = (generation, yardstick(doer.spec.crl))
+            held = self._present[uid] = (generation, yardsticks(doer.spec.scoring))
         return held[1]
 
     def _count(self, rows: Sequence[RunRow]) -> None:
@@ -190,9 +186,9 @@ def _generation_of(registration: Registration) -> GenerationId:
     return registration.rollout, registration.generation
 
 
-def _frozen(crl: Mapping[str, Any]) -> Yardstick | InvalidMetric:
+def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
     try:
-        return frozen_yardstick(crl)
+        return frozen_yardsticks(crl)
     except InvalidMetric as error:
         return error
 

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from learnops.adapters.postgres.prefix import Counted
 from learnops.adapters.postgres.runs import RunRow
+from learnops.domain.redaction.patterns import BUILT_IN
 
 _ARM: Final = ("namespace", "doer", "policy", "arm")
 # `process`: this life of this process. By it a restart is not a counter that drops, and a process
@@ -82,6 +83,9 @@ class Metrics:
         self._evidence_timeouts = self._counter(
             "evidence_timeouts", "Those of them that were resolved by time, with loss 1", _EVIDENCE
         )
+        self._redactions = self._counter(
+            "redactions", "Places in bundles where personal data was taken out", ("kind",)
+        )
         self._prefix_lag = Gauge(
             "learnops_evidence_prefix_lag_seconds",
             "How long the first run outside the resolved prefix of a live rollout is late",
@@ -105,6 +109,11 @@ class Metrics:
         """A run was given a policy."""
         self._arm(labels).assignments.inc()
 
+    def redacted(self, found: Mapping[str, int]) -> None:
+        """Personal data was taken out: places per kind. A doer's own patterns are one kind."""
+        for name, count in found.items():
+            self._redactions.labels(kind=name if name in BUILT_IN else "own").inc(count)
+
     def stored(self, row: RunRow, *, policy: str) -> None:
         """A run was stored; `policy` is its name, or "other" for one that nobody knows."""
         arm = self._arm((row.namespace, row.doer, policy, row.arm))
@@ -112,7 +121,7 @@ class Metrics:
         arm.crl.observe(row.loss)
         arm.crl_sum.inc(row.loss)
         for term, value in row.terms.items():
-            arm.term(term.value).inc(value)
+            arm.term(term).inc(value)
         if row.cost_usd is not None:
             arm.cost.inc(row.cost_usd)
         if row.duration_milliseconds is not None:

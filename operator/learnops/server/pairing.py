@@ -14,18 +14,12 @@ from learnops.adapters.postgres.pairs import Pair, Told
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Yardsticks
 from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
-from learnops.server.scoring import (
-    Yardstick,
-    answer,
-    breakdown_of,
-    content_of,
-    frozen_yardstick,
-    hash_of,
-    score_bundle,
-)
+from learnops.server.rows import breakdown_of, content_of, hash_of
+from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 
 Outcome = RunAnswer | Problem
@@ -61,7 +55,7 @@ class Pairing:
         # The stage ends where the weights change: all its pairs are of the first generation.
         generations = {(pair.rollout, 1) for pair in found.values()}
         frozen = await frozen_crl(self._pool, generations=generations) if generations else {}
-        by = {rollout: _yardstick(crl) for (rollout, _), crl in frozen.items()}
+        by = {rollout: _yardsticks(crl) for (rollout, _), crl in frozen.items()}
         outcomes: list[Outcome] = []
         for bundle in bundles:
             pair = found.get((bundle.namespace, bundle.run_id))
@@ -77,7 +71,7 @@ class Pairing:
         return found
 
     async def _one(
-        self, bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardstick | InvalidMetric]
+        self, bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
     ) -> Outcome:
         try:
             result = _score(bundle, pair=pair, by=by)
@@ -99,15 +93,15 @@ class Pairing:
         return answer(bundle.run_id, status=status, result=result)
 
 
-def _yardstick(crl: Mapping[str, object]) -> Yardstick | InvalidMetric:
+def _yardsticks(crl: Mapping[str, object]) -> Yardsticks | InvalidMetric:
     try:
-        return frozen_yardstick(crl)
+        return frozen_yardsticks(crl)
     except InvalidMetric as error:
         return error
 
 
 def _score(
-    bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardstick | InvalidMetric]
+    bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
 ) -> CRLResult:
     """With the weights of the rollout. Raises InvalidMetric naming the field."""
     if pair is None:
@@ -121,4 +115,4 @@ def _score(
     found = by[pair.rollout]
     if isinstance(found, InvalidMetric):
         raise found
-    return score_bundle(bundle, found)
+    return score_bundle(bundle, found.of(bundle.tenant))

@@ -130,7 +130,7 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
     await runlog.open_generation(key=KEY, generation=replace(generation(2), crl=ATTEMPT.crl))
     await runlog.open_generation(key=KEY, generation=replace(generation(3), crl=ATTEMPT.crl))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", after=3, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.0", candidate="v2", after=3, limit=100, grace_seconds=60
     )
     told = [(it.number, it.first_seq, it.attempt, it.crl) for it in rows.generations]
     assert told == [(1, 1, 1, ATTEMPT.crl), (2, 4, 2, HEAVIER), (3, 8, 3, ATTEMPT.crl)]
@@ -150,7 +150,7 @@ async def test_each_generation_is_an_attempt_of_its_content(runlog: RunLog) -> N
     await runlog.open_rollout(key=KEY, rollout=again)
     await runlog.open_generation(key=KEY, generation=generation(2, rollout="uid.1"))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.1", after=0, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.1", candidate="v2", after=0, limit=100, grace_seconds=60
     )
     assert [it.attempt for it in rows.generations] == [4, 5]
 

@@ -68,7 +68,8 @@ async def runlog(database):
     pool = make_pool(database, application="test", max_size=2)
     await pool.open()
     log = PostgresRunLog(pool)
-    candidates = tuple(Tried(name=it, identity=it, attempt=1) for it in ("v2", "v3"))
+    tries = (("v2", 1), ("v3", 2))
+    candidates = tuple(Tried(name=it, identity=it, attempt=attempt) for it, attempt in tries)
     opened = OpenRollout(
         rollout=ROLLOUT,
         canary="c1",

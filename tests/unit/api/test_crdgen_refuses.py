@@ -58,7 +58,7 @@ REFUSED: list[tuple[Any, str]] = [
     ),
     (
         Annotated[tuple[Keyless, ...], Field(max_length=2), ListType(kind="map", keys=("name",))],
-        "the list key 'name' is not a required field",
+        "the list key 'name' is neither a required field nor has a default",
     ),
     (dict[str, Text], "a map without bound; set max_length"),
     (Annotated[dict[int, Text], Field(max_length=2)], "a map whose keys are not strings"),

@@ -7,8 +7,9 @@ from statistics import fmean, pstdev
 import pytest
 
 from learnops.cli.truth import PolicyTruth, TruthError, bundle_of, load_truth
-from learnops.domain.crl.score import Budget, BundleMetrics, Weights, score
+from learnops.domain.crl.score import BundleMetrics, score
 from learnops.domain.crl.terms import Term
+from learnops.domain.crl.yardstick import Budget, Weights, Yardstick
 
 EXACT = [term.value for term in Term if term is not Term.DB_MIGRATION_FAIL]
 ROOT = Path(__file__).parents[3]
@@ -17,7 +18,8 @@ ROOT = Path(__file__).parents[3]
 def loss_of(loss: float, weights: dict[str, float], seed: int = 0) -> float:
     """What the doer with these weights makes of the run, as ingest reads it."""
     bundle = BundleMetrics(**bundle_of(loss, Random(seed)))
-    result = score(bundle, Weights.of(weights), Budget(cost_usd=77, latency_milliseconds=7))
+    budget = Budget(cost_usd=77, latency_milliseconds=7)
+    result = score(bundle, Yardstick(weights=Weights.of(weights), budget=budget))
     assert not result.partial
     return result.loss
 
@@ -57,7 +59,10 @@ def test_a_term_may_have_a_mean_of_its_own() -> None:
     assert fmean(drawn) == pytest.approx(0.85, abs=0.01)
     bundle = BundleMetrics(**bundle_of(0.4, random, terms={"grounding": 0.9}))
     weights = {"gatePassRate": 4.0, "contradictions": 4.0, "grounding": 1.0}
-    result = score(bundle, Weights.of(weights), Budget(cost_usd=77, latency_milliseconds=7))
+    result = score(
+        bundle,
+        Yardstick(weights=Weights.of(weights), budget=Budget(cost_usd=77, latency_milliseconds=7)),
+    )
     assert result.loss == pytest.approx((8 * 0.4 + 0.9) / 9)
 
 
@@ -65,7 +70,9 @@ def test_a_term_may_have_a_mean_of_its_own() -> None:
 def test_each_term_can_be_told_apart_from_the_loss(term: str) -> None:
     bundle = BundleMetrics(**bundle_of(0.2, Random(1), terms={term: 0.7}))
     budget = Budget(cost_usd=77, latency_milliseconds=7)
-    assert score(bundle, Weights.of({term: 1.0}), budget).loss == pytest.approx(0.7)
+    assert score(
+        bundle, Yardstick(weights=Weights.of({term: 1.0}), budget=budget)
+    ).loss == pytest.approx(0.7)
 
 
 def test_the_demo_hides_a_broken_term_behind_an_equal_loss() -> None:

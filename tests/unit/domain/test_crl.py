@@ -5,15 +5,18 @@ from math import exp
 
 import pytest
 
-from learnops.domain.crl.score import (
+from learnops.domain.crl.score import BundleMetrics, Gate
+from learnops.domain.crl.score import score as by_yardstick
+from learnops.domain.crl.terms import Term
+from learnops.domain.crl.yardstick import (
     DEFAULT_WEIGHTS,
     Budget,
-    BundleMetrics,
-    Gate,
+    ExtraTerm,
+    Override,
     Weights,
-    score,
+    Yardstick,
+    resolve,
 )
-from learnops.domain.crl.terms import Term
 
 BUDGET = Budget(cost_usd=10.0, latency_milliseconds=60_000)
 ALL = Weights.of(DEFAULT_WEIGHTS)
@@ -43,6 +46,11 @@ WORSE = BundleMetrics(
     },
     costs={"costUSD": 15},
 )
+
+
+def score(bundle, weights, budget):
+    """The score by these weights and budgets."""
+    return by_yardstick(bundle, Yardstick(weights=weights, budget=budget))
 
 
 def test_a_perfect_run_loses_nothing():
@@ -132,3 +140,37 @@ def test_without_any_budget_a_cost_is_not_known_to_be_good():
 def test_budgets_are_read_as_a_doer_writes_them():
     assert Budget.of({"costUSD": "10", "latencyMilliseconds": 60000}) == BUDGET
     assert Budget.of({}) == Budget()
+
+
+def test_an_extra_term_is_its_metric_over_its_cap_and_weighs_as_the_nine_do():
+    toxicity = ExtraTerm(name="toxicity", metric="toxicScore", cap=4.0)
+    weights = Weights.of({"grounding": 1, "toxicity": "3"}, extra=["toxicity"])
+    by = Yardstick(weights=weights, extra=(toxicity,))
+    result = by_yardstick(BundleMetrics(metrics={"grounding": 0.8, "toxicScore": 1.0}), by)
+    assert result.loss == pytest.approx((0.2 + 3 * 0.25) / 4)
+    assert [line.term for line in result.contributions] == ["grounding", "toxicity"]
+    capped = by_yardstick(BundleMetrics(metrics={"grounding": 1.0, "toxicScore": 99}), by)
+    assert capped.terms["toxicity"] == 1.0
+    silent = by_yardstick(BundleMetrics(metrics={"grounding": 1.0}), by)
+    assert (silent.loss, silent.missing) == (0.75, ("toxicity",))
+
+
+@pytest.mark.parametrize(
+    ("tenant", "expected"),
+    [
+        (None, {"grounding": 1.0, "contradictions": 2.0}),
+        ("other", {"grounding": 1.0, "contradictions": 2.0}),
+        ("acme", {"grounding": 5.0, "contradictions": 7.0}),
+        ("tiny", {"grounding": 9.0, "contradictions": 2.0}),
+    ],
+)
+def test_a_weight_comes_from_the_most_specific_place_that_names_its_term(tenant, expected):
+    base = Yardstick(weights=Weights.of({"grounding": 1, "contradictions": 1}))
+    overrides = [
+        Override(tenant="acme", phase="plan", weights={"contradictions": 7.0}),
+        Override(tenant="acme", weights={"grounding": 5.0, "contradictions": 6.0}),
+        Override(phase="plan", weights={"contradictions": 2.0}),
+        Override(tenant="tiny", weights={"grounding": 9.0}),
+    ]
+    assert resolve(base, overrides).of(tenant).weights.by_term == expected
+    assert resolve(base, overrides[::-1]).of(tenant).weights.by_term == expected

@@ -3,8 +3,9 @@
 import pytest
 
 from learnops.api.doer import CRL
+from learnops.domain.crl.configuration import yardsticks
 from learnops.server.models import Bundle
-from learnops.server.scoring import score_bundle, yardstick
+from learnops.server.scoring import score_bundle
 
 DOER = CRL.model_validate(
     {
@@ -22,8 +23,8 @@ def bundle(**given: object) -> Bundle:
 
 def test_a_run_that_states_its_budgets_is_measured_by_them() -> None:
     own = {"maxCostUSD": 1, "maxDurationMilliseconds": 1000}
-    assert score_bundle(bundle(budget=own), yardstick(DOER)).loss == pytest.approx(0.375)
+    assert score_bundle(bundle(budget=own), yardsticks(DOER).of(None)).loss == pytest.approx(0.375)
 
 
 def test_one_that_states_none_is_measured_by_the_doers() -> None:
-    assert score_bundle(bundle(), yardstick(DOER)).loss == 1.0
+    assert score_bundle(bundle(), yardsticks(DOER).of(None)).loss == 1.0

@@ -8,7 +8,6 @@ from typing import Any
 from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.adapters.postgres.units import RESOLVE_RUNS, TERM_COLUMNS
-from learnops.domain.crl.terms import Term
 
 RunKey = tuple[str, str]  # namespace, run id
 
@@ -51,7 +50,7 @@ class RunRow:
     breakdown: str
     partial: bool
     void: bool
-    terms: dict[Term, float] = field(default_factory=dict)
+    terms: dict[str, float] = field(default_factory=dict)  # extra terms are in the breakdown alone
 
     @property
     def key(self) -> RunKey:
@@ -250,8 +249,9 @@ def _document(rows: Sequence[RunRow]) -> str:
 def _json_row(row: RunRow) -> str:
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["content_hash"] = row.content_hash.hex()
-    for term, value in row.terms.items():
-        values[TERM_COLUMNS[term]] = value
+    for term, column in TERM_COLUMNS.items():
+        if term in row.terms:
+            values[column] = row.terms[term]
     # What is JSON already is put in as it is.
     plain = json.dumps(values, separators=(",", ":"))[:-1]
     return f'{plain},"bundle":{row.bundle},"weights":{row.weights},"breakdown":{row.breakdown}}}'

@@ -128,8 +128,10 @@ def _list_type(where: str, list_type: ListType, items: Schema) -> Schema:
         return {"x-kubernetes-list-type": list_type.kind}
     required = items.get("required", ())
     for key in list_type.keys:
-        if key not in required:
-            raise InexpressibleError(where, f"the list key {key!r} is not a required field")
+        if key not in required and "default" not in items["properties"][key]:
+            raise InexpressibleError(
+                where, f"the list key {key!r} is neither a required field nor has a default"
+            )
     return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(list_type.keys)}
 
 

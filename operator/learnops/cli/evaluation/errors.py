@@ -1,7 +1,9 @@
 """What is wrong with what was given."""
 
+from learnops.cli.inputs import InputError
 
-class EvaluationError(Exception):
+
+class EvaluationError(InputError):
     """An input that cannot be evaluated; the message names the place and the field."""
 
 

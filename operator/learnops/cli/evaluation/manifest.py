@@ -4,16 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.rollout import Source
 from learnops.cli.evaluation.errors import EvaluationError
+from learnops.cli.inputs import document, first_of
 from learnops.domain.arms import candidates_of
 from learnops.domain.assignment import Arm
 
-_MAX_BYTES = 1_000_000
 _KIND = "CanaryDeployment"
 _METADATA = {
     "name": "evaluated",
@@ -29,19 +28,16 @@ def load(path: Path) -> CanaryDeployment:
     """Read and check it.
 
     Raises:
-        EvaluationError: it cannot be read, is no CanaryDeployment, or asks what a log of runs does
+        InputError: it cannot be read, is no CanaryDeployment, or asks what a log of runs does
             not tell.
     """
-    document = _document(path)
-    if document.get("kind", _KIND) != _KIND:
-        raise EvaluationError(f"{path}: kind: {document['kind']!r:.80} is not {_KIND}")
-    spec = document.get("spec")
+    spec = document(path, kind=_KIND).get("spec")
     if not isinstance(spec, dict):
         raise EvaluationError(f"{path}: spec: must be there, with analysis in it")
     try:
         canary = _canary(spec)
     except ValidationError as error:
-        raise EvaluationError(f"{path}: {_first_of(error)}") from error
+        raise EvaluationError(f"{path}: {first_of(error)}") from error
     if canary.spec.analysis.source is not Source.RUN_LOG:
         text = "must be RunLog: a log of runs is what is evaluated, and Counters read Prometheus"
         raise EvaluationError(f"{path}: spec.analysis.source: {text}")
@@ -64,7 +60,7 @@ def with_steps(canary: CanaryDeployment, steps: Sequence[int]) -> CanaryDeployme
     try:
         return _canary(spec)
     except ValidationError as error:
-        raise EvaluationError(f"--steps: {_first_of(error)}") from error
+        raise EvaluationError(f"--steps: {first_of(error)}") from error
 
 
 def _canary(spec: Mapping[str, Any]) -> CanaryDeployment:
@@ -72,26 +68,3 @@ def _canary(spec: Mapping[str, Any]) -> CanaryDeployment:
     # The metadata are as the API server would have filled them in.
     manifest = {"kind": _KIND, "metadata": _METADATA, "spec": given}
     return CanaryDeployment.model_validate(manifest)
-
-
-def _first_of(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(it) for it in first["loc"])
-    return f"{place}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise EvaluationError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(text) > _MAX_BYTES:
-        raise EvaluationError(f"{path}: has over {_MAX_BYTES:,} bytes")
-    try:
-        document = yaml.safe_load(text)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{path}: is not YAML") from error
-    if not isinstance(document, dict):
-        raise EvaluationError(f"{path}: must be one CanaryDeployment")
-    return document

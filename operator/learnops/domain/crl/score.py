@@ -2,9 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from math import fsum
-from typing import Self
 
 from learnops.domain.crl.terms import (
     API_BREAKAGES_SCALE,
@@ -19,10 +17,9 @@ from learnops.domain.crl.terms import (
     positive,
     rate,
 )
+from learnops.domain.crl.yardstick import Budget, ExtraTerm, Yardstick
 
 MAX_GATES = 1000
-MAX_WEIGHT = 1e9
-DEFAULT_WEIGHTS: Mapping[str, float] = {term.value: 1.0 for term in Term}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,76 +48,13 @@ class BundleMetrics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Budget:
-    """The doer's budgets, in force where a run states none; None: none either."""
-
-    cost_usd: float | None = None
-    latency_milliseconds: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("cost_usd", "latency_milliseconds"):
-            value = getattr(self, name)
-            if value is not None:
-                positive(value, f"budget.{name}")
-
-    @classmethod
-    def of(cls, named: Mapping[str, Decimal | float | str | None]) -> Self:
-        """From the names and decimal texts of a Doer: ``costUSD``, ``latencyMilliseconds``."""
-        cost, latency = named.get("costUSD"), named.get("latencyMilliseconds")
-        return cls(
-            cost_usd=None if cost is None else _decimal(cost, "budget.costUSD"),
-            latency_milliseconds=None
-            if latency is None
-            else _decimal(latency, "budget.latencyMilliseconds"),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weights:
-    """Weight per term, 0 or more, at least one above 0; a term that is not named has weight 0."""
-
-    by_term: Mapping[Term, float]
-
-    def __post_init__(self) -> None:
-        for term, weight in self.by_term.items():
-            if not 0.0 <= weight <= MAX_WEIGHT:
-                raise InvalidMetric(
-                    field=f"weights.{term.value}", detail=f"is {weight}; use 0 to {MAX_WEIGHT:g}"
-                )
-        if not any(self.by_term.values()):
-            raise InvalidMetric(field="weights", detail="sum to 0; give one term a weight above 0")
-
-    @classmethod
-    def of(cls, named: Mapping[str, Decimal | float | str | None]) -> Self:
-        """From camelCase names and decimal texts, as a Doer writes them (None: not in use).
-
-        Raises:
-            InvalidMetric: an unknown term, a weight that is negative or not finite, or all 0.
-        """
-        terms = {term.value: term for term in Term}
-        for name in named:
-            if name not in terms:
-                known = ", ".join(terms)
-                raise InvalidMetric(
-                    field=f"weights.{name:.60}", detail=f"is no term; the terms are {known}"
-                )
-        return cls(
-            by_term={
-                terms[name]: _decimal(weight, f"weights.{name}")
-                for name, weight in named.items()
-                if weight is not None
-            }
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contribution:
     """One line of the breakdown: ``share`` = weight * value / sum of weights; they sum to the loss.
 
     ``reported`` is False where the run was silent and the value is the imputed worst, 1.
     """
 
-    term: Term
+    term: str
     weight: float
     value: float
     share: float
@@ -135,20 +69,21 @@ class CRLResult:
         loss: CRL divided by the sum of weights, in [0, 1]; what evidence reads.
         crl: the weighted sum L itself.
         terms: normalised value of every term that was reported, in use or not.
-        contributions: the breakdown over the terms in use, in the order of ``Term``.
+        contributions: the breakdown over the terms in use, in the order of ``Term``, then the extra
+            ones.
         partial: whether a term in use was not reported.
         missing: these terms.
     """
 
     loss: float
     crl: float
-    terms: Mapping[Term, float]
+    terms: Mapping[str, float]
     contributions: tuple[Contribution, ...]
     partial: bool
-    missing: tuple[Term, ...]
+    missing: tuple[str, ...]
 
 
-def score(bundle: BundleMetrics, weights: Weights, budget: Budget) -> CRLResult:
+def score(bundle: BundleMetrics, by: Yardstick) -> CRLResult:
     """The CRL of a run. A term in use that is not reported counts 1, the worst.
 
     An arm must not win by falling silent. A cost or latency without any budget counts as not
@@ -158,15 +93,17 @@ def score(bundle: BundleMetrics, weights: Weights, budget: Budget) -> CRLResult:
         InvalidMetric: a value that is NaN, infinite, negative, no rate, or of the wrong type, also
             in a term that is not in use.
     """
-    reported = read_terms(bundle, budget)
-    in_use = [term for term in Term if weights.by_term.get(term, 0.0) > 0.0]
-    total = fsum(weights.by_term[term] for term in in_use)
+    reported = read_terms(bundle, by.budget) | read_extra(bundle, by.extra)
+    weights = by.weights.by_term
+    known = (*(term.value for term in Term), *(term.name for term in by.extra))
+    in_use = [term for term in known if weights.get(term, 0.0) > 0.0]
+    total = fsum(weights[term] for term in in_use)
     contributions = tuple(
         Contribution(
             term=term,
-            weight=weights.by_term[term],
+            weight=weights[term],
             value=reported.get(term, 1.0),
-            share=weights.by_term[term] / total * reported.get(term, 1.0),
+            share=weights[term] / total * reported.get(term, 1.0),
             reported=term in reported,
         )
         for term in in_use
@@ -182,8 +119,19 @@ def score(bundle: BundleMetrics, weights: Weights, budget: Budget) -> CRLResult:
     )
 
 
-def read_terms(bundle: BundleMetrics, budget: Budget) -> dict[Term, float]:
-    """The normalised value of each term that the run reports."""
+def read_extra(bundle: BundleMetrics, extra: Sequence[ExtraTerm]) -> dict[str, float]:
+    """The same of extra terms: ``clip(value / cap, 0, 1)``."""
+    values = {
+        term.name: number(value, f"metrics.{term.metric}") / term.cap
+        for term in extra
+        for value in [bundle.metrics.get(term.metric)]
+        if value is not None
+    }
+    return {name: min(value, 1.0) for name, value in values.items()}
+
+
+def read_terms(bundle: BundleMetrics, budget: Budget) -> dict[str, float]:
+    """The normalised value of each of the nine terms that the run reports."""
     metrics, costs = bundle.metrics, bundle.costs
     readers: dict[Term, Callable[[], float | None]] = {
         Term.GATE_PASS_RATE: lambda: _gate_term(bundle),
@@ -207,7 +155,7 @@ def read_terms(bundle: BundleMetrics, budget: Budget) -> dict[Term, float]:
         Term.RAG_COVERAGE: lambda: _shortfall(metrics, "ragCoverage"),
     }
     values = {term: read() for term, read in readers.items()}
-    return {term: value for term, value in values.items() if value is not None}
+    return {term.value: value for term, value in values.items() if value is not None}
 
 
 def _gate_term(bundle: BundleMetrics) -> float | None:
@@ -245,10 +193,3 @@ def _over(value: object, path: str, *, budget: float | None) -> float | None:
 def _budget(bundle: BundleMetrics, name: str, fallback: float | None) -> float | None:
     stated = bundle.budget.get(name)
     return fallback if stated is None else positive(stated, f"budget.{name}")
-
-
-def _decimal(value: Decimal | float | str, path: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidMetric(field=path, detail=f"is {value!r:.40}; write a decimal") from None

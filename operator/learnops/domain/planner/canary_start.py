@@ -38,7 +38,7 @@ def start(draft: Draft) -> bool:
     if canary is None or holder_of_traffic(draft) is not None or obstacle(draft, canary):
         return False
     status = draft.canaries[canary.metadata.name]
-    scored_with = content.crl_digest(draft.doer.spec.crl)
+    scored_with = content.crl_digest(draft.doer.spec.scoring)
     if not status.candidates or status.crl_digest != scored_with:
         _prepare(draft, canary, scored_with)
     else:
@@ -99,7 +99,7 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
             ),
             percent=percent,
             maturation_seconds=canary.spec.analysis.maturation_seconds,
-            crl=draft.doer.spec.crl.to_wire(),
+            crl=draft.doer.spec.scoring.to_wire(),
             unit=assignment.unit,
             epoch_seconds=assignment.epoch_seconds,
         )

@@ -34,7 +34,7 @@ def follow(draft: Draft) -> bool:
         _begun(lives, on_record)
         return True
     _mirror(lives, on_record)
-    if newest.crl_digest == content.crl_digest(draft.doer.spec.crl):
+    if newest.crl_digest == content.crl_digest(draft.doer.spec.scoring):
         return False
     _open(lives, number=newest.number + 1)
     return True
@@ -59,7 +59,7 @@ def _open(lives: tuple[Live, ...], *, number: int) -> None:
         OpenGeneration(
             rollout=salt_of(live.canary, live.status),
             number=number,
-            crl=draft.doer.spec.crl.to_wire(),
+            crl=draft.doer.spec.scoring.to_wire(),
             candidates=tuple(it.candidate for it in lives),
         )
     )

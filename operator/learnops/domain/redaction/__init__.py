@@ -1,0 +1,1 @@
+"""Personal data out of what is stored: one redactor for ingest and for datasets."""

@@ -1,0 +1,63 @@
+"""Personal data is taken out of a bundle before anything else sees it."""
+
+from collections import Counter
+
+from learnops.api.doer import Doer
+from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.redaction.redactor import InvalidPatternError, Redactor
+from learnops.server.metrics import Metrics
+from learnops.server.models import Bundle
+from learnops.server.state import State
+
+_REDACTORS = 1000
+_FREE_CONTENT = ("qav", "artifacts")
+"""What is kept of a bundle and no code of ours interprets. Ids, the tenant and numbers are needed
+as they are."""
+
+
+class Redacting:
+    """Redacts by the built-in patterns and those of the run's doer."""
+
+    def __init__(self, *, state: State, metrics: Metrics) -> None:
+        self._state = state
+        self._metrics = metrics
+        self._built_in = Redactor()
+        self._own: dict[str, tuple[int, Redactor]] = {}  # doer uid -> generation, redactor
+
+    def clean(self, bundle: Bundle) -> Bundle:
+        """The bundle without personal data.
+
+        Raises:
+            InvalidMetric: the doer's own patterns cannot be used. Nothing is stored unredacted.
+        """
+        free = {
+            name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None
+        }
+        if not any(free.values()):
+            return bundle
+        redactor = self._redactor((bundle.namespace, bundle.doer))
+        found: Counter[str] = Counter()
+        cleaned = {name: redactor.content(value, found=found) for name, value in free.items()}
+        if not found:
+            return bundle
+        self._metrics.redacted(found)
+        return bundle.model_copy(update=cleaned)
+
+    def _redactor(self, name: tuple[str, str]) -> Redactor:
+        doer = self._state.doers.get(name)
+        if doer is None or not doer.spec.redaction.patterns:
+            return self._built_in
+        held = self._own.get(doer.metadata.uid)
+        if held is None or held[0] != doer.metadata.generation:
+            if len(self._own) >= _REDACTORS:
+                self._own.clear()
+            held = self._own[doer.metadata.uid] = (doer.metadata.generation, _of(doer))
+        return held[1]
+
+
+def _of(doer: Doer) -> Redactor:
+    try:
+        return Redactor({it.name: it.pattern for it in doer.spec.redaction.patterns})
+    except InvalidPatternError as error:
+        detail = f"spec.redaction.patterns of doer {doer.metadata.name}: {error}"
+        raise InvalidMetric(field="doer", detail=detail) from error
