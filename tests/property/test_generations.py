@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learnops.app.evidence.columns import columns_of
 from learnops.app.evidence.generations import plan_for
-from learnops.app.evidence.runlog import _columns, _Progress
+from learnops.app.evidence.runlog import _Progress
 from learnops.domain.evidence import anytime
 from learnops.domain.evidence.types import Evidence
 from learnops.ports.runlog import Generation, LogRows
@@ -56,7 +57,7 @@ def alone(rows: LogRows, generation: Generation) -> Evidence:
     own = cut(rows, generation.first_seq, later[0] - 1 if later else _RUNS)
     plan = plan_for(CANARY, CANDIDATE, generation)
     state = anytime.start(plan, watermark=generation.first_seq - 1)
-    return anytime.advance(state, _columns(own, plan)).evidence()
+    return anytime.advance(state, columns_of(own, plan)).evidence()
 
 
 @settings(max_examples=60, deadline=None)

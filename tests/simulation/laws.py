@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.doer import Doer, TrafficStatus
+from learnops.api.doer import Doer
 from learnops.api.policy import Policy, Stage
+from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidate_shares, on_trial, served
 from learnops.domain.observed import EvidenceReading, ShadowReading
 from tests.simulation.store import Obj

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
+from learnops.api.canary_figures import DifferenceStatus, EvidenceStatus, SampleRatioStatus
 from learnops.api.candidates import (
     MOST_CANDIDATES,
     SEVERAL_BY_RUN_LOG,
@@ -29,9 +29,9 @@ from learnops.api.common import (
     Rule,
     StatusModel,
 )
-from learnops.api.doer import Share
 from learnops.api.guardrails import QueryStatus
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
+from learnops.api.served import Share
 from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
@@ -116,53 +116,6 @@ class Verdict(StrEnum):
     FUTILE = "Futile"
     CONTINUE = "Continue"
     HOLD = "Hold"
-
-
-class GuardrailStatus(StatusModel):
-    """Where one guardrail stands."""
-
-    term: Annotated[str, Field(max_length=63)]
-    """The term."""
-    rollback: Number
-    """Its own e-value against "not worse than the tolerance": a part of evidence.rollback."""
-    promote: Number
-    """E-value against "worse by the margin or more"."""
-    promote_threshold: Number
-    """The e-value of promote from which the guardrail lets the candidate be promoted."""
-    candidate_mean: Number | None = None
-    """Mean of the term over the candidate's runs, 0 to 1, lower is better."""
-    control_mean: Number | None = None
-    """The same over control's runs."""
-    breaches: Annotated[Integer, Field(ge=0)] = 0
-    """Runs of the candidate that reported the term above the tolerance."""
-
-
-class EvidenceStatus(StatusModel):
-    """E-values beside the thresholds at which they decide, as decimal text."""
-
-    promote: Number
-    """E-value against "the candidate is not better than the margin allows"."""
-    promote_threshold: Number
-    """The e-value of promote that promotes: 1/level, raised for each earlier attempt."""
-    rollback: Number
-    """E-value against "the candidate is not worse than the tolerance"."""
-    rollback_threshold: Number
-    """The e-value of rollback that rolls back: 1/level."""
-    promote_p_value: Number | None = None
-    """Only with method FixedHorizon, from its one look on: the p-value of promote, whose e-value is
-    1/p then."""
-    rollback_p_value: Number | None = None
-    """The same of rollback."""
-    futility: Number | None = None
-    """E-value against "the candidate is better by minImprovement or more"; only with futility."""
-    futility_threshold: Number | None = None
-    """The e-value of futility that ends the canary: 1/level."""
-    guardrails: Annotated[
-        tuple[GuardrailStatus, ...], Field(max_length=9), ListType(kind="map", keys=("term",))
-    ] = ()
-    """Each guardrail of the spec."""
-    culprit: Annotated[str, Field(max_length=63)] | None = None
-    """What told most for roll-back when it was decided: loss, or a guardrail's term or name."""
 
 
 class CandidateStatus(StatusModel):

@@ -8,7 +8,7 @@ from 0 to 50.
 """
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.doer import Share, TrafficStatus
+from learnops.api.served import Share, TrafficStatus
 
 
 def candidates_of(canary: CanaryDeployment) -> tuple[str, ...]:

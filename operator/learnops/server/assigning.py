@@ -7,7 +7,8 @@ from http import HTTPStatus
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.registration import Draw, Registered, RolloutRef, register, void
 from learnops.api.assignment import Unit
-from learnops.api.doer import Doer, Router, TrafficStatus
+from learnops.api.doer import Doer, Router
+from learnops.api.served import TrafficStatus
 from learnops.domain.assignment import Arm, choose
 from learnops.domain.unit import epoch_of, tenant_epoch
 from learnops.ports.clock import Clock

@@ -13,8 +13,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.doer import Doer, TrafficStatus
+from learnops.api.doer import Doer
 from learnops.api.policy import Policy
+from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidate_shares
 from learnops.domain.assignment import Region
 from learnops.ports.clock import Clock

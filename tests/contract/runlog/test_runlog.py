@@ -114,7 +114,7 @@ HEAVIER = {"weights": {"grounding": "1", "securityCriticals": "2"}}
 
 def generation(number: int, **changes: str) -> OpenGeneration:
     """The generation of ATTEMPT with that number."""
-    opened = OpenGeneration(rollout="uid.0", number=number, crl=HEAVIER, candidates=("v2",))
+    opened = OpenGeneration(rollout="uid.0", number=number, crl=HEAVIER, candidates=("planner-v2",))
     return replace(opened, **changes)
 
 
@@ -130,7 +130,7 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
     await runlog.open_generation(key=KEY, generation=replace(generation(2), crl=ATTEMPT.crl))
     await runlog.open_generation(key=KEY, generation=replace(generation(3), crl=ATTEMPT.crl))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", candidate="v2", after=3, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=3, limit=100, grace_seconds=60
     )
     told = [(it.number, it.first_seq, it.attempt, it.crl) for it in rows.generations]
     assert told == [(1, 1, 1, ATTEMPT.crl), (2, 4, 2, HEAVIER), (3, 8, 3, ATTEMPT.crl)]
@@ -138,19 +138,19 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
 
 async def test_each_generation_is_an_attempt_of_its_content(runlog: RunLog) -> None:
     for id_, identity in (("uid.0", "v1:two"), ("u3.0", "v1:x")):
-        first = Tried(name="v2", identity=identity, attempt=1)
+        first = Tried(name="planner-v2", identity=identity, attempt=1)
         opened = replace(ATTEMPT, rollout=id_, candidates=(first,))
         await runlog.open_rollout(key=KEY, rollout=opened)
     await runlog.open_generation(key=KEY, generation=generation(2))
     await runlog.open_generation(key=KEY, generation=generation(3))
     assert await runlog.attempts(key=KEY) == {"v1:two": 3, "v1:x": 1}
     await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Aborted"))
-    fourth = Tried(name="v2", identity="v1:two", attempt=4)
+    fourth = Tried(name="planner-v2", identity="v1:two", attempt=4)
     again = replace(ATTEMPT, rollout="uid.1", candidates=(fourth,))
     await runlog.open_rollout(key=KEY, rollout=again)
     await runlog.open_generation(key=KEY, generation=generation(2, rollout="uid.1"))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.1", candidate="v2", after=0, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.1", candidate="planner-v2", after=0, limit=100, grace_seconds=60
     )
     assert [it.attempt for it in rows.generations] == [4, 5]
 

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from learnops.adapters.postgres import drift, units
+from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import (
     Connection,
     DatabaseUnavailableError,
@@ -18,15 +17,13 @@ from learnops.adapters.postgres.connection import (
 from learnops.adapters.postgres.generations import (
     ATTEMPTS,
     open_generation,
-    read_generations,
 )
-from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs, unknown_rollout
+from learnops.adapters.postgres.log_rows import read_prefix
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
-from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
-from learnops.api.assignment import Unit
+from learnops.adapters.postgres.units import resolve_units
 from learnops.api.policy import Stage
-from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from learnops.ports.runlog import (
@@ -36,43 +33,6 @@ from learnops.ports.runlog import (
     PairRows,
     RunLogUnavailableError,
 )
-
-_ROLLOUT = """
-SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
-       extract(epoch FROM coalesce(greatest(o.window_ends_at, m.due_at),
-                                   o.registered_at + make_interval(secs => d.maturation_seconds))
-                          - clock_timestamp())::float8,
-       d.unit
-FROM shadow_deployments d
-LEFT JOIN LATERAL (
-    SELECT seq, registered_at, window_ends_at FROM deployment_routings
-    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
-) o ON true
-LEFT JOIN LATERAL (
-    SELECT max(registered_at) + make_interval(secs => d.maturation_seconds) AS due_at
-    FROM unit_runs WHERE rollout = d.id AND seq = o.seq AND resolved_at IS NULL
-) m ON d.unit <> 'Run'
-WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
-"""
-
-# `stop` is the first unresolved number: what lies below it is resolved without a gap.
-_PREFIX = """
-SELECT t.seq, t.arm = 'candidate' AND t.policy = %(candidate)s,
-       t.arm = 'candidate' AND t.policy <> %(candidate)s,
-       coalesce((t.propensities ->> %(candidate)s)::float8, t.propensity),
-       1 - t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
-       coalesce(t.timed_out, (t.resolution = 'Timeout')::int){columns}
-FROM deployment_routings t {join}
-WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
-ORDER BY t.seq LIMIT %(limit)s
-"""
-_JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.run_id"
-
-_OVERDUE = """
-SELECT count(*) FROM deployment_routings
-WHERE rollout = %(rollout)s AND seq > %(held)s
-  AND coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
-"""
 
 _HISTORY = """
 SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout
@@ -138,7 +98,7 @@ class PostgresRunLog:
         async with self._transaction() as connection:
             # One snapshot for all statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return await _read_prefix(
+            return await read_prefix(
                 connection,
                 key=key,
                 rollout=rollout,
@@ -240,72 +200,6 @@ class PostgresRunLog:
             raise RunLogUnavailableError(message) from error
         except (DatabaseUnavailableError, SchemaMismatchError, psycopg.Error) as error:
             raise RunLogUnavailableError(str(error)) from error
-
-
-async def _read_prefix(
-    connection: Connection,
-    *,
-    key: Key,
-    rollout: str,
-    candidate: str,
-    after: int,
-    limit: int,
-    grace_seconds: int,
-    terms: Sequence[str],
-) -> LogRows:
-    cursor = await connection.execute(
-        _ROLLOUT, {"rollout": rollout, "namespace": key.namespace, "doer": key.doer}
-    )
-    found = await cursor.fetchone()
-    if found is None:
-        raise unknown_rollout(key, rollout)
-    total, maturation, open_seq, next_timeout, unit = found
-    of_units = bool(terms) and unit != Unit.RUN.value
-    stop = total + 1 if open_seq is None else open_seq
-    cursor = await connection.execute(
-        units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
-        {
-            "rollout": rollout,
-            "candidate": candidate,
-            "after": after,
-            "stop": stop,
-            "limit": limit,
-        },
-    )
-    rows = await cursor.fetchall()
-    held = rows[-1][0] if rows else after
-    cursor = await connection.execute(
-        _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
-    )
-    overdue = await cursor.fetchone()
-    width = 8 + len(terms) * (2 if of_units else 1)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * width
-    return LogRows(
-        seq=columns[0],
-        is_candidate=columns[1],
-        is_other=columns[2],
-        propensity=columns[3],
-        control_propensity=columns[4],
-        loss=columns[5],
-        void=columns[6],
-        timed_out=columns[7],
-        terms=dict(zip(terms, columns[8 : 8 + len(terms)], strict=True)),
-        worst=dict(zip(terms, columns[8 + len(terms) :], strict=False)),
-        total=total,
-        overdue=0 if overdue is None else overdue[0],
-        next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
-        generations=await read_generations(connection, rollout=rollout, candidate=candidate),
-    )
-
-
-def _prefix_query(terms: Sequence[str]) -> LiteralString:
-    """Terms are asked for as columns of the run's score; of a bundle that came after its run timed
-    out they are none, whenever the prefix is read."""
-    columns: LiteralString = ""
-    for name in terms:
-        column = TERM_COLUMNS[Term(name)]
-        columns += f", CASE WHEN t.resolution = 'Bundle' THEN c.{column} END"
-    return _PREFIX.format(columns=columns, join=_JOIN if terms else "")
 
 
 def _promotion(row: Sequence[str]) -> Promotion:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
+from learnops.app.evidence.columns import between, breaches_of, columns_of, control_counts
 from learnops.app.evidence.generations import generation_reading, plan_for
 from learnops.app.evidence.reading import (
     candidate_percent,
@@ -26,7 +26,7 @@ from learnops.app.evidence.reading import (
 from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
-from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
+from learnops.domain.evidence.types import Observations
 from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
@@ -72,9 +72,9 @@ class _Progress:
                 continue
             if last > len(rows.seq):
                 break
-            progress = progress.followed_by(canary, following, _between(rows, first, last))
+            progress = progress.followed_by(canary, following, between(rows, first, last))
             first = last
-        return progress.advance(_between(rows, first, len(rows.seq)))
+        return progress.advance(between(rows, first, len(rows.seq)))
 
     def followed_by(
         self, canary: CanaryDeployment, following: Generation, rows: LogRows
@@ -84,8 +84,10 @@ class _Progress:
         Breaches, timeouts and the split are facts whatever the weights, so they count on.
         """
         done = self.advance(rows)
-        tail = _between(rows, done.state.watermark - self.state.watermark, len(rows.seq))
-        runs, timeouts = _control_counts(tail, _columns(tail, self.state.plan), first=len(tail.seq))
+        tail = between(rows, done.state.watermark - self.state.watermark, len(rows.seq))
+        runs, timeouts = control_counts(
+            tail, columns_of(tail, self.state.plan), first=len(tail.seq)
+        )
         return replace(
             done,
             generation=following,
@@ -112,30 +114,30 @@ class _Progress:
         return _Progress.begun(canary, self.candidate, newest)
 
     def advance(self, rows: LogRows) -> "_Progress":
-        columns = _columns(rows, self.state.plan)
+        columns = columns_of(rows, self.state.plan)
         state = _advanced(self.state, columns)
         judged = state.watermark - self.state.watermark
-        runs, timeouts = _control_counts(rows, columns, first=judged)
+        runs, timeouts = control_counts(rows, columns, first=judged)
         return replace(
             self,
             state=state,
             control_runs=self.control_runs + runs,
             control_timeouts=self.control_timeouts + timeouts,
             breaches=self.breaches_with(rows, first=judged),
-            ratio=self.ratio_with(_between(rows, 0, judged)),
+            ratio=self.ratio_with(between(rows, 0, judged)),
         )
 
     def ratio_with(self, rows: LogRows) -> SampleRatioState:
         """The split, with these rows; they follow what it holds."""
         completed = np.asarray(rows.timed_out, dtype=np.float64) < 1.0
-        columns = _columns(rows, self.state.plan)
+        columns = columns_of(rows, self.state.plan)
         return sample_ratio.advance(self.ratio, columns, completed=completed)
 
     def breaches_with(self, rows: LogRows, *, first: int) -> tuple[int, ...]:
         """Per guardrail, the count with the first of these rows."""
         guardrails = self.state.plan.guardrails
         known = self.breaches or (0,) * len(guardrails)
-        found = (_breaches(rows, guardrail, first=first) for guardrail in guardrails)
+        found = (breaches_of(rows, guardrail, first=first) for guardrail in guardrails)
         return tuple(old + new for old, new in zip(known, found, strict=True))
 
 
@@ -218,7 +220,7 @@ class RunLogEvidence:
                 continue
             progress = of_doer[arm] = progress.over(canary, rows)
             if len(rows.seq) < self._chunk:
-                return _between(rows, progress.state.watermark - after, len(rows.seq))
+                return between(rows, progress.state.watermark - after, len(rows.seq))
 
 
 def _started(
@@ -238,71 +240,13 @@ def _advanced(
     return fixed_horizon.advance(state, columns)
 
 
-def _columns(rows: LogRows, plan: TestPlan) -> Observations:
-    """A term that is not there counts 1: unknown is never good.
-
-    With one candidate control has 1 - π and there is no other: the engine's own case.
-    """
-    several = plan.candidates > 1
-    return Observations(
-        seq=np.asarray(rows.seq, dtype=np.int64),
-        is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
-        propensity=np.asarray(rows.propensity, dtype=np.float64),
-        loss=np.asarray(rows.loss, dtype=np.float64),
-        void=np.asarray(rows.void, dtype=np.bool_),
-        terms=_term_columns(rows, plan) if plan.guardrails else None,
-        is_other=np.asarray(rows.is_other, dtype=np.bool_) if several else None,
-        control_propensity=np.asarray(rows.control_propensity, dtype=np.float64)
-        if several
-        else None,
-    )
-
-
-def _term_columns(rows: LogRows, plan: TestPlan) -> NDArray[np.float64]:
-    columns = [np.asarray(rows.terms[it.term], dtype=np.float64) for it in plan.guardrails]
-    matrix = np.stack(columns, axis=1)
-    return np.where(np.isnan(matrix), 1.0, matrix)
-
-
-def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
-    """Runs of the candidate among the first rows that reported the term above the tolerance."""
-    reported = (rows.worst or rows.terms)[guardrail.term]
-    values = zip(reported[:first], rows.is_candidate[:first], strict=True)
-    limit = guardrail.tolerance
-    return sum(mine and value is not None and value > limit for value, mine in values)
-
-
-def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, float]:
-    """Control's runs among the first rows, and those of them that were resolved by timeout; of a
-    unit, the part of its runs that were."""
-    assert columns.void is not None
-    other = np.asarray(rows.is_other[:first], dtype=np.bool_)
-    control = ~columns.is_candidate[:first] & ~other & ~columns.void[:first]
-    timed_out = np.asarray(rows.timed_out[:first], dtype=np.float64)[control]
-    return int(control.sum()), float(timed_out.sum())
-
-
-def _between(rows: LogRows, first: int, last: int) -> LogRows:
-    return replace(
-        rows,
-        seq=rows.seq[first:last],
-        is_candidate=rows.is_candidate[first:last],
-        is_other=rows.is_other[first:last],
-        propensity=rows.propensity[first:last],
-        control_propensity=rows.control_propensity[first:last],
-        loss=rows.loss[first:last],
-        void=rows.void[first:last],
-        timed_out=rows.timed_out[first:last],
-        terms={name: column[first:last] for name, column in rows.terms.items()},
-        worst={name: column[first:last] for name, column in rows.worst.items()},
-    )
-
-
 def _to_reading(
     progress: _Progress, tail: LogRows, *, judged: _Progress, percent: int
 ) -> EvidenceReading:
     """`tail` is the incomplete block: no evidence yet, but its timeouts are known."""
-    runs, timeouts = _control_counts(tail, _columns(tail, progress.state.plan), first=len(tail.seq))
+    runs, timeouts = control_counts(
+        tail, columns_of(tail, progress.state.plan), first=len(tail.seq)
+    )
     control = progress.control_runs + runs
     return to_reading(
         judged.state.evidence(),

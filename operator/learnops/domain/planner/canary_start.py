@@ -1,8 +1,8 @@
 """The beginning of a rollout: its turn, its attempt, its first traffic."""
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
-from learnops.api.doer import TrafficStatus
 from learnops.api.policy import GateOutcome, Stage
+from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, steps_of
 from learnops.domain.plan import OpenRollout, Tried
 from learnops.domain.planner import audit, content, ramp

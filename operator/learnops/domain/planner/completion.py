@@ -1,7 +1,7 @@
 """Finish what a stop interrupted, and let go of what is no longer there."""
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
-from learnops.api.doer import TrafficStatus
+from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, on_trial
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import (

@@ -1,7 +1,11 @@
 """The evidence as the status shows it: rounded, beside what it takes."""
 
-from learnops.api.canary import EvidenceStatus, GuardrailStatus
-from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
+from learnops.api.canary_figures import (
+    DifferenceStatus,
+    EvidenceStatus,
+    GuardrailStatus,
+    SampleRatioStatus,
+)
 from learnops.domain.observed import EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal, e_value, fraction

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
-from learnops.api.doer import Share, TrafficStatus
+from learnops.api.served import Share, TrafficStatus
 from learnops.domain.arms import candidate_shares, candidates_of, start_of
 
 WITH_TRAFFIC = (CanaryStage.SHADOW, CanaryStage.CANARY)
