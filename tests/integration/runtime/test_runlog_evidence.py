@@ -173,8 +173,9 @@ async def test_sessions_are_observations_with_parts_of_timeouts_and_breaches_of_
             if statement.strip():
                 connection.execute(statement, {"rollout": ROLLOUT})
     guardrail = {"term": "securityCriticals", "immediate": {"maxCount": 3}}
+    guarded = canary(source="RunLog", guardrails=[guardrail])
     found = await RunLogEvidence(runlog=runlog).read(
-        key=KEY, doer=doer(), canary=canary(source="RunLog", guardrails=[guardrail])
+        key=KEY, doer=doer(), canary=guarded, candidate="v2"
     )
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     reading = found.evidence

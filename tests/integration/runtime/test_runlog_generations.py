@@ -23,7 +23,8 @@ WITH added AS (
                                      propensity, revision, resolved_at, resolution, loss)
     SELECT d.id, d.next_seq + n, 'agents', 'planner', (d.next_seq + n)::text,
            (d.next_seq + n)::text,
-           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'candidate' ELSE 'control' END, 'v', 0.5, 5,
+           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'candidate' ELSE 'control' END,
+           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'v2' ELSE 'v1' END, 0.5, 5,
            clock_timestamp(), 'Bundle',
            CASE WHEN (d.next_seq + n) %% 2 = 0 THEN %(candidate)s ELSE %(control)s END::float8
     FROM shadow_deployments d, generate_series(0, %(runs)s - 1) n

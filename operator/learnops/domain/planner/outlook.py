@@ -4,6 +4,7 @@ None of it decides anything. Figures are some minutes old and rounded, so that a
 change with each of them.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import ceil, floor, inf, log10
 
@@ -66,6 +67,8 @@ def tell_traffic(lives: tuple[Live, ...]) -> None:
     wanted = _low_traffic(live)
     if wanted is None:
         return
+    if live.several:
+        wanted = replace(wanted, message=f"{live.candidate}: {wanted.message}")
     name, draft, old = live.canary.metadata.name, live.draft, live.status.conditions
     if wanted.true and not is_true(old, LOW_TRAFFIC):
         draft.fire("low-traffic", f"{name}: {wanted.message}")

@@ -7,7 +7,7 @@ from learnops.api.doer import PendingAudit
 from learnops.api.policy import Stage
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.planner import audit
-from learnops.domain.planner.canary_end import DROPPED, descent, remember, with_verdict
+from learnops.domain.planner.canary_end import DROPPED, descent, over_for, remember
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.live import Live
@@ -42,7 +42,7 @@ def settle_drops(draft: Draft, canary: CanaryDeployment) -> None:
     racing = {it.name for it in status.candidates if it.verdict not in DROPPED}
     for moved in _drops(draft, salt_of(canary, status)):
         if moved.policy in racing and traffic is not None:
-            candidates = with_verdict(status, moved.policy, _verdict(moved))
+            candidates = over_for(status, moved.policy, _verdict(moved))
             status = status.model_copy(update={"candidates": candidates})
             draft.set_canary(name, candidates=candidates, shares=traffic.shares)
             remember(draft, name, percent=0, reason=moved.reason, message=moved.why)
