@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.mirror import mirror_share
+from learnops.adapters.postgres.pair_terms import TermMeans, term_means
 from learnops.adapters.postgres.pairs import Told, open_pairs, tell
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
@@ -94,3 +95,28 @@ async def test_the_rollout_says_whether_it_is_in_shadow(pool: Pool) -> None:
     assert await rows_of(pool, told_of) == [("shadow", 0)]
     await mirror_share(pool, rollout=ROLLOUT.rollout, percent=5)
     assert await rows_of(pool, told_of) == [("canary", 5)]
+
+
+async def test_terms_are_compared_over_pairs_in_which_both_sides_told_them(pool: Pool) -> None:
+    await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
+    await open_pairs(pool, rollout=ROLLOUT, run_ids=["r1", "r2", "r3"])
+    await reported(pool, "r1", "r2", "r3", loss=0.25)
+    for run_id, mine in (("r1", 0.5), ("r2", 0.75)):
+        told_terms = {"grounding": mine, "ragCoverage": 1.0}
+        one = Told(
+            namespace="agents",
+            run_id=run_id,
+            doer="planner",
+            loss=mine,
+            breakdown={"terms": told_terms},
+            content_hash=b"x",
+        )
+        assert await tell(pool, told=one) is None
+    async with pool.connection() as connection:
+        await connection.execute(
+            'UPDATE crl_results SET breakdown = \'{"terms": {"grounding": 0.25}}\''
+        )
+    assert await term_means(pool, rollout=ROLLOUT.rollout) == []  # nothing is resolved yet
+    await read(pool)
+    means = await term_means(pool, rollout=ROLLOUT.rollout)
+    assert means == [TermMeans(term="grounding", candidate=0.625, control=0.25, pairs=2)]

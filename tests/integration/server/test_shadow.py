@@ -171,3 +171,45 @@ def test_what_is_no_pair_is_refused_by_name(api: Api, world: World, learner: Lea
     assert report(api, told)["status"] == "accepted"
     assert report(api, told)["status"] == "duplicate"
     assert report(api, {**told, "metrics": {}})["status"] == "conflict"
+
+
+def test_the_report_compares_all_terms(api: Api, world: World) -> None:
+    spec = {
+        "doerRef": {"name": "planner"},
+        "candidateRefs": [{"name": "planner-v2"}],
+        "strategy": {"shadow": {"minRuns": 10}},
+    }
+    made = world.create("canarydeployments", "CanaryDeployment", "planner-canary", spec)
+    began = {"startTime": "2026-01-01T00:00:00Z"}
+    world.status("canarydeployments", "planner-canary", {"stage": "Shadow", "shadow": began})
+    with psycopg.connect(world.database) as connection:
+        # One resolved pair of this very canary, whose uid is not that of the world's rollout.
+        connection.execute(
+            "INSERT INTO shadow_deployments SELECT (jsonb_populate_record(d, %s)).*"
+            " FROM shadow_deployments d",
+            (f'{{"id": "{made["metadata"]["uid"]}.0"}}',),
+        )
+        connection.execute(
+            "INSERT INTO shadow_pairs (rollout, seq, namespace, doer, run_id, reported_loss,"
+            " breakdown, content_hash, resolved_at, candidate_loss, control_loss) VALUES"
+            " (%s, 1, %s, 'planner', 'r1', 0.5, %s, 'x', now(), 0.5, 0.15)",
+            (
+                f"{made['metadata']['uid']}.0",
+                world.namespace,
+                '{"terms": {"grounding": 0.5, "toxicity": 1}}',
+            ),
+        )
+    assert api.post("/v1/runs", world.bundle("r1")).status == 201
+    path = f"/v1/canaries/planner-canary?namespace={world.namespace}"
+
+    def told() -> Any:
+        return (api.get(path).body.get("shadow") or {}).get("terms")
+
+    wait_until(told, what="the shadow stage in the report")
+    (term,) = told()
+    assert term == {
+        "term": "grounding",
+        "candidate": 0.5,
+        "control": pytest.approx(0.2),
+        "pairs": 1,
+    }

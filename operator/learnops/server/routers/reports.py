@@ -1,13 +1,17 @@
 """Reports on policies and canaries, as last seen on the API server."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
 
+from learnops.adapters.postgres.connection import DatabaseUnavailableError
+from learnops.adapters.postgres.pair_terms import term_means
 from learnops.api.canary import CanaryDeployment, CanaryStatus, CandidateStatus
 from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.common import Name
 from learnops.api.guardrails import QueryStatus
+from learnops.domain.planner.traffic import salt_of
 from learnops.server.documents import problems
 from learnops.server.problems import not_found
 from learnops.server.routers import Namespace, Use
@@ -49,11 +53,23 @@ async def canary(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, 
     found = use.state.canaries.get((namespace, name))
     if found is None:
         raise not_found(f"no CanaryDeployment {name!r} in namespace {namespace!r}")
-    return canary_report(found)
+    report = canary_report(found)
+    if report["shadow"] is not None:
+        report["shadow"]["terms"] = await _terms_in_shadow(found, use)
+    return report
+
+
+async def _terms_in_shadow(found: CanaryDeployment, use: Use) -> list[dict[str, Any]] | None:
+    """All terms compared over the pairs; None while the run log is away."""
+    try:
+        means = await term_means(use.pool, rollout=salt_of(found, found.status))
+    except DatabaseUnavailableError:
+        return None
+    return [asdict(it) for it in means]
 
 
 def canary_report(found: CanaryDeployment) -> dict[str, Any]:
-    """The report of one canary; unknown figures are null."""
+    """What its status tells; unknown figures are null."""
     status = found.status
     return {
         "namespace": found.metadata.namespace,
