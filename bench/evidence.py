@@ -15,7 +15,7 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.evidence import anytime
 from learnops.domain.evidence.types import Observations, TestPlan
 from learnops.domain.observed import Key
-from learnops.domain.plan import OpenRollout
+from learnops.domain.plan import OpenRollout, Tried
 from learnops.ports.runlog import LogRows
 
 RUNS = 1_000_000
@@ -99,7 +99,7 @@ async def _everything(log: PostgresRunLog) -> float:
 
 async def _read(log: PostgresRunLog, *, after: int) -> LogRows:
     return await log.resolved_prefix(
-        key=_KEY, rollout=_ROLLOUT, after=after, limit=_CHUNK, grace_seconds=120
+        key=_KEY, rollout=_ROLLOUT, candidate="q", after=after, limit=_CHUNK, grace_seconds=120
     )
 
 
@@ -119,9 +119,7 @@ def _rollout() -> OpenRollout:
         canary="long",
         canary_uid="long",
         control="p",
-        candidate="q",
-        identity="v1:q",
-        attempt=1,
+        candidates=(Tried(name="q", identity="v1:q", attempt=1),),
         percent=10,
         maturation_seconds=600,
         crl={"weights": {"grounding": "1"}},

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from learnops.app.evidence.columns import columns_of
 from learnops.app.evidence.generations import plan_for
-from learnops.app.evidence.runlog import _columns, _Progress
+from learnops.app.evidence.runlog import _Progress
 from learnops.domain.evidence import anytime
 from learnops.domain.evidence.types import Evidence
 from learnops.ports.runlog import Generation, LogRows
@@ -15,6 +16,7 @@ from tests.unit.app.models import canary
 
 CANARY = canary(source="RunLog")
 _RUNS = 240
+CANDIDATE = CANARY.spec.candidate_refs[0].name
 
 
 def log(*, seed: int, worse: float, starts: list[int]) -> LogRows:
@@ -29,7 +31,9 @@ def log(*, seed: int, worse: float, starts: list[int]) -> LogRows:
     return LogRows(
         seq=list(range(1, _RUNS + 1)),
         is_candidate=mine.tolist(),
+        is_other=[False] * _RUNS,
         propensity=[0.5] * _RUNS,
+        control_propensity=[0.5] * _RUNS,
         loss=loss.tolist(),
         void=(random.random(_RUNS) < 0.05).tolist(),
         timed_out=[False] * _RUNS,
@@ -42,7 +46,8 @@ def log(*, seed: int, worse: float, starts: list[int]) -> LogRows:
 
 def cut(rows: LogRows, first: int, last: int) -> LogRows:
     """The runs numbered from `first` to `last`."""
-    names = ("seq", "is_candidate", "propensity", "loss", "void", "timed_out")
+    drawn = ("is_candidate", "is_other", "propensity", "control_propensity")
+    names = ("seq", *drawn, "loss", "void", "timed_out")
     return replace(rows, **{name: getattr(rows, name)[first - 1 : last] for name in names})
 
 
@@ -50,9 +55,9 @@ def alone(rows: LogRows, generation: Generation) -> Evidence:
     """The evidence of one generation, from nothing but its own runs."""
     later = [it.first_seq for it in rows.generations if it.number == generation.number + 1]
     own = cut(rows, generation.first_seq, later[0] - 1 if later else _RUNS)
-    plan = plan_for(CANARY, generation)
+    plan = plan_for(CANARY, CANDIDATE, generation)
     state = anytime.start(plan, watermark=generation.first_seq - 1)
-    return anytime.advance(state, _columns(own, plan)).evidence()
+    return anytime.advance(state, columns_of(own, plan)).evidence()
 
 
 @settings(max_examples=60, deadline=None)
@@ -66,7 +71,7 @@ def test_each_generation_is_a_log_of_its_own(
     seed: int, worse: float, starts: list[int], pieces: list[int]
 ) -> None:
     rows = log(seed=seed, worse=worse, starts=starts)
-    progress = _Progress.begun(CANARY, rows.generations[0])
+    progress = _Progress.begun(CANARY, CANDIDATE, rows.generations[0])
     for piece in pieces:
         after = progress.state.watermark
         progress = progress.over(CANARY, cut(rows, after + 1, after + piece))

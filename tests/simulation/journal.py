@@ -46,7 +46,8 @@ def tell(action: Action, before: Obj | None) -> str | None:
 def _rollout(action: OpenRollout | OpenGeneration | CloseRollout) -> str:
     match action:
         case OpenRollout() as it:
-            opened = f"open rollout {it.rollout} (attempt {it.attempt}) at {it.percent} %"
+            attempts = ", ".join(f"attempt {tried.attempt}" for tried in it.candidates)
+            opened = f"open rollout {it.rollout} ({attempts}) at {it.percent} %"
             return opened if it.unit is Unit.RUN else opened + _unit(it)
         case OpenGeneration() as it:
             return f"open generation {it.number} of {it.rollout}"
@@ -106,7 +107,8 @@ def _canary(new: CanaryStatus, old: CanaryStatus) -> list[str]:
     if new.recommendation is not old.recommendation and new.recommendation:
         parts.append(f"recommendation {new.recommendation}")
     if new.generation != old.generation:
-        parts.append(f"generation {new.generation}, attempt {new.candidates[0].attempt}")
+        attempts = ", ".join(f"attempt {it.attempt}" for it in new.candidates)
+        parts.append(f"generation {new.generation}, {attempts}")
     return parts
 
 
@@ -134,11 +136,17 @@ def sum_up(objects: list[Obj]) -> list[str]:
                 told = ", ".join(f"{it.policy} {it.percent} %" for it in shares) or "no traffic"
                 lines.append(f"doer {obj.metadata.name}: {told}; {_true(status.conditions)}")
             case CanaryDeployment(status=status):
-                attempt = status.candidates[0].attempt if status.candidates else "-"
-                lines.append(f"canary {obj.metadata.name}: {status.stage}, attempt {attempt}")
+                lines.append(f"canary {obj.metadata.name}: {status.stage}, {_tried(status)}")
             case _:
                 lines.append(f"policy {obj.metadata.name}: {obj.status.stage}")
     return lines
+
+
+def _tried(status: CanaryStatus) -> str:
+    candidates = status.candidates
+    if len(candidates) > 1:
+        return ", ".join(f"{it.name} {it.verdict} (attempt {it.attempt})" for it in candidates)
+    return f"attempt {candidates[0].attempt if candidates else '-'}"
 
 
 def _true(conditions: object) -> str:

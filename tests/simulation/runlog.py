@@ -20,7 +20,8 @@ class RunLog:
         self.up = True
         self.rows: dict[str, Promotion] = {}
         self.rollouts: dict[str, OpenRollout] = {}
-        self.generations: dict[str, list[GenerationReading]] = {}
+        # By rollout and candidate.
+        self.generations: dict[tuple[str, str], list[GenerationReading]] = {}
         self.closed: dict[str, str] = {}
 
     def history(self) -> History | Unavailable:
@@ -33,8 +34,9 @@ class RunLog:
             return _DOWN
         counts: dict[str, int] = {}
         for rollout in self.rollouts.values():
-            opened = len(self.generations[rollout.rollout])
-            counts[rollout.identity] = counts.get(rollout.identity, 0) + opened
+            for tried in rollout.candidates:
+                opened = len(self.generations[rollout.rollout, tried.name])
+                counts[tried.identity] = counts.get(tried.identity, 0) + opened
         return counts
 
     def record(self, rows: tuple[Promotion, ...]) -> None:
@@ -47,19 +49,22 @@ class RunLog:
         """The first row of an id stays."""
         self._reach()
         if self.rollouts.setdefault(rollout.rollout, rollout) is rollout:
-            first = _generation(1, attempt=rollout.attempt, crl=rollout.crl)
-            self.generations[rollout.rollout] = [first]
+            for tried in rollout.candidates:
+                first = _generation(1, attempt=tried.attempt, crl=rollout.crl)
+                self.generations[rollout.rollout, tried.name] = [first]
 
     def open_generation(self, it: OpenGeneration) -> bool:
         """The first row of a number stays; whether it is this one."""
         self._reach()
-        opened = self.generations[it.rollout]
-        if any(one.number == it.number for one in opened):
+        tried = [one for one in self.rollouts[it.rollout].candidates if one.name in it.candidates]
+        known = [one for each in tried for one in self.generations[it.rollout, each.name]]
+        if any(one.number == it.number for one in known):
             return False
         attempts = self.attempts()
         assert isinstance(attempts, dict)
-        attempt = 1 + attempts[self.rollouts[it.rollout].identity]
-        opened.append(_generation(it.number, attempt=attempt, crl=it.crl))
+        for each in tried:
+            begun = _generation(it.number, attempt=1 + attempts[each.identity], crl=it.crl)
+            self.generations[it.rollout, each.name].append(begun)
         return True
 
     def close(self, rollout: CloseRollout) -> None:

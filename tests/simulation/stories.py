@@ -57,6 +57,7 @@ from tests.simulation.evidence import (
 )
 from tests.simulation.figures import FIGURES
 from tests.simulation.query_stories import QUERY_STORIES
+from tests.simulation.races import RACES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -95,6 +96,7 @@ def start_without_series(candidate: str) -> list[Beat]:
 PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 
 STORIES: dict[str, list[Beat]] = {
+    **RACES,
     **QUERY_STORIES,
     "promoted": [
         *begin(),

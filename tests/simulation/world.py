@@ -9,6 +9,7 @@ from learnops.api.doer import Doer
 from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
 from learnops.api.rollout import Source
+from learnops.domain.arms import candidates_of, steps_of
 from learnops.domain.observed import (
     DriftReading,
     FiguresReading,
@@ -91,13 +92,16 @@ class World:
             history=self.log.history() if asked.history else None,
             attempts=self.log.attempts() if asked.attempts else None,
             evidence={
-                it.metadata.name: self._evidence(it)
+                name: self._evidence(it, name)
                 for it in canaries
                 if it.metadata.name == asked.evidence
+                for name in candidates_of(it)
             },
             drift=self._drift(doer) if asked.drift else None,
-            figures=self._figures(canaries),
-            queries={it.metadata.name: self._queries(it) for it in canaries},
+            figures=dict(self.figures),
+            queries={
+                name: self._queries(it, name) for it in canaries for name in candidates_of(it)
+            },
             query_spacing=self.query_spacing,
             route=self.route.read() if self.gateway else None,
         )
@@ -203,8 +207,8 @@ class World:
                 self.log.open(action)
             case OpenGeneration():
                 if self.log.open_generation(action):  # no run of it yet
-                    candidate = self.log.rollouts[action.rollout].candidate
-                    self.truth[candidate] = evidence.NOTHING_YET
+                    for candidate in action.candidates:
+                        self.truth[candidate] = evidence.NOTHING_YET
             case CloseRollout():
                 self.log.close(action)
 
@@ -220,7 +224,18 @@ class World:
         assert before is not None
         rows = [(row.policy, row.to_stage) for row in self.log.rows.values()]
         after = self.store.get(it.kind, it.name)
-        laws.check_write(before, after, evidence=self._all_evidence(), rows=rows)
+        steps = self._steps(after)
+        laws.check_write(before, after, evidence=self._all_evidence(), rows=rows, steps=steps)
+
+    def _steps(self, doer: Obj) -> tuple[int, ...]:
+        """The shares of the canary that has traffic; the doer's own where it has none."""
+        if not isinstance(doer, Doer):
+            return ()
+        traffic = doer.status.traffic
+        found = self.store.items.get(("CanaryDeployment", (traffic and traffic.canary) or ""))
+        if found is not None and isinstance(found.now, CanaryDeployment):
+            return steps_of(found.now)
+        return doer.spec.rollout.strategy.canary.steps
 
     def _create_canary(self, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
@@ -247,13 +262,13 @@ class World:
     def _is_broken(self, canary: CanaryDeployment) -> bool:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
 
-    def _evidence(self, canary: CanaryDeployment) -> Any:
-        found = self.truth.get(canary.spec.candidate_refs[0].name, evidence.NOTHING_YET)
+    def _evidence(self, canary: CanaryDeployment, candidate: str) -> Any:
+        found = self.truth.get(candidate, evidence.NOTHING_YET)
         doers = [it for it in self.objects() if isinstance(it, Doer)]
         paired = isinstance(found, ShadowReading)
         if paired and not any(in_shadow(it.status.traffic) for it in doers):
             found = evidence.NOTHING_YET  # pairs are told of the shadow stage alone
-        generations = self.log.generations.get(salt_of(canary, canary.status))
+        generations = self.log.generations.get((salt_of(canary, canary.status), candidate))
         if canary.spec.analysis.source is Source.PROMETHEUS or not generations:
             return found
         return evidence.of_generation(found, generations[-1])
@@ -264,12 +279,8 @@ class World:
             return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: gone")
         return self.drift.get(doer.status.active_policy or "", DriftReading(runs=0))
 
-    def _figures(self, canaries: list[CanaryDeployment]) -> dict[str, FiguresReading]:
-        by_canary = {it.metadata.name: it.spec.candidate_refs[0].name for it in canaries}
-        return {name: self.figures[it] for name, it in by_canary.items() if it in self.figures}
-
-    def _queries(self, canary: CanaryDeployment) -> dict[str, QueryAnswer]:
-        told = self.answers.get(canary.spec.candidate_refs[0].name, NO_ANSWER)
+    def _queries(self, canary: CanaryDeployment, candidate: str) -> dict[str, QueryAnswer]:
+        told = self.answers.get(candidate, NO_ANSWER)
         guardrails = on_queries(canary.spec.analysis.guardrails)
         return {it.name: evaluated(told, at=self.now) for it in guardrails}
 

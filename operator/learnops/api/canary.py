@@ -6,7 +6,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
+from learnops.api.canary_figures import DifferenceStatus, EvidenceStatus, SampleRatioStatus
+from learnops.api.candidates import (
+    MOST_CANDIDATES,
+    SEVERAL_BY_RUN_LOG,
+    SEVERAL_WITHOUT_SHADOW,
+    Candidates,
+)
 from learnops.api.common import (
     API_VERSION,
     ATOMIC,
@@ -23,9 +29,9 @@ from learnops.api.common import (
     Rule,
     StatusModel,
 )
-from learnops.api.doer import Share
 from learnops.api.guardrails import QueryStatus
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Strategy
+from learnops.api.served import Share
 from learnops.api.shadow import ShadowStatus as ShadowStatus
 
 
@@ -65,12 +71,13 @@ class CanarySpec(Model):
 
     doer_ref: Annotated[Ref, _unchanging("doer")]
     """The doer whose traffic is shared."""
-    candidate_refs: Annotated[
-        tuple[Ref, ...], Field(min_length=1, max_length=1), ATOMIC, _unchanging("candidate")
-    ]
-    """The policy to prove against the doer's active one."""
+    candidate_refs: Annotated[Candidates, _unchanging("candidate")]
+    """The policies to prove against the doer's active one. Several are tried at once, each against
+    control: what is shown worse is dropped, and of those that are shown better at first the best is
+    promoted."""
     strategy: Annotated[Strategy, _unchanging("strategy")] = Strategy()
-    """Which shares the candidate gets, and when."""
+    """Which shares the candidate gets, and when. With several, each step is the share of each of
+    them, at most 100/(candidates + 1) percent, so that control keeps no less than any."""
     analysis: Annotated[Analysis, _unchanging("analysis")] = Analysis()
     """How the candidate is judged."""
     run: Run = Run.RUNNING
@@ -79,7 +86,12 @@ class CanarySpec(Model):
     action: Action | None = None
     """A one-off order to this canary."""
 
-    cel_rules: ClassVar[tuple[Rule, ...]] = (ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG)
+    cel_rules: ClassVar[tuple[Rule, ...]] = (
+        ONE_LOOK_ONE_STEP,
+        SHADOW_FROM_RUN_LOG,
+        SEVERAL_BY_RUN_LOG,
+        SEVERAL_WITHOUT_SHADOW,
+    )
 
 
 class CanaryStage(StrEnum):
@@ -104,53 +116,6 @@ class Verdict(StrEnum):
     FUTILE = "Futile"
     CONTINUE = "Continue"
     HOLD = "Hold"
-
-
-class GuardrailStatus(StatusModel):
-    """Where one guardrail stands."""
-
-    term: Annotated[str, Field(max_length=63)]
-    """The term."""
-    rollback: Number
-    """Its own e-value against "not worse than the tolerance": a part of evidence.rollback."""
-    promote: Number
-    """E-value against "worse by the margin or more"."""
-    promote_threshold: Number
-    """The e-value of promote from which the guardrail lets the candidate be promoted."""
-    candidate_mean: Number | None = None
-    """Mean of the term over the candidate's runs, 0 to 1, lower is better."""
-    control_mean: Number | None = None
-    """The same over control's runs."""
-    breaches: Annotated[Integer, Field(ge=0)] = 0
-    """Runs of the candidate that reported the term above the tolerance."""
-
-
-class EvidenceStatus(StatusModel):
-    """E-values beside the thresholds at which they decide, as decimal text."""
-
-    promote: Number
-    """E-value against "the candidate is not better than the margin allows"."""
-    promote_threshold: Number
-    """The e-value of promote that promotes: 1/level, raised for each earlier attempt."""
-    rollback: Number
-    """E-value against "the candidate is not worse than the tolerance"."""
-    rollback_threshold: Number
-    """The e-value of rollback that rolls back: 1/level."""
-    promote_p_value: Number | None = None
-    """Only with method FixedHorizon, from its one look on: the p-value of promote, whose e-value is
-    1/p then."""
-    rollback_p_value: Number | None = None
-    """The same of rollback."""
-    futility: Number | None = None
-    """E-value against "the candidate is better by minImprovement or more"; only with futility."""
-    futility_threshold: Number | None = None
-    """The e-value of futility that ends the canary: 1/level."""
-    guardrails: Annotated[
-        tuple[GuardrailStatus, ...], Field(max_length=9), ListType(kind="map", keys=("term",))
-    ] = ()
-    """Each guardrail of the spec."""
-    culprit: Annotated[str, Field(max_length=63)] | None = None
-    """What told most for roll-back when it was decided: loss, or a guardrail's term or name."""
 
 
 class CandidateStatus(StatusModel):
@@ -215,7 +180,7 @@ class CanaryStatus(StatusModel):
     Inconclusive (no verdict in time), Aborted (by a person), Superseded (the doer turned to
     another policy), Error."""
     step: Annotated[Integer, Field(ge=0, le=10)] = 0
-    """Index of the step in force, from 0."""
+    """Index of the step in force, from 0; of the candidate that is farthest."""
     step_time: datetime | None = None
     """When the step in force began."""
     start_time: datetime | None = None
@@ -242,17 +207,20 @@ class CanaryStatus(StatusModel):
     )
     """The id of the last action that was done."""
     shares: Annotated[
-        tuple[Share, ...], Field(max_length=2), ListType(kind="map", keys=("policy",))
+        tuple[Share, ...], Field(max_length=6), ListType(kind="map", keys=("policy",))
     ] = ()
     """The shares in force: a mirror of the doer's traffic."""
     candidates: Annotated[
-        tuple[CandidateStatus, ...], Field(max_length=1), ListType(kind="map", keys=("name",))
+        tuple[CandidateStatus, ...],
+        Field(max_length=MOST_CANDIDATES),
+        ListType(kind="map", keys=("name",)),
     ] = ()
     """What is known of each candidate."""
     shadow: ShadowStatus | None = None
     """Where the shadow stage stands; absent where the strategy has none."""
     sample_ratio: SampleRatioStatus | None = None
-    """Whether the arms got the runs that they were meant to get."""
+    """Whether the arms got the runs that they were meant to get. With several candidates: of the
+    one whose split is the least likely."""
     evidence_state: Annotated[str, Field(max_length=65_536)] | None = None
     """The state of the Counters method with its watermark, compact JSON: written together with
     the verdict that follows from it."""

@@ -6,9 +6,10 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.guardrails import on_queries
+from learnops.domain.arms import candidates_of
 from learnops.domain.observed import EValue, EvidenceReading, Key, QueryReading, Snapshot
 
-_LABELS = ("namespace", "doer", "canary", "guardrail")
+_LABELS = ("namespace", "doer", "canary", "policy", "guardrail")
 _MAX_LOG = 700.0  # exp of more is not a float
 
 
@@ -41,21 +42,32 @@ class GuardrailSeries:
         )
 
     def show(self, snapshot: Snapshot, canary: CanaryDeployment) -> None:
-        """What is known of a live canary's guardrails now."""
-        name = canary.metadata.name
-        labels = (snapshot.key.namespace, snapshot.key.doer, name)
-        reading = snapshot.evidence.get(name)
-        if isinstance(reading, EvidenceReading):
-            for it in reading.guardrails:
-                self._evidence.labels(*labels, it.term, "rollback").set(shown(it.rollback))
-                self._evidence.labels(*labels, it.term, "promote").set(shown(it.promote))
-        self._show_queries(snapshot, canary, labels=labels)
+        """What is known of a live canary's guardrails now, for each of its candidates."""
+        for candidate in candidates_of(canary):
+            labels = (
+                snapshot.key.namespace,
+                snapshot.key.doer,
+                canary.metadata.name,
+                candidate,
+            )
+            reading = snapshot.evidence.get(candidate)
+            if isinstance(reading, EvidenceReading):
+                for it in reading.guardrails:
+                    self._evidence.labels(*labels, it.term, "rollback").set(shown(it.rollback))
+                    self._evidence.labels(*labels, it.term, "promote").set(shown(it.promote))
+            self._show_queries(snapshot, canary, labels=labels)
 
     def _show_queries(
-        self, snapshot: Snapshot, canary: CanaryDeployment, *, labels: tuple[str, str, str]
+        self, snapshot: Snapshot, canary: CanaryDeployment, *, labels: tuple[str, str, str, str]
     ) -> None:
-        answers = snapshot.queries.get(canary.metadata.name, {})
-        counted = {it.name: it for one in canary.status.candidates for it in one.queries}
+        candidate = labels[-1]
+        answers = snapshot.queries.get(candidate, {})
+        counted = {
+            it.name: it
+            for one in canary.status.candidates
+            for it in one.queries
+            if one.name == candidate
+        }
         for guardrail in on_queries(canary.spec.analysis.guardrails):
             answer, known = answers.get(guardrail.name), counted.get(guardrail.name)
             full = (*labels, guardrail.name)

@@ -5,10 +5,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from learnops.api.canary import CanaryDeployment
 from learnops.app.evidence.reading import candidate_percent
 from learnops.app.guardrail_series import GuardrailSeries, shown
+from learnops.domain.arms import candidates_of
 from learnops.domain.observed import EValue, EvidenceReading, Key, ShadowReading, Snapshot
 from learnops.domain.planner.traffic import WITH_TRAFFIC
 
 _CANARY = ("namespace", "doer", "canary")
+_CANDIDATE = (*_CANARY, "policy")
 
 
 class OperatorMetrics:
@@ -56,14 +58,14 @@ class OperatorMetrics:
         )
         self._weight = Gauge(
             "learnops_canary_weight",
-            "Share of a live canary's candidate in percent",
-            _CANARY,
+            "Share of a candidate of a live canary in percent",
+            _CANDIDATE,
             registry=self.registry,
         )
         self._evidence = Gauge(
             "learnops_canary_evidence",
-            "E-value of a live canary",
-            (*_CANARY, "decision"),
+            "E-value of a candidate of a live canary",
+            (*_CANDIDATE, "decision"),
             registry=self.registry,
         )
         self._guardrails = GuardrailSeries(registry=self.registry)
@@ -86,16 +88,19 @@ class OperatorMetrics:
             self._show(snapshot, canary)
 
     def _show(self, snapshot: Snapshot, canary: CanaryDeployment) -> None:
-        labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)
-        if snapshot.doer is not None:
-            self._weight.labels(*labels).set(candidate_percent(snapshot.doer, canary))
+        canary_labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)
+        for candidate in candidates_of(canary):
+            labels = (*canary_labels, candidate)
+            if snapshot.doer is not None:
+                percent = candidate_percent(snapshot.doer, canary, candidate=candidate)
+                self._weight.labels(*labels).set(percent)
+            reading = snapshot.evidence.get(candidate)
+            if isinstance(reading, EvidenceReading):
+                for decision, value in _e_values(reading).items():
+                    self._evidence.labels(*labels, decision).set(shown(value))
+            elif isinstance(reading, ShadowReading):
+                self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
         self._guardrails.show(snapshot, canary)
-        reading = snapshot.evidence.get(canary.metadata.name)
-        if isinstance(reading, EvidenceReading):
-            for decision, value in _e_values(reading).items():
-                self._evidence.labels(*labels, decision).set(shown(value))
-        elif isinstance(reading, ShadowReading):
-            self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import product
 from typing import TypeVar
 
 from learnops.api.canary import CanaryDeployment
@@ -17,6 +18,7 @@ from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
+from learnops.domain.arms import on_trial
 from learnops.domain.observed import (
     DriftReading,
     EvidenceReading,
@@ -101,7 +103,7 @@ class Observer:
             invalid=parsed.invalid,
             history=history,
             attempts=attempts,
-            evidence={name: one.evidence for name, one in readings.items()},
+            evidence={candidate: one.evidence for candidate, one in readings.items()},
             drift=drift,
             figures=self._figures(key, live, readings),
             queries=queries,
@@ -160,8 +162,9 @@ class Observer:
     ) -> dict[str, LogReading]:
         if doer is None:
             return {}
-        found = await asyncio.gather(*(self._read(key, doer, one) for one in live))
-        return {one.metadata.name: reading for one, reading in zip(live, found, strict=True)}
+        arms = _arms(doer, live)
+        found = await asyncio.gather(*(self._read(key, doer, *arm) for arm in arms))
+        return {name: reading for (_, name), reading in zip(arms, found, strict=True)}
 
     def _figures(
         self,
@@ -171,14 +174,11 @@ class Observer:
     ) -> dict[str, FiguresReading]:
         """Only where there is evidence: what they would be shown beside."""
         found: dict[str, FiguresReading] = {}
-        for canary in live:
-            name = canary.metadata.name
-            evidence = readings[name].evidence if name in readings else None
-            if not isinstance(evidence, EvidenceReading):
-                continue
-            told = self.figures.of(key, canary, runs=evidence.runs)
-            if told is not None:
-                found[name] = told
+        for canary, (candidate, one) in product(live, readings.items()):
+            if isinstance(one.evidence, EvidenceReading):
+                told = self.figures.of(key, canary, candidate, runs=one.evidence.runs)
+                if told is not None:
+                    found[candidate] = told
         return found
 
     async def _queries(
@@ -186,14 +186,21 @@ class Observer:
     ) -> dict[str, dict[str, QueryAnswer]]:
         if doer is None:
             return {}
-        asked = (self.queries.read(key=key, doer=doer, canary=one) for one in live)
+        arms = _arms(doer, live)
+        asked = (
+            self.queries.read(key=key, doer=doer, canary=one, candidate=name) for one, name in arms
+        )
         found = await asyncio.gather(*asked)
-        return {one.metadata.name: answers for one, answers in zip(live, found, strict=True)}
+        return {name: answers for (_, name), answers in zip(arms, found, strict=True)}
 
-    async def _read(self, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+    async def _read(
+        self, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
         try:
             async with asyncio.timeout(self.deadline_seconds):
-                return await self.evidence.read(key=key, doer=doer, canary=canary)
+                return await self.evidence.read(
+                    key=key, doer=doer, canary=canary, candidate=candidate
+                )
         except TimeoutError:
             source = canary.spec.analysis.source
             message = f"{source.value} did not answer within {self.deadline_seconds:g} s"
@@ -204,6 +211,13 @@ _SILENT = {
     "RunLog": ErrorReason.RUN_LOG_UNAVAILABLE,
     "Prometheus": ErrorReason.PROMETHEUS_UNAVAILABLE,
 }
+
+
+def _arms(
+    doer: Doer, live: tuple[CanaryDeployment, ...]
+) -> tuple[tuple[CanaryDeployment, str], ...]:
+    """A candidate that was dropped has no share any more, and its verdict stands."""
+    return tuple(product(live, on_trial(doer.status.traffic)))
 
 
 def _parse(objects: DoerObjects) -> _Parsed:

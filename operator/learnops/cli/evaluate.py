@@ -78,15 +78,16 @@ def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
     from learnops.cli.evaluation import judging, logs, manifest, rows
     from learnops.cli.evaluation.arms import arms_of
     from learnops.cli.inputs import opened
+    from learnops.domain.arms import candidates_of
 
-    known = manifest.load(arguments.canary)
-    for query in on_queries(known.canary.spec.analysis.guardrails):
+    canary = manifest.load(arguments.canary)
+    for query in on_queries(canary.spec.analysis.guardrails):
         text = (
             f"guardrail {query.name} is left out: a log of runs does not tell what Prometheus did"
         )
         print(f"learnops evaluate: {text}", file=sys.stderr)
-    judge = judging.judge_of(known, attempt=arguments.attempt)
-    arms = arms_of(known.candidates, control=arguments.control)
+    judge = judging.judge_of(canary, attempt=arguments.attempt)
+    arms = arms_of(candidates_of(canary), control=arguments.control)
     terms = [guardrail.term for guardrail in judge.plan.guardrails]
     needed = ["arm", *arms.shares, "loss", *(rows.TERM + term for term in terms)]
     with opened(arguments.runs) as source:

@@ -76,14 +76,14 @@ def _canary(path: Path) -> "CanaryDeployment":
     from learnops.cli.evaluation import manifest
     from learnops.cli.evaluation.errors import EvaluationError
 
-    known = manifest.load(path)
-    if known.canary.spec.analysis.method is Method.FIXED_HORIZON:
+    canary = manifest.load(path)
+    if canary.spec.analysis.method is Method.FIXED_HORIZON:
         text = "must be Anytime: FixedHorizon takes maxRuns runs, whatever they say"
         raise EvaluationError(f"{path}: spec.analysis.method: {text}")
-    if len(known.candidates) > 1:
+    if len(canary.spec.candidate_refs) > 1:
         text = "must be one candidate: shares of several are not played yet"
         raise EvaluationError(f"{path}: spec.candidateRefs: {text}")
-    return known.canary
+    return canary
 
 
 def _rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ class Assignment:
     Attributes:
         policy: name and content.
         arm: `control` or `candidate`.
-        propensity: π, the probability of the candidate when the run was drawn; 0: no evidence.
+        propensity: π, the probability of a candidate (of any of several) when the run was drawn;
+            0: no evidence.
         revision: of the traffic that it was drawn from; 0 where none was known.
         rollout: id of the rollout whose evidence the run is, None for none.
         run_id: the run that was registered with it (a unit keeps its arm over several runs).

@@ -62,6 +62,6 @@ def _is_outdated(drawn: Drawn, snapshot: Snapshot) -> bool:
     """Whether an api replica that lags drew from traffic that is no longer served."""
     if drawn.revision >= snapshot.revision:
         return False
-    served = any(policy == drawn.policy and percent > 0 for policy, percent in snapshot.shares)
+    served = any(it.policy == drawn.policy and it.percent > 0 for it in snapshot.shares)
     rollout = snapshot.rollout.id if snapshot.rollout else None
     return not served or drawn.rollout != rollout

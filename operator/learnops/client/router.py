@@ -12,7 +12,7 @@ from learnops.client.settings import Settings
 from learnops.client.snapshot import Rollout, Snapshot, SnapshotHolder
 from learnops.client.telemetry import Telemetry
 from learnops.client.units import DrawnUnit, DrawnUnits, unit_of
-from learnops.domain.assignment import position
+from learnops.domain.assignment import choose
 
 CONTROL = "control"
 CANDIDATE = "candidate"
@@ -59,7 +59,7 @@ class Router:
         unit = unit_of(
             snapshot.unit, run_id=run_id, session=session, tenant=tenant, now=self._wall()
         )
-        drawn = self._units.get(rollout.id, unit.key) if rollout and unit else None
+        drawn = self._drawn(rollout, unit)
         if drawn is not None and drawn.run_id == run_id:
             return drawn
         if not view.fresh(self._clock()):
@@ -70,10 +70,18 @@ class Router:
         if rollout is None:
             return self._local(snapshot, run_id, session or run_id)
         if rollout.percent in (0.0, 100.0):
-            return self._decided(snapshot, rollout, run_id)
+            return self._decided(snapshot, rollout, run_id=run_id, unit=unit)
         if unit is None:
             return self._without_unit(snapshot, run_id)
         return self._registered(snapshot, drawn, run_id=run_id, unit=unit)
+
+    def _drawn(self, rollout: Rollout | None, unit: DrawnUnit | None) -> Assignment | None:
+        """What the unit has, unless it was a candidate that was dropped since."""
+        found = self._units.get(rollout.id, unit.key) if rollout and unit else None
+        if found is None or rollout is None:
+            return None
+        served = (rollout.control, *rollout.candidates)
+        return found if found.policy.name in served else None
 
     def _without_unit(self, snapshot: Snapshot, run_id: str) -> Assignment:
         """Drawn by itself, the run would be judged as what it is not."""
@@ -114,18 +122,20 @@ class Router:
 
     def _local(self, snapshot: Snapshot, run_id: str, unit_id: str) -> Assignment:
         """No canary is live: the shares alone decide, by the keyed hash."""
-        others = [(p, percent) for p, percent in snapshot.shares if p != snapshot.active]
-        policy, percent = others[0] if others else (snapshot.active, 0.0)
-        propensity = percent / 100.0
-        chosen = bool(snapshot.salt) and position(snapshot.salt, unit_id) < propensity
-        arm, name = (CANDIDATE, policy) if chosen else (CONTROL, snapshot.active)
+        others = [share for share in snapshot.shares if share.policy != snapshot.active]
+        chosen = choose(snapshot.salt, unit_id, others) if snapshot.salt else None
+        arm, name = (CONTROL, snapshot.active) if chosen is None else (CANDIDATE, chosen)
+        propensity = sum(share.percent for share in others) / 100.0
         return self._given(snapshot, name, arm=arm, propensity=propensity, run_id=run_id)
 
-    def _decided(self, snapshot: Snapshot, rollout: Rollout, run_id: str) -> Assignment:
-        """A share of 0 or 100 %: nothing is drawn, nothing to register."""
-        if rollout.percent == 0.0:
+    def _decided(
+        self, snapshot: Snapshot, rollout: Rollout, *, run_id: str, unit: DrawnUnit | None
+    ) -> Assignment:
+        """A share of 0 or 100 %: control is certain or impossible, so nothing is evidence."""
+        others = [share for share in snapshot.shares if share.policy in rollout.candidates]
+        name = choose(rollout.id, unit.key if unit else run_id, others)
+        if name is None:
             return self._control(snapshot, run_id)
-        name = rollout.candidate
         return self._given(snapshot, name, arm=CANDIDATE, propensity=1.0, run_id=run_id)
 
     def _control(self, snapshot: Snapshot, run_id: str) -> Assignment:
@@ -151,7 +161,7 @@ class Router:
 
     def _serving_arm(self, snapshot: Snapshot) -> str:
         rollout = snapshot.rollout
-        return CANDIDATE if rollout and self._settings.serving == rollout.candidate else CONTROL
+        return CANDIDATE if rollout and self._settings.serving in rollout.candidates else CONTROL
 
     def _without_snapshot(self, run_id: str) -> Assignment:
         self._telemetry.count("runs_without_snapshot")

@@ -85,7 +85,7 @@ class Run:
 
     @property
     def propensity(self) -> float:
-        """π: the probability of the candidate when this run was drawn."""
+        """π: the probability of a candidate, of any of several, when this run was drawn."""
         return self._assignment.propensity
 
     def finish(

@@ -9,6 +9,7 @@ from typing import Any
 
 from learnops.client.policy import Policy
 from learnops.client.telemetry import Telemetry
+from learnops.domain.assignment import Region
 
 _REMEMBERED_UIDS = 16
 _UNITS = ("Run", "Session", "TenantEpoch")
@@ -16,11 +17,11 @@ _UNITS = ("Run", "Session", "TenantEpoch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """The canary that is live: its id, both policies, and the candidate's share in percent."""
+    """The canary that is live: its id, its policies, and all candidates' share in percent."""
 
     id: str
     control: str
-    candidate: str
+    candidates: tuple[str, ...]
     percent: float
 
 
@@ -51,7 +52,7 @@ class Snapshot:
     salt: str
     active: str
     rollout: Rollout | None
-    shares: tuple[tuple[str, float], ...]
+    shares: tuple[Region, ...]
     policies: Mapping[str, Policy]
     unit: UnitKind = UnitKind()
     shadow: Shadow | None = None
@@ -193,7 +194,7 @@ def _rollout(value: Any) -> Rollout | None:
     return Rollout(
         id=_field(value, "id", str),
         control=_field(value, "control", str),
-        candidate=_field(value, "candidate", str),
+        candidates=_candidates(value),
         percent=_percent(value),
     )
 
@@ -221,17 +222,32 @@ def _shadow(value: Any) -> Shadow | None:
     return Shadow(rollout=_field(value, "rollout", str), policy=_field(value, "policy", str))
 
 
-def _share(value: Any) -> tuple[str, float]:
+def _share(value: Any) -> Region:
     if not isinstance(value, dict):
         raise MalformedSnapshotError("shares holds an entry that is no object")
-    return _field(value, "policy", str), _percent(value)
+    policy, percent = _field(value, "policy", str), _percent(value)
+    try:
+        start = _percent(value, "start") if "start" in value else 0.0
+        return Region(policy=policy, percent=percent, start=start)
+    except ValueError as error:
+        raise MalformedSnapshotError(str(error)) from error
 
 
-def _percent(value: dict[str, Any]) -> float:
-    percent = value.get("percent")
+def _percent(value: dict[str, Any], name: str = "percent") -> float:
+    percent = value.get(name)
     if isinstance(percent, bool) or not isinstance(percent, int | float) or not 0 <= percent <= 100:
-        raise MalformedSnapshotError(f"percent is {percent!r}, not from 0 to 100")
+        raise MalformedSnapshotError(f"{name} is {percent!r}, not from 0 to 100")
     return float(percent)
+
+
+def _candidates(rollout: dict[str, Any]) -> tuple[str, ...]:
+    """An older api knows one only."""
+    if "candidates" not in rollout:
+        return (_field(rollout, "candidate", str),)
+    values = _field(rollout, "candidates", list)
+    if not values or not all(isinstance(value, str) for value in values):
+        raise MalformedSnapshotError(f"candidates is {values!r:.80}, expected names")
+    return tuple(values)
 
 
 def _field(body: dict[str, Any], name: str, kind: type[Any]) -> Any:

@@ -4,11 +4,15 @@ Normative (test vectors: tests/golden/assignment/vectors.json):
 
     position = (top 53 bits of BLAKE2b(key = salt, digest 8 bytes, message = unit id)) / 2^53
 
-with salt and unit id in UTF-8 and the digest read big-endian. A unit gets the candidate where
-``position < candidate share``, so raising the share only widens the candidate's region: nobody who
-had the candidate loses it. Standard library only, because every agent imports this.
+with salt and unit id in UTF-8 and the digest read big-endian. Each candidate has a region that
+begins at its start; a unit gets the candidate where ``start <= position < start + share``, and
+control outside all of them. So raising a share only widens the candidate's region: nobody who had
+the candidate loses it. The only candidate of a canary starts at 0. Standard library only, because
+every agent imports this.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import blake2b
 
@@ -21,6 +25,22 @@ class Arm(StrEnum):
 
     CONTROL = "control"
     CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """What a candidate gets of the hash line: from `start`, `percent` wide, both 0 to 100."""
+
+    policy: str
+    percent: float
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0.0 <= self.percent <= 100.0 and 0.0 <= self.start <= 100.0 - self.percent):
+            raise ValueError(
+                f"the region of {self.policy} is {self.percent} percent from {self.start}; "
+                "use 0 to 100 within 0 to 100"
+            )
 
 
 def position(salt: str, unit_id: str) -> float:
@@ -40,12 +60,21 @@ def position(salt: str, unit_id: str) -> float:
     return (int.from_bytes(digest, "big") >> 11) / (1 << 53)
 
 
+def choose(salt: str, unit_id: str, regions: Sequence[Region]) -> str | None:
+    """The candidate that a unit gets, None for control. Regions must not overlap."""
+    at = position(salt, unit_id)
+    for region in regions:
+        if region.start / 100.0 <= at < (region.start + region.percent) / 100.0:
+            return region.policy
+    return None
+
+
 def draw(salt: str, unit_id: str, candidate_percent: float) -> Arm:
     """The arm of a unit at a share of ``candidate_percent`` (0 to 100)."""
     if not 0.0 <= candidate_percent <= 100.0:
         raise ValueError(f"candidate_percent is {candidate_percent}; use 0 to 100")
-    inside = position(salt, unit_id) < candidate_percent / 100.0
-    return Arm.CANDIDATE if inside else Arm.CONTROL
+    only = Region(policy=Arm.CANDIDATE, percent=candidate_percent)
+    return Arm.CONTROL if choose(salt, unit_id, (only,)) is None else Arm.CANDIDATE
 
 
 def _encode(name: str, value: str, *, limit: int) -> bytes:

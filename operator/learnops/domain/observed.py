@@ -252,10 +252,10 @@ class Snapshot:
     invalid: tuple[InvalidObject, ...] = ()
     history: History | Unavailable | None = None  # None: not needed for this pass
     attempts: dict[str, int] | Unavailable | None = None  # finished or live rollouts per identity
-    evidence: dict[str, Evidence] = field(default_factory=dict)  # by canary name; live ones only
+    evidence: dict[str, Evidence] = field(default_factory=dict)  # by candidate, of the live canary
     figures: dict[str, FiguresReading] = field(default_factory=dict)  # likewise
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
-    # By canary and guardrail name; live ones only.
+    # By candidate and guardrail name, of the live canary.
     queries: dict[str, dict[str, QueryAnswer]] = field(default_factory=dict)
     # Two answers nearer to each other than this are one look at the same state of affairs.
     query_spacing: timedelta = timedelta(seconds=9)

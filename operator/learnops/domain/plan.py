@@ -36,10 +36,8 @@ class OpenRollout:
     canary: str
     canary_uid: str
     control: str
-    candidate: str
-    identity: str  # of the candidate
-    attempt: int
-    percent: int
+    candidates: tuple["Tried", ...]
+    percent: int  # of each candidate
     maturation_seconds: int
     crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
     unit: Unit = Unit.RUN
@@ -56,6 +54,16 @@ class OpenGeneration:
     rollout: str  # the salt
     number: int
     crl: dict[str, Any]  # Doer.spec.crl on the wire
+    candidates: tuple[str, ...]  # who is judged in it: those that were not dropped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """A candidate of a rollout; every try of an identity counts, whatever it is tried beside."""
+
+    name: str
+    identity: str
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)

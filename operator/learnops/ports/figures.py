@@ -30,5 +30,10 @@ class Figures(Protocol):
     async def runs_per_day(self, *, key: Key) -> float | None:
         """The doer's volume over the last seven days; None: too little is known of it."""
 
-    async def pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
-        """At most `limit` runs of the resolved prefix after `after`, summed by arm and loss."""
+    async def pairs(
+        self, *, key: Key, rollout: str, candidate: str, after: int, limit: int
+    ) -> PairRows:
+        """At most `limit` runs of the resolved prefix after `after`, summed by arm and loss.
+
+        Of a rollout with several candidates, the runs of this one and of control.
+        """

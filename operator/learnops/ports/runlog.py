@@ -16,8 +16,8 @@ class RunLogUnavailableError(Exception):
 class Generation:
     """An analysis generation: runs from registration `first_seq` on are scored by `crl`.
 
-    `crl` is `Doer.spec.crl` on the wire. The first generation is the rollout itself; each ends
-    where the next one begins.
+    `crl` is `Doer.spec.crl` on the wire, `attempt` that of the candidate for whom it was read. The
+    first generation is the rollout itself; each ends where the next one begins.
     """
 
     number: int
@@ -30,6 +30,7 @@ class Generation:
 class LogRows:
     """Columns of the resolved prefix after a watermark, in registration order (seq is gapless).
 
+    As one candidate of the rollout sees it: `is_other` marks the runs of the other candidates.
     `total` counts every registration of the rollout, resolved or not; `overdue` counts those
     registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
@@ -45,7 +46,9 @@ class LogRows:
 
     seq: Sequence[int]
     is_candidate: Sequence[bool]
+    is_other: Sequence[bool]
     propensity: Sequence[float]  # π of the candidate
+    control_propensity: Sequence[float]
     loss: Sequence[float]
     void: Sequence[bool]
     timed_out: Sequence[float]
@@ -106,6 +109,7 @@ class RunLog(Protocol):
         *,
         key: Key,
         rollout: str,
+        candidate: str,
         after: int,
         limit: int,
         grace_seconds: int,
@@ -128,7 +132,7 @@ class RunLog(Protocol):
     async def open_generation(self, *, key: Key, generation: OpenGeneration) -> None:
         """Begin a generation with the next registration; idempotent by rollout and number.
 
-        It is the next attempt of the rollout's content.
+        It is the next attempt of the content of each candidate that it names.
         """
 
     async def close_rollout(self, *, key: Key, rollout: CloseRollout) -> None:

@@ -7,8 +7,9 @@ from http import HTTPStatus
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.registration import Draw, Registered, RolloutRef, register, void
 from learnops.api.assignment import Unit
-from learnops.api.doer import Doer, Router, TrafficStatus
-from learnops.domain.assignment import Arm, draw
+from learnops.api.doer import Doer, Router
+from learnops.api.served import TrafficStatus
+from learnops.domain.assignment import Arm, choose
 from learnops.domain.unit import epoch_of, tenant_epoch
 from learnops.ports.clock import Clock
 from learnops.server.batching import Batcher, BatchLimits
@@ -153,18 +154,20 @@ def _draw(run: RunToAssign, *, served: _Served) -> Draw | None:
     if rollout is None or unit_id is None or not served.randomised:
         return None
     if run.policy is not None:
-        if not served.gateway_settled or run.policy not in (rollout.control, rollout.candidate):
+        known = (rollout.control, *rollout.candidates)
+        if not served.gateway_settled or run.policy not in known:
             return None
-        arm = Arm.CANDIDATE if run.policy == rollout.candidate else Arm.CONTROL
+        policy = run.policy
     else:
-        arm = _hash(run, unit_id=unit_id, rollout=rollout)
+        policy = _hash(run, unit_id=unit_id, rollout=rollout)
     return Draw(
         run_id=run.run_id,
         unit_id=unit_id,
-        arm=arm.value,
-        policy=rollout.candidate if arm is Arm.CANDIDATE else rollout.control,
-        propensity=rollout.share,
+        arm=(Arm.CONTROL if policy == rollout.control else Arm.CANDIDATE).value,
+        policy=policy,
+        propensity=rollout.propensity,
         revision=served.traffic.revision,
+        propensities=rollout.propensities,
         epoch=served.epoch,
     )
 
@@ -179,22 +182,25 @@ def _unit_id(run: RunToAssign, *, served: _Served) -> str | None:
     return tenant_epoch(run.unit_id, epoch=served.epoch)
 
 
-def _hash(run: RunToAssign, *, unit_id: str, rollout: LiveRollout) -> Arm:
+def _hash(run: RunToAssign, *, unit_id: str, rollout: LiveRollout) -> str:
     try:
-        return draw(rollout.id, unit_id, rollout.percent)
+        chosen = choose(rollout.id, unit_id, rollout.regions)
     except ValueError as error:
         field = "runs.unitId" if run.unit_id else "runs.runId"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{field}: {error}", field=field) from error
+    return rollout.control if chosen is None else chosen
 
 
 def _assignment(run: RunToAssign, *, found: Registered | None, served: _Served) -> Assignment:
-    if found is not None and served.rollout is not None:
+    rollout = served.rollout
+    # A candidate that was dropped meanwhile is served to nobody, whatever was drawn before.
+    if found is not None and rollout is not None and found.policy in rollout.propensities:
         return Assignment(
             run_id=run.run_id,
             arm=Arm(found.arm),
             policy=found.policy,
             propensity=found.propensity,
-            rollout=served.rollout.id,
+            rollout=rollout.id,
             revision=found.revision,
             registered=found.counts,
         )
@@ -212,8 +218,9 @@ def _assignment(run: RunToAssign, *, found: Registered | None, served: _Served) 
 
 def _certain(run: RunToAssign, *, served: _Served) -> tuple[Arm, str, float]:
     rollout = served.rollout
-    if rollout is not None and run.policy == rollout.candidate:
-        return Arm.CANDIDATE, rollout.candidate, rollout.share
+    if rollout is not None and run.policy in rollout.candidates:
+        return Arm.CANDIDATE, run.policy, rollout.propensity
     if rollout is not None and rollout.percent == 100 and run.policy is None:
-        return Arm.CANDIDATE, rollout.candidate, 1.0
+        unit_id = _unit_id(run, served=served) or run.run_id
+        return Arm.CANDIDATE, _hash(run, unit_id=unit_id, rollout=rollout), 1.0
     return Arm.CONTROL, run.policy or served.traffic.active, 0.0

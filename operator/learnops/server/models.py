@@ -143,7 +143,8 @@ class AssignmentsRequest(Wire):
 
 
 class Assignment(Wire):
-    """What holds for a run; `propensity` is the candidate's probability at the draw."""
+    """What holds for a run; `propensity` is the probability of a candidate, of any of them, at the
+    draw."""
 
     run_id: str
     arm: Arm
@@ -229,12 +230,13 @@ class RouteAnswer(Assignment):
 
 
 class RolloutAnswer(Wire):
-    """The rollout that runs are drawn for; `percent` is the candidate's share."""
+    """The rollout that runs are drawn for; `percent` is the share of all candidates together."""
 
     id: str
     canary: str
     control: str
     candidate: str
+    candidates: list[str]
     percent: int
 
 
@@ -246,10 +248,11 @@ class ShadowAnswer(Wire):
 
 
 class ShareAnswer(Wire):
-    """A policy and its share of the traffic in percent."""
+    """A policy, its share of the traffic and where its region begins, in percent (absent: 0)."""
 
     policy: str
     percent: int
+    start: int | None = None
 
 
 class UnitAnswer(Wire):

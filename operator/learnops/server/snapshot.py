@@ -92,7 +92,8 @@ class Snapshots:
                 "id": rollout.id,
                 "canary": rollout.canary,
                 "control": rollout.control,
-                "candidate": rollout.candidate,
+                "candidate": rollout.candidates[0],  # all that an older SDK reads
+                "candidates": list(rollout.candidates),
                 "percent": rollout.percent,
             },
             "assignment": traffic.assignment and traffic.assignment.to_wire(),

@@ -13,8 +13,11 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.doer import Doer, TrafficStatus
+from learnops.api.doer import Doer
 from learnops.api.policy import Policy
+from learnops.api.served import TrafficStatus
+from learnops.domain.arms import candidate_shares
+from learnops.domain.assignment import Region
 from learnops.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -103,30 +106,47 @@ class Within(Generic[Item]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRollout:
-    """A live canary as traffic tells it; `share` is the candidate's probability."""
+    """A live canary as traffic tells it; each candidate has a region of its own."""
 
     id: str
     canary: str
     control: str
-    candidate: str
-    percent: int
+    regions: tuple[Region, ...]
 
     @property
-    def share(self) -> float:
+    def candidates(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(region.policy for region in self.regions)
+
+    @property
+    def percent(self) -> int:
+        """The share of all candidates together."""
+        return round(sum(region.percent for region in self.regions))
+
+    @property
+    def propensity(self) -> float:
+        """The probability of any candidate."""
         return self.percent / 100.0
+
+    @property
+    def propensities(self) -> dict[str, float]:
+        """The probability of each policy, of control too."""
+        drawn = {region.policy: region.percent / 100.0 for region in self.regions}
+        return {self.control: (100 - self.percent) / 100.0, **drawn}
 
 
 def live_rollout(traffic: TrafficStatus) -> LiveRollout | None:
     """The rollout that traffic is drawn for, None while no canary is live."""
-    candidates = [share for share in traffic.shares if share.policy != traffic.active]
-    if traffic.canary is None or not traffic.salt or len(candidates) != 1:
+    candidates = candidate_shares(traffic)
+    if traffic.canary is None or not traffic.salt or not candidates:
         return None
     return LiveRollout(
         id=traffic.salt,
         canary=traffic.canary,
         control=traffic.active,
-        candidate=candidates[0].policy,
-        percent=candidates[0].percent,
+        regions=tuple(
+            Region(policy=it.policy, percent=it.percent, start=it.start or 0) for it in candidates
+        ),
     )
 
 

@@ -186,6 +186,16 @@ WRONG_SNAPSHOTS: dict[str, Callable[[Handler], None]] = {
     "percent": lambda h: h.answer(
         200, {**h.api.snapshot(), "shares": [{"policy": "planner-v1", "percent": 101}]}
     ),
+    "region": lambda h: h.answer(
+        200, {**h.api.snapshot(), "shares": [{"policy": "v2", "percent": 30, "start": 80}]}
+    ),
+    "candidates": lambda h: h.answer(
+        200,
+        {
+            **h.api.snapshot(),
+            "rollout": {"id": "x", "control": "planner-v1", "candidates": [], "percent": 5},
+        },
+    ),
     "rollout": lambda h: h.answer(200, {**h.api.snapshot(), "rollout": {"id": "x"}}),
     "404": lambda handler: handler.answer(404, {"detail": "no such doer"}),
     "403": lambda handler: handler.answer(403, {"detail": "not yours"}),

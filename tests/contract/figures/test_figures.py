@@ -11,7 +11,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.evidence.pairs import LOSS_BINS, BinSums
 from learnops.domain.observed import Key
-from learnops.domain.plan import OpenRollout
+from learnops.domain.plan import OpenRollout, Tried
 from learnops.ports.figures import Figures, FiguresUnavailableError
 from testbed.ports import LOOPBACK, free_ports
 
@@ -21,13 +21,12 @@ ATTEMPT = OpenRollout(
     canary="planner-v2-1f3a",
     canary_uid="uid",
     control="planner-v1",
-    candidate="planner-v2",
-    identity="v1:two",
-    attempt=1,
+    candidates=(Tried(name="planner-v2", identity="v1:two", attempt=1),),
     percent=10,
     maturation_seconds=600,
     crl={},
 )
+OF_V2 = {"rollout": "uid.0", "candidate": "planner-v2"}
 
 # One run each minute, the newest `newest` minutes ago.
 REPORT = """
@@ -51,7 +50,8 @@ RUNS = """
 UPDATE shadow_deployments SET next_seq = 8 WHERE id = 'uid.0';
 INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
                                  propensity, revision, resolved_at, resolution, loss)
-SELECT 'uid.0', seq, 'agents', 'planner', 'r' || seq, 'r' || seq, arm, 'p', 0.2, 2,
+SELECT 'uid.0', seq, 'agents', 'planner', 'r' || seq, 'r' || seq, arm,
+       CASE arm WHEN 'candidate' THEN 'planner-v2' ELSE 'planner-v1' END, 0.2, 2,
        CASE WHEN resolution IS NOT NULL THEN now() END, resolution, loss
 FROM (VALUES (1, 'control', 'Bundle', 0.25), (2, 'candidate', 'Bundle', 0.5),
              (3, 'control', 'Bundle', 0.25), (4, 'control', 'Timeout', 1),
@@ -120,7 +120,9 @@ async def test_of_very_many_runs_the_newest_tell(figures: Figures, database: str
 async def test_pairs_are_sums_over_the_resolved_prefix(figures: Figures, database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(RUNS)
-    found = await figures.pairs(key=KEY, rollout="uid.0", after=0, limit=100)
+    found = await figures.pairs(
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=0, limit=100
+    )
     assert (found.until, found.more) == (5, False)
     by_bin = {(it.is_candidate, it.bin): it for it in found.sums}
     assert set(by_bin) == {(True, 64), (False, 32), (False, LOSS_BINS - 1)}
@@ -145,18 +147,22 @@ async def test_pairs_are_sums_over_the_resolved_prefix(figures: Figures, databas
 async def test_pairs_go_on_from_a_watermark(figures: Figures, database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(RUNS)
-    first = await figures.pairs(key=KEY, rollout="uid.0", after=0, limit=2)
+    first = await figures.pairs(key=KEY, **OF_V2, after=0, limit=2)
     assert (first.until, first.more, sum(it.runs for it in first.sums)) == (2, True, 2)
-    second = await figures.pairs(key=KEY, rollout="uid.0", after=2, limit=100)
+    second = await figures.pairs(
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=2, limit=100
+    )
     assert (second.until, second.more, sum(it.runs for it in second.sums)) == (5, False, 2)
-    nothing = await figures.pairs(key=KEY, rollout="uid.0", after=5, limit=100)
+    nothing = await figures.pairs(
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=5, limit=100
+    )
     assert (nothing.until, nothing.more, list(nothing.sums)) == (5, False, [])
 
 
 async def test_a_rollout_of_another_doer_is_refused(figures: Figures) -> None:
     other = Key(namespace="agents", doer="coder")
     with pytest.raises(FiguresUnavailableError, match="is not in the run log"):
-        await figures.pairs(key=other, rollout="uid.0", after=0, limit=100)
+        await figures.pairs(key=other, **OF_V2, after=0, limit=100)
 
 
 async def test_a_database_that_is_away_is_unavailable() -> None:

@@ -12,7 +12,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.policy import Stage
 from learnops.domain.observed import Key, Promotion
-from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout, Tried
 from learnops.ports.runlog import DriftRows, DriftWatch, RunLog, RunLogUnavailableError
 from testbed.postgres import Postgres
 from testbed.workdir import WorkDir
@@ -34,9 +34,7 @@ ATTEMPT = OpenRollout(
     canary="planner-v2-1f3a",
     canary_uid="uid",
     control="planner-v1",
-    candidate="planner-v2",
-    identity="v1:two",
-    attempt=1,
+    candidates=(Tried(name="planner-v2", identity="v1:two", attempt=1),),
     percent=5,
     maturation_seconds=600,
     crl={"weights": {"grounding": "1"}},
@@ -94,13 +92,20 @@ async def test_a_doer_without_history_has_an_empty_one(runlog: RunLog) -> None:
     assert await runlog.attempts(key=KEY) == {}
 
 
+def tried(identity: str) -> Tried:
+    """A first attempt of some content."""
+    return Tried(name=identity.replace(":", "-"), identity=identity, attempt=1)
+
+
 async def test_attempts_count_each_rollout_of_an_identity_once(runlog: RunLog) -> None:
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
-    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="uid.1", attempt=2))
-    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="u3.0", identity="v1:x"))
+    two, other = Tried(name="v2", identity="v1:two", attempt=2), tried("v1:x")
+    for rollout, candidates in (("uid.1", (two,)), ("u3.0", (other,)), ("u4.0", (other, two))):
+        opened = replace(ATTEMPT, rollout=rollout, candidates=candidates)
+        await runlog.open_rollout(key=KEY, rollout=opened)
     await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Error"))
-    assert await runlog.attempts(key=KEY) == {"v1:two": 2, "v1:x": 1}
+    assert await runlog.attempts(key=KEY) == {"v1:two": 3, "v1:x": 2}
     assert await runlog.attempts(key=OTHER) == {}
 
 
@@ -109,7 +114,8 @@ HEAVIER = {"weights": {"grounding": "1", "securityCriticals": "2"}}
 
 def generation(number: int, **changes: str) -> OpenGeneration:
     """The generation of ATTEMPT with that number."""
-    return replace(OpenGeneration(rollout="uid.0", number=number, crl=HEAVIER), **changes)
+    opened = OpenGeneration(rollout="uid.0", number=number, crl=HEAVIER, candidates=("planner-v2",))
+    return replace(opened, **changes)
 
 
 async def test_a_generation_begins_with_the_next_registration_and_once(
@@ -124,7 +130,7 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
     await runlog.open_generation(key=KEY, generation=replace(generation(2), crl=ATTEMPT.crl))
     await runlog.open_generation(key=KEY, generation=replace(generation(3), crl=ATTEMPT.crl))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", after=3, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=3, limit=100, grace_seconds=60
     )
     told = [(it.number, it.first_seq, it.attempt, it.crl) for it in rows.generations]
     assert told == [(1, 1, 1, ATTEMPT.crl), (2, 4, 2, HEAVIER), (3, 8, 3, ATTEMPT.crl)]
@@ -132,16 +138,19 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
 
 async def test_each_generation_is_an_attempt_of_its_content(runlog: RunLog) -> None:
     for id_, identity in (("uid.0", "v1:two"), ("u3.0", "v1:x")):
-        opened = replace(ATTEMPT, rollout=id_, identity=identity)
+        first = Tried(name="planner-v2", identity=identity, attempt=1)
+        opened = replace(ATTEMPT, rollout=id_, candidates=(first,))
         await runlog.open_rollout(key=KEY, rollout=opened)
     await runlog.open_generation(key=KEY, generation=generation(2))
     await runlog.open_generation(key=KEY, generation=generation(3))
     assert await runlog.attempts(key=KEY) == {"v1:two": 3, "v1:x": 1}
     await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome="Aborted"))
-    await runlog.open_rollout(key=KEY, rollout=replace(ATTEMPT, rollout="uid.1", attempt=4))
+    fourth = Tried(name="planner-v2", identity="v1:two", attempt=4)
+    again = replace(ATTEMPT, rollout="uid.1", candidates=(fourth,))
+    await runlog.open_rollout(key=KEY, rollout=again)
     await runlog.open_generation(key=KEY, generation=generation(2, rollout="uid.1"))
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.1", after=0, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.1", candidate="planner-v2", after=0, limit=100, grace_seconds=60
     )
     assert [it.attempt for it in rows.generations] == [4, 5]
 
@@ -167,7 +176,7 @@ async def test_closing_is_idempotent_also_for_what_was_never_opened(runlog: RunL
 async def test_an_empty_rollout_has_an_empty_prefix(runlog: RunLog) -> None:
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", after=0, limit=100, grace_seconds=60
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=0, limit=100, grace_seconds=60
     )
     assert list(rows.seq) == []
     assert (rows.total, rows.overdue, rows.next_timeout_seconds) == (0, 0, None)
@@ -182,6 +191,7 @@ async def test_terms_come_as_reported_and_never_from_a_late_bundle(
     rows = await runlog.resolved_prefix(
         key=KEY,
         rollout="uid.0",
+        candidate="planner-v2",
         after=0,
         limit=100,
         grace_seconds=60,
@@ -198,7 +208,9 @@ async def test_a_rollout_that_is_not_the_doers_is_unavailable(runlog: RunLog, ke
     name = "never.0" if key is KEY else "uid.0"
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
     with pytest.raises(RunLogUnavailableError, match=f"rollout {name} of {key} is not in the run"):
-        await runlog.resolved_prefix(key=key, rollout=name, after=0, limit=1, grace_seconds=0)
+        await runlog.resolved_prefix(
+            key=key, rollout=name, candidate="planner-v2", after=0, limit=1, grace_seconds=0
+        )
 
 
 async def test_a_watch_keeps_its_latest_state_and_makes_room_for_a_newer_promotion(

@@ -18,10 +18,12 @@ WITH numbered AS (
     WHERE id = %(rollout)s AND ended_at IS NULL RETURNING next_seq - %(count)s AS first
 )
 INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
-                                 propensity, revision, resolved_at, resolution, loss)
+                                 propensity, revision, propensities, resolved_at, resolution,
+                                 loss)
 SELECT %(rollout)s, first + position - 1, %(namespace)s, %(doer)s,
        %(rollout)s || '-' || (first + position), %(rollout)s || '-' || (first + position),
-       arm, policy, %(propensity)s, %(revision)s, clock_timestamp(), 'Bundle', loss
+       arm, policy, %(propensity)s, %(revision)s, %(propensities)s::jsonb, clock_timestamp(),
+       'Bundle', loss
 FROM numbered, unnest(%(arm)s::text[], %(policy)s::text[], %(loss)s::float8[])
     WITH ORDINALITY AS i (arm, policy, loss, position)
 """
@@ -62,16 +64,24 @@ class Agents:
     def work(self, *, runs: int = 50) -> Json:
         """Some runs on what is served now; the traffic that they saw."""
         traffic = self.traffic()
-        shares = {share["policy"]: share["percent"] for share in traffic["shares"]}
-        candidate = next((one for one in shares if one != traffic["active"]), None)
-        if candidate is None or not 0 < shares[candidate] < 100:
+        pi = {share["policy"]: share["percent"] / 100 for share in traffic["shares"]}
+        control = pi[traffic["active"]]
+        if not 0 < control < 1:
             return traffic
-        propensity = shares[candidate] / 100
-        truly = propensity if self.drawn_percent is None else self.drawn_percent / 100
-        drawn = [self._random.random() < truly for _ in range(runs)]
-        policies = [candidate if one else traffic["active"] for one in drawn]
-        self._report(traffic, propensity, policies, [self._loss(one) for one in policies])
+        truly = {name: value for name, value in pi.items() if name != traffic["active"]}
+        if self.drawn_percent is not None:
+            truly = dict.fromkeys(truly, self.drawn_percent / 100)
+        policies = [self._drawn(truly, otherwise=traffic["active"]) for _ in range(runs)]
+        self._report(traffic, pi, policies, [self._loss(one) for one in policies])
         return traffic
+
+    def _drawn(self, candidates: dict[str, float], *, otherwise: str) -> str:
+        left = self._random.random()
+        for name, probability in candidates.items():
+            if left < probability:
+                return name
+            left -= probability
+        return otherwise
 
     def until(self, expected: Callable[[Json], bool], *, what: str, runs: int = 50) -> Json:
         """Work until the Doer's status is as expected; the status."""
@@ -89,13 +99,14 @@ class Agents:
         return found
 
     def _report(
-        self, traffic: Json, propensity: float, policies: list[str], losses: list[float]
+        self, traffic: Json, pi: dict[str, float], policies: list[str], losses: list[float]
     ) -> None:
         values = {
             "rollout": traffic["salt"],
             "namespace": self.objects.namespace,
             "doer": self.doer,
-            "propensity": propensity,
+            "propensity": sum(it for name, it in pi.items() if name != traffic["active"]),
+            "propensities": json.dumps(pi),
             "revision": traffic["revision"],
             "count": len(policies),
             "arm": ["control" if one == traffic["active"] else "candidate" for one in policies],

@@ -64,7 +64,8 @@ def recorded(objects: Objects, database: str) -> list[tuple[int, int, int]]:
     """Generations on record: number, first registration, attempt."""
     with psycopg.connect(database) as connection:
         return connection.execute(
-            "SELECT g.generation, g.first_seq, g.attempt FROM rollout_generations g"
+            "SELECT g.generation, g.first_seq, c.attempt FROM rollout_generations g"
+            " JOIN rollout_candidates c USING (rollout, generation)"
             " JOIN shadow_deployments d ON d.id = g.rollout WHERE d.namespace = %s"
             " ORDER BY g.generation",
             (objects.namespace,),

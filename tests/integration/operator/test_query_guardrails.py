@@ -85,7 +85,9 @@ def test_a_query_without_an_answer_holds_what_would_be_promoted(
     assert query["reason"] == "NoData"
     assert "value" not in query
     assert told["stage"] == "Canary"
-    labels = f'canary="c1",doer="planner",guardrail="p95",namespace="{objects.namespace}"'
+    named = {"canary": "c1", "doer": "planner", "guardrail": "p95"}
+    named |= {"namespace": objects.namespace, "policy": "planner-v2"}
+    labels = ",".join(f'{name}="{value}"' for name, value in named.items())
     assert f"learnops_canary_guardrail_value{{{labels}}}" not in operator.metrics()
     assert f"learnops_canary_guardrail_breaches{{{labels}}} 0.0" in operator.metrics()
     serves(objects, "planner-v1", "planner-v2")

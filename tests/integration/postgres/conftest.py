@@ -10,7 +10,7 @@ from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.assignment import Unit
 from learnops.domain.observed import Key
-from learnops.domain.plan import OpenRollout
+from learnops.domain.plan import OpenRollout, Tried
 
 KEY = Key(namespace="agents", doer="planner")
 ROLLOUT = RolloutRef(rollout="uid.0", namespace="agents", doer="planner")
@@ -54,9 +54,7 @@ def rollout(
         canary="planner-v2-1f3a",
         canary_uid=name.split(".")[0],
         control="planner-v1",
-        candidate="planner-v2",
-        identity=identity,
-        attempt=1,
+        candidates=(Tried(name="planner-v2", identity=identity, attempt=1),),
         percent=10,
         maturation_seconds=maturation_seconds,
         crl={"weights": {"grounding": "1"}},

@@ -25,6 +25,7 @@ def draw(
         policy="planner-v2" if arm == "candidate" else "planner-v1",
         propensity=propensity,
         revision=revision,
+        propensities={"planner-v1": 1 - propensity, "planner-v2": propensity},
         epoch=epoch,
     )
 

@@ -14,7 +14,9 @@ from tests.integration.postgres.helpers import draw, registered, rows_of
 def weighed(number: int) -> OpenGeneration:
     """The generation of that number, whose weights tell it."""
     crl = {"weights": {"grounding": str(number)}}
-    return OpenGeneration(rollout=ROLLOUT.rollout, number=number, crl=crl)
+    return OpenGeneration(
+        rollout=ROLLOUT.rollout, number=number, crl=crl, candidates=("planner-v2",)
+    )
 
 
 async def test_registrations_and_generations_at_once(pool: Pool, runlog: PostgresRunLog) -> None:

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
@@ -35,6 +36,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "policy_promotions",
         "shadow_deployments",
         "rollout_generations",
+        "rollout_candidates",
         "rollout_prefixes",
         "deployment_routings",
         "voided_runs",
@@ -68,6 +70,27 @@ def test_the_known_revisions_are_those_of_the_migrations() -> None:
     config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
     scripts = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
     assert tuple(reversed(scripts)) == REVISIONS
+
+
+def test_attempts_of_before_are_those_of_the_only_candidate(database: str) -> None:
+    _at(database, revision="0006")
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,"
+            " control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity,"
+            " attempt, maturation_seconds, crl) VALUES ('u.0', 'agents', 'planner', 'canary', 'v2',"
+            " 'v1', 10, true, 'c1', 'u', 'v1:two', 3, 600, '{}')"
+        )
+        connection.execute(
+            "INSERT INTO rollout_generations (rollout, generation, first_seq, attempt, crl)"
+            " VALUES ('u.0', 2, 40, 4, '{}')"
+        )
+    assert upgrade(database) == HEAD
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "SELECT policy, generation, identity, attempt FROM rollout_candidates ORDER BY 2"
+        ).fetchall()
+    assert found == [("v2", 1, "v1:two", 3), ("v2", 2, "v1:two", 4)]
 
 
 def test_refuses_a_newer_schema(database: str) -> None:
@@ -181,3 +204,15 @@ def _command(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
+
+
+def _at(database: str, *, revision: str) -> None:
+    """As an older version left it."""
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(database), poolclass=NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)

@@ -10,7 +10,7 @@ from learnops.adapters.postgres.pairs import Told, open_pairs, tell
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
-from learnops.domain.plan import CloseRollout, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from learnops.ports.runlog import PairRows
 from tests.integration.postgres.helpers import reported, rows_of
 
@@ -21,9 +21,7 @@ OPENED = OpenRollout(
     canary="planner-canary",
     canary_uid="shadow",
     control="planner-v1",
-    candidate="planner-v2",
-    identity="v1:two",
-    attempt=1,
+    candidates=(Tried(name="planner-v2", identity="v1:two", attempt=1),),
     percent=0,
     maturation_seconds=600,
     crl={"weights": {"grounding": "1"}},

@@ -34,7 +34,7 @@ async def test_sequence_is_gapless_under_sixteen_writers(
     times = [at for _seq, at in found]
     assert times == sorted(times)  # type: ignore[type-var]
     rows = await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", after=0, limit=10, grace_seconds=60
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=0, limit=10, grace_seconds=60
     )
     assert rows.total == expected
 

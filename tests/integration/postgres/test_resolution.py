@@ -162,7 +162,12 @@ async def test_the_lag_of_a_prefix_begins_at_maturation_and_ends_with_the_rollou
 
 async def _prefix(runlog: PostgresRunLog, *, after: int = 0, limit: int = 100) -> LogRows:
     return await runlog.resolved_prefix(
-        key=KEY, rollout="uid.0", after=after, limit=limit, grace_seconds=60
+        key=KEY,
+        rollout="uid.0",
+        candidate="planner-v2",
+        after=after,
+        limit=limit,
+        grace_seconds=60,
     )
 
 

@@ -212,7 +212,13 @@ async def _prefix(
     runlog: PostgresRunLog, *, rollout: str = "s.0", terms: tuple[str, ...] = ()
 ) -> LogRows:
     return await runlog.resolved_prefix(
-        key=KEY, rollout=rollout, after=0, limit=100, grace_seconds=60, terms=terms
+        key=KEY,
+        rollout=rollout,
+        candidate="planner-v2",
+        after=0,
+        limit=100,
+        grace_seconds=60,
+        terms=terms,
     )
 
 

@@ -89,13 +89,13 @@ class Canary:
 
     async def look(self, *, runs: int) -> FiguresReading | None:
         """A pass; what it is told at once."""
-        await self.evidence.read(key=KEY, doer=doer(), canary=self.object)
-        return self.figures.of(KEY, self.object, runs=runs)
+        await self.evidence.read(key=KEY, doer=doer(), canary=self.object, candidate="v2")
+        return self.figures.of(KEY, self.object, "v2", runs=runs)
 
     async def told(self, *, runs: int) -> FiguresReading:
         """What a later pass is told."""
         await asyncio.gather(*looks())
-        found = self.figures.of(KEY, self.object, runs=runs)
+        found = self.figures.of(KEY, self.object, "v2", runs=runs)
         assert found is not None
         return found
 
@@ -122,7 +122,7 @@ async def test_it_is_asked_again_after_minutes_or_when_the_runs_have_doubled(poo
     async def asked_after(seconds: float, *, runs: int) -> bool:
         one.clock.advance(seconds)
         before = one.clock.now() - timedelta(seconds=seconds)
-        one.figures.of(KEY, one.object, runs=runs)
+        one.figures.of(KEY, one.object, "v2", runs=runs)
         return (await one.told(runs=runs)).as_of > before
 
     assert first.as_of == one.clock.now()
@@ -139,21 +139,21 @@ async def test_what_is_known_stays_while_the_run_log_is_away(pool: Pool, server:
     known = await one.told(runs=400)
     server.kill()
     one.clock.advance(EVERY_SECONDS)
-    assert one.figures.of(KEY, one.object, runs=400) == known
+    assert one.figures.of(KEY, one.object, "v2", runs=400) == known
     (look,) = looks()
     async with asyncio.timeout(15):
         await look
-    assert one.figures.of(KEY, one.object, runs=400) == known
+    assert one.figures.of(KEY, one.object, "v2", runs=400) == known
 
 
 async def test_while_nothing_is_known_it_is_asked_again_soon(pool: Pool) -> None:
     await fill(pool, first=1, last=400)
     one = Canary(pool)
-    assert one.figures.of(KEY, one.object, runs=400) is None
+    assert one.figures.of(KEY, one.object, "v2", runs=400) is None
     assert (await one.told(runs=400)).runs_still_needed is None, "the evidence was not read yet"
     await one.look(runs=400)
     one.clock.advance(10)
-    one.figures.of(KEY, one.object, runs=400)
+    one.figures.of(KEY, one.object, "v2", runs=400)
     assert (await one.told(runs=400)).runs_still_needed is not None
 
 
@@ -165,4 +165,4 @@ async def test_a_canary_that_ended_is_forgotten_and_its_look_ended(pool: Pool) -
     one.figures.keep_only(KEY, rollouts=set())
     await asyncio.wait([look])
     assert look.cancelled()
-    assert one.figures.of(KEY, one.object, runs=400) is None
+    assert one.figures.of(KEY, one.object, "v2", runs=400) is None

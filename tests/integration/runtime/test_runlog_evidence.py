@@ -12,7 +12,7 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.domain.plan import OpenRollout
+from learnops.domain.plan import OpenRollout, Tried
 from tests.unit.app.models import KEY, canary, doer
 
 ROLLOUT = "c-uid.0"
@@ -45,9 +45,7 @@ def opened() -> OpenRollout:
         canary="c1",
         canary_uid="c-uid",
         control="v1",
-        candidate="v2",
-        identity="i",
-        attempt=1,
+        candidates=(Tried(name="v2", identity="i", attempt=1),),
         percent=10,
         maturation_seconds=600,
         crl={},
@@ -67,7 +65,8 @@ async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
 
 
 async def read(evidence: RunLogEvidence) -> EvidenceReading:
-    found = await evidence.read(key=KEY, doer=doer(), canary=canary(source="RunLog"))
+    made = canary(source="RunLog")
+    found = await evidence.read(key=KEY, doer=doer(), canary=made, candidate="v2")
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     return found.evidence
 
@@ -107,7 +106,7 @@ async def test_the_next_timeout_is_known_and_an_open_run_stops_the_prefix(
             " WHERE seq = 21"
         )
     found = await RunLogEvidence(runlog=runlog).read(
-        key=KEY, doer=doer(), canary=canary(source="RunLog")
+        key=KEY, doer=doer(), canary=canary(source="RunLog"), candidate="v2"
     )
     assert isinstance(found.evidence, EvidenceReading)
     assert found.evidence.candidate_runs == 2
@@ -121,7 +120,9 @@ async def test_a_rollout_that_the_log_does_not_know_is_an_error_and_no_evidence(
     other = canary(source="RunLog").model_copy(
         update={"status": canary().status.model_copy(update={"retries": 1})}
     )
-    found = await RunLogEvidence(runlog=runlog).read(key=KEY, doer=doer(), canary=other)
+    found = await RunLogEvidence(runlog=runlog).read(
+        key=KEY, doer=doer(), canary=other, candidate="v2"
+    )
     assert isinstance(found.evidence, Unavailable)
     assert found.evidence.reason is ErrorReason.RUN_LOG_UNAVAILABLE
     assert "not in the run log" in found.evidence.message
@@ -132,7 +133,7 @@ async def test_what_ended_is_forgotten(runlog: PostgresRunLog, database: str) ->
     evidence = RunLogEvidence(runlog=runlog)
     await read(evidence)
     evidence.keep_only(KEY, rollouts={ROLLOUT})
-    assert evidence._progress[KEY].keys() == {ROLLOUT}
+    assert evidence._progress[KEY].keys() == {(ROLLOUT, "v2")}
     evidence.keep_only(KEY, rollouts=set())
     assert evidence._progress == {}
 
@@ -172,8 +173,9 @@ async def test_sessions_are_observations_with_parts_of_timeouts_and_breaches_of_
             if statement.strip():
                 connection.execute(statement, {"rollout": ROLLOUT})
     guardrail = {"term": "securityCriticals", "immediate": {"maxCount": 3}}
+    guarded = canary(source="RunLog", guardrails=[guardrail])
     found = await RunLogEvidence(runlog=runlog).read(
-        key=KEY, doer=doer(), canary=canary(source="RunLog", guardrails=[guardrail])
+        key=KEY, doer=doer(), canary=guarded, candidate="v2"
     )
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     reading = found.evidence

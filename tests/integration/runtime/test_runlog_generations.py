@@ -12,7 +12,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.plan import OpenGeneration, OpenRollout
+from learnops.domain.plan import OpenGeneration, OpenRollout, Tried
 from learnops.domain.planner.numbers import crossed
 from tests.unit.app.models import KEY, canary, doer
 
@@ -23,7 +23,8 @@ WITH added AS (
                                      propensity, revision, resolved_at, resolution, loss)
     SELECT d.id, d.next_seq + n, 'agents', 'planner', (d.next_seq + n)::text,
            (d.next_seq + n)::text,
-           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'candidate' ELSE 'control' END, 'v', 0.5, 5,
+           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'candidate' ELSE 'control' END,
+           CASE WHEN (d.next_seq + n) %% 2 = 0 THEN 'v2' ELSE 'v1' END, 0.5, 5,
            clock_timestamp(), 'Bundle',
            CASE WHEN (d.next_seq + n) %% 2 = 0 THEN %(candidate)s ELSE %(control)s END::float8
     FROM shadow_deployments d, generate_series(0, %(runs)s - 1) n
@@ -44,9 +45,7 @@ async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
         canary="c1",
         canary_uid="c-uid",
         control="v1",
-        candidate="v2",
-        identity="i",
-        attempt=1,
+        candidates=(Tried(name="v2", identity="i", attempt=1),),
         percent=50,
         maturation_seconds=600,
         crl={"weights": {"grounding": "1"}},
@@ -65,13 +64,13 @@ def fill(database: str, *, runs: int, control: float = 0.4, candidate: float = 0
 async def begin(runlog: PostgresRunLog, number: int) -> None:
     """The next generation."""
     crl = {"weights": {"grounding": "1", "contradictions": str(number)}}
-    opened = OpenGeneration(rollout=ROLLOUT, number=number, crl=crl)
+    opened = OpenGeneration(rollout=ROLLOUT, number=number, crl=crl, candidates=("v2",))
     await runlog.open_generation(key=KEY, generation=opened)
 
 
 async def read(evidence: RunLogEvidence, **analysis: Any) -> EvidenceReading:
     judged = canary(source="RunLog", **analysis)
-    found = await evidence.read(key=KEY, doer=doer(percent=50), canary=judged)
+    found = await evidence.read(key=KEY, doer=doer(percent=50), canary=judged, candidate="v2")
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     return found.evidence
 
@@ -192,11 +191,11 @@ async def test_one_look_waits_for_its_number_of_runs_again(
     fill(database, runs=59, control=0.9, candidate=0.1)
     await begin(runlog, 2)
     fill(database, runs=58, control=0.1, candidate=0.9)
-    found = await going_on.read(key=KEY, doer=doer(percent=50), canary=judged)
+    found = await going_on.read(key=KEY, doer=doer(percent=50), canary=judged, candidate="v2")
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     assert not crossed(found.evidence.rollback)
     fill(database, runs=2, control=0.2, candidate=0.8)
-    found = await going_on.read(key=KEY, doer=doer(percent=50), canary=judged)
+    found = await going_on.read(key=KEY, doer=doer(percent=50), canary=judged, candidate="v2")
     assert isinstance(found.evidence, EvidenceReading), found.evidence
     assert crossed(found.evidence.rollback)
 

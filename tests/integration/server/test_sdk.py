@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner, Options
-from learnops.domain.assignment import draw
+from learnops.domain.assignment import Region, choose, draw
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.world import SALT, World
@@ -122,3 +122,33 @@ def test_a_roll_back_reaches_the_sdk_by_long_poll(world: World, connect: Connect
     world.traffic(revision=3, percent=0)
     wait_for(lambda: learner.stats()["revision"] == 3, "the roll-back in the SDK")
     assert learner.start(run_id=of_arm("candidate", after="late")).policy.name == "planner-v1"
+
+
+def test_each_of_several_candidates_is_run_with_its_own_content(
+    world: World, connect: Connect
+) -> None:
+    world.create_policy(3)
+    shares = [
+        {"policy": "planner-v1", "percent": 40},
+        {"policy": "planner-v2", "percent": 30},
+        {"policy": "planner-v3", "percent": 30, "start": 33},
+    ]
+    traffic = {"revision": 3, "active": "planner-v1", "shares": shares}
+    told = {**traffic, "salt": SALT, "canary": "planner-canary"}
+    world.status("doers", "planner", {"traffic": told})
+    learner = connect()
+    wait_for(lambda: learner.stats()["revision"] == 3, "the snapshot with two candidates")
+    regions = [
+        Region(policy="planner-v2", percent=30),
+        Region(policy="planner-v3", percent=30, start=33),
+    ]
+    found = set()
+    for number in range(40):
+        run = learner.start(run_id=f"several-{number}")
+        policy = choose(SALT, f"several-{number}", regions) or "planner-v1"
+        assert (run.policy.name, run.propensity) == (policy, 0.6)
+        assert run.policy.prompts == {"system": f"Plan, version {policy[-1]}."}
+        assert run.arm == ("control" if policy == "planner-v1" else "candidate")
+        found.add(policy)
+        run.finish(metrics=METRICS)
+    assert found == {"planner-v1", "planner-v2", "planner-v3"}

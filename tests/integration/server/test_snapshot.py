@@ -34,6 +34,7 @@ def test_it_tells_shares_rollout_and_content(api: Api, world: World) -> None:
         "canary": "planner-canary",
         "control": "planner-v1",
         "candidate": "planner-v2",
+        "candidates": ["planner-v2"],
         "percent": 50,
     }
     assert set(told["policies"]) == {"planner-v1", "planner-v2"}

@@ -8,7 +8,7 @@ from typing import Any
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
-from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
+from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout, Tried
 from testbed.kubeapi import Json, KubeApi
 
 SALT = "uid-of-the-canary.0"
@@ -90,9 +90,7 @@ class World:
             canary="planner-canary",
             canary_uid="uid-of-the-canary",
             control="planner-v1",
-            candidate="planner-v2",
-            identity="v1:two",
-            attempt=1,
+            candidates=(Tried(name="planner-v2", identity="v1:two", attempt=1),),
             percent=10,
             maturation_seconds=maturation_seconds,
             crl={"weights": WEIGHTS},
@@ -109,7 +107,8 @@ class World:
         path = f"{self.base}/doers/planner"
         unset = dict.fromkeys(WEIGHTS)
         self.kube.merge(path, {"spec": {"crl": {"weights": {**unset, **weights}}}})
-        asyncio.run(self._write(OpenGeneration(rollout=SALT, number=number, crl=crl)))
+        again = OpenGeneration(rollout=SALT, number=number, crl=crl, candidates=("planner-v2",))
+        asyncio.run(self._write(again))
 
     async def _write(self, action: OpenRollout | OpenGeneration | CloseRollout) -> None:
         pool = make_pool(self.database, application="test", max_size=1)

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from learnops.api.doer import TrafficStatus
 from learnops.api.policy import PolicySpec
+from learnops.api.served import TrafficStatus
 
 
 def test_a_set_has_no_item_twice() -> None:

@@ -10,7 +10,7 @@ from tests.simulation.evidence import guardrail, reading
 from tests.unit.app.models import KEY, canary, doer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-LABELS = {"namespace": "agents", "doer": "planner", "canary": "c1"}
+LABELS = {"namespace": "agents", "doer": "planner", "canary": "c1", "policy": "v2"}
 P95 = {"name": "p95", "promQL": "latency", "max": "2"}
 
 
@@ -27,8 +27,8 @@ def value(metrics: OperatorMetrics, name: str, **labels: str) -> float | None:
 
 def test_a_term_shows_its_e_values_and_a_query_its_answer() -> None:
     metrics = OperatorMetrics(version="0")
-    evidence = {"c1": reading(guardrails=(guardrail(promote=3.0, rollback=7.0),))}
-    answers = {"c1": {"p95": QueryReading(value=1.5, at=AT)}}
+    evidence = {"v2": reading(guardrails=(guardrail(promote=3.0, rollback=7.0),))}
+    answers = {"v2": {"p95": QueryReading(value=1.5, at=AT)}}
     metrics.observed(snapshot(evidence=evidence, queries=answers))
     name = "learnops_canary_guardrail_evidence"
     assert value(metrics, name, guardrail="grounding", decision="rollback") == 7.0
@@ -39,10 +39,10 @@ def test_a_term_shows_its_e_values_and_a_query_its_answer() -> None:
 
 def test_an_answer_that_is_gone_is_not_shown_any_more_nor_is_an_ended_canary() -> None:
     metrics = OperatorMetrics(version="0")
-    answers = {"c1": {"p95": QueryReading(value=1.5, at=AT)}}
+    answers = {"v2": {"p95": QueryReading(value=1.5, at=AT)}}
     metrics.observed(snapshot(queries=answers))
     gone = Unavailable(reason=ErrorReason.NO_DATA, message="the query has no answer")
-    metrics.observed(snapshot(queries={"c1": {"p95": gone}}))
+    metrics.observed(snapshot(queries={"v2": {"p95": gone}}))
     assert value(metrics, "learnops_canary_guardrail_value", guardrail="p95") is None
     assert value(metrics, "learnops_canary_guardrail_breaches", guardrail="p95") == 0.0
     (live,) = snapshot().canaries

@@ -24,7 +24,8 @@ def stepped(*steps: int, **analysis: Any) -> Any:
 
 
 def told(one: Any, *, per_day: float | None) -> Outlook:
-    return outlook(one, anytime.start(plan_of(one)), pairs=Pairs(), runs_per_day=per_day, now=NOW)
+    state = anytime.start(plan_of(one))
+    return outlook(one, "v2", state, pairs=Pairs(), runs_per_day=per_day, now=NOW)
 
 
 def test_enough_traffic_asks_for_no_other_steps() -> None:
@@ -77,5 +78,5 @@ def test_one_look_needs_the_runs_that_were_planned() -> None:
     once = one.spec.analysis.model_copy(update={"method": Method.FIXED_HORIZON})
     one = one.model_copy(update={"spec": one.spec.model_copy(update={"analysis": once})})
     state = fixed_horizon.start(plan_of(one))
-    found = outlook(one, state, pairs=Pairs(), runs_per_day=100, now=NOW)
+    found = outlook(one, "v2", state, pairs=Pairs(), runs_per_day=100, now=NOW)
     assert (found.runs_still_needed, found.likely, found.other_steps) == (500, True, None)

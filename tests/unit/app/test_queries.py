@@ -72,15 +72,17 @@ def guarded(promql: str = "latency", **analysis: Any) -> Any:
 async def test_one_question_for_all_canaries_of_a_tick(
     queries: GuardrailQueries, prometheus: Prometheus, clock: FakeClock
 ) -> None:
-    asked = [queries.read(key=KEY, doer=doer(), canary=guarded()) for _ in range(50)]
+    asked = [
+        queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2") for _ in range(50)
+    ]
     answers = await asyncio.gather(*asked)
     assert answers == [{"p95": QueryReading(value=1.5, at=AT)}] * 50
     assert prometheus.questions == [("latency", 60)]
     clock.advance(8.9)
-    await queries.read(key=KEY, doer=doer(), canary=guarded())
+    await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
     assert len(prometheus.questions) == 1
     clock.advance(0.2)
-    await queries.read(key=KEY, doer=doer(), canary=guarded())
+    await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
     assert len(prometheus.questions) == 2
 
 
@@ -88,7 +90,7 @@ async def test_another_text_or_another_staleness_is_another_question(
     queries: GuardrailQueries, prometheus: Prometheus
 ) -> None:
     for one in (guarded("up"), guarded("down"), guarded("up", maxStalenessSeconds=30)):
-        await queries.read(key=KEY, doer=doer(), canary=one)
+        await queries.read(key=KEY, doer=doer(), canary=one, candidate="v2")
     assert prometheus.questions == [("up", 60), ("down", 60), ("up", 30)]
 
 
@@ -98,7 +100,7 @@ async def test_a_failure_is_data_and_shared(
     prometheus.told = MetricsUnavailableError(ErrorReason.PROMETHEUS_PARTIAL, "a store is away")
     expected = Unavailable(reason=ErrorReason.PROMETHEUS_PARTIAL, message="a store is away")
     for _ in range(2):
-        found = await queries.read(key=KEY, doer=doer(), canary=guarded())
+        found = await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
         assert found == {"p95": expected}
     assert len(prometheus.questions) == 1
 
@@ -107,13 +109,25 @@ async def test_who_waits_too_long_leaves_the_answer_to_the_others(
     queries: GuardrailQueries, prometheus: Prometheus
 ) -> None:
     prometheus.silent.clear()
-    found = await queries.read(key=KEY, doer=doer(), canary=guarded())
+    found = await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
     assert isinstance(found["p95"], Unavailable)
     assert found["p95"].reason is ErrorReason.PROMETHEUS_UNAVAILABLE
     prometheus.silent.set()
-    found = await queries.read(key=KEY, doer=doer(), canary=guarded())
+    found = await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
     assert found == {"p95": QueryReading(value=1.5, at=AT)}
     assert len(prometheus.questions) == 1
+
+
+async def test_each_candidate_is_asked_for_by_its_own_name(
+    queries: GuardrailQueries, prometheus: Prometheus
+) -> None:
+    prometheus.told = [series(1.5, policy="v2"), series(2.5, policy="v3")]
+    one = guarded('x{p="$(candidate)"}')
+    found = [
+        await queries.read(key=KEY, doer=doer(), canary=one, candidate=it) for it in ("v2", "v3")
+    ]
+    assert [it["p95"].value for it in found] == [1.5, 2.5]
+    assert prometheus.questions == [('x{p="v2"}', 60), ('x{p="v3"}', 60)]
 
 
 def test_placeholders_are_names() -> None:

@@ -55,13 +55,16 @@ SELECT mine, least(floor(loss * %(bins)s)::int, %(bins)s - 1), count(*), sum(wei
        coalesce(sum(weight * cost), 0)
 FROM (
     SELECT t.arm = 'candidate' AS mine, t.loss,
-           1 / CASE WHEN t.arm = 'candidate' THEN t.propensity ELSE 1 - t.propensity END AS weight,
+           1 / CASE WHEN t.arm = 'candidate'
+                    THEN coalesce((t.propensities ->> %(candidate)s)::float8, t.propensity)
+                    ELSE 1 - t.propensity END AS weight,
            CASE WHEN t.resolution = 'Bundle' THEN r.cost_usd END AS cost
     FROM deployment_routings t
     LEFT JOIN LATERAL (
         SELECT cost_usd FROM runs WHERE namespace = t.namespace AND run_id = t.run_id LIMIT 1
     ) r ON true
     WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq <= %(until)s
+      AND (t.arm = 'control' OR t.policy = %(candidate)s)
       AND t.resolution IN ('Bundle', 'Timeout')
 ) run
 GROUP BY 1, 2
@@ -89,7 +92,9 @@ class PostgresFigures:
         (row,) = await self._read(_VOLUME, values)
         return _per_day(runs=row[0], oldest_seconds=row[1], older=row[2])
 
-    async def pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+    async def pairs(
+        self, *, key: Key, rollout: str, candidate: str, after: int, limit: int
+    ) -> PairRows:
         """Both statements may see different moments: what is resolved stays as it is."""
         values = {"namespace": key.namespace, "doer": key.doer, "rollout": rollout}
         found = await self._read(_STOP, values)
@@ -97,8 +102,8 @@ class PostgresFigures:
             raise FiguresUnavailableError(f"rollout {rollout} of {key} is not in the run log")
         last = int(found[0][0]) - 1
         until = max(min(last, after + limit), after)
-        ranged = {"rollout": rollout, "after": after, "until": until, "bins": LOSS_BINS}
-        rows = await self._read(_PAIRS, ranged)
+        ranged = {"rollout": rollout, "candidate": candidate, "after": after, "until": until}
+        rows = await self._read(_PAIRS, {**ranged, "bins": LOSS_BINS})
         return PairRows(sums=[BinSums(*row) for row in rows], until=until, more=until < last)
 
     async def _read(

@@ -21,26 +21,40 @@ WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 
 # Every rollout and every further generation of the content is an attempt that is paid for.
 ATTEMPTS = """
-SELECT d.identity, count(*) AS attempts
-FROM shadow_deployments d CROSS JOIN LATERAL (
-    SELECT 1 UNION ALL SELECT 1 FROM rollout_generations WHERE rollout = d.id
-) tried
-WHERE d.namespace = %(namespace)s AND d.doer = %(doer)s GROUP BY d.identity
+SELECT c.identity, count(*) AS attempts
+FROM rollout_candidates c JOIN shadow_deployments d ON d.id = c.rollout
+WHERE d.namespace = %(namespace)s AND d.doer = %(doer)s GROUP BY c.identity
 """
 
 _OPEN = f"""
-INSERT INTO rollout_generations (rollout, generation, first_seq, attempt, crl)
-SELECT d.id, %(number)s, d.next_seq, 1 + tried.attempts, %(crl)s
-FROM shadow_deployments d JOIN ({ATTEMPTS}) tried ON tried.identity = d.identity
-WHERE d.id = %(rollout)s
-ON CONFLICT (rollout, generation) DO NOTHING
+WITH opened AS (
+    INSERT INTO rollout_generations (rollout, generation, first_seq, crl)
+    SELECT d.id, %(number)s, d.next_seq, %(crl)s
+    FROM shadow_deployments d WHERE d.id = %(rollout)s
+    ON CONFLICT (rollout, generation) DO NOTHING
+    RETURNING rollout, generation
+)
+INSERT INTO rollout_candidates (rollout, policy, generation, identity, attempt)
+SELECT c.rollout, c.policy, opened.generation, c.identity, 1 + tried.attempts
+FROM opened JOIN rollout_candidates c ON c.rollout = opened.rollout AND c.generation = 1
+JOIN ({ATTEMPTS}) tried ON tried.identity = c.identity
+WHERE c.policy = ANY(%(candidates)s)
 """  # noqa: S608 - a constant of this file
 
+# Of a candidate that was dropped before a generation, the last in which it was judged.
 _READ = """
-SELECT 1, 1::bigint, attempt, crl FROM shadow_deployments WHERE id = %(rollout)s
-UNION ALL
-SELECT generation, first_seq, attempt, crl FROM rollout_generations WHERE rollout = %(rollout)s
-ORDER BY 1
+SELECT g.generation, g.first_seq, c.attempt, g.crl
+FROM (
+    SELECT 1 AS generation, 1::bigint AS first_seq, crl
+    FROM shadow_deployments WHERE id = %(rollout)s
+    UNION ALL
+    SELECT generation, first_seq, crl FROM rollout_generations WHERE rollout = %(rollout)s
+) g CROSS JOIN LATERAL (
+    SELECT attempt FROM rollout_candidates
+    WHERE rollout = %(rollout)s AND policy = %(candidate)s AND generation <= g.generation
+    ORDER BY generation DESC LIMIT 1
+) c
+ORDER BY g.generation
 """
 
 _CRL = """
@@ -70,13 +84,16 @@ async def open_generation(connection: Connection, *, key: Key, generation: OpenG
             "doer": key.doer,
             "number": generation.number,
             "crl": Jsonb(generation.crl),
+            "candidates": list(generation.candidates),
         },
     )
 
 
-async def read_generations(connection: Connection, *, rollout: str) -> tuple[Generation, ...]:
-    """All generations of a rollout, oldest first."""
-    cursor = await connection.execute(_READ, {"rollout": rollout})
+async def read_generations(
+    connection: Connection, *, rollout: str, candidate: str
+) -> tuple[Generation, ...]:
+    """All generations of a rollout with the candidate's attempts, oldest first."""
+    cursor = await connection.execute(_READ, {"rollout": rollout, "candidate": candidate})
     return tuple(
         Generation(number=row[0], first_seq=row[1], attempt=row[2], crl=row[3])
         for row in await cursor.fetchall()

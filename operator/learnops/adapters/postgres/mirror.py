@@ -39,7 +39,7 @@ async def mirror_policies(pool: Pool, *, policies: Sequence[Policy]) -> None:
 
 
 async def mirror_share(pool: Pool, *, rollout: str, percent: int) -> None:
-    """Write the candidate's present share to its rollout. Raises DatabaseUnavailableError."""
+    """Write the candidates' present share to their rollout. Raises DatabaseUnavailableError."""
     async with transaction(pool) as connection:
         await connection.execute(_ALLOCATION, (percent, rollout, percent))
 

@@ -4,7 +4,8 @@ The rollout's row is locked first, so numbers have no gap and rise in the order 
 read after the lock sees every registration before it.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -16,7 +17,11 @@ from learnops.api.assignment import Unit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draw:
-    """What the api drew for a run; `propensity` is the candidate's probability, in (0, 1)."""
+    """What the api drew for a run.
+
+    `propensity` is the probability of any candidate, 1 - π of control, in (0, 1); `propensities`
+    that of each policy by name.
+    """
 
     run_id: str
     unit_id: str
@@ -24,6 +29,7 @@ class Draw:
     policy: str
     propensity: float
     revision: int
+    propensities: Mapping[str, float]
     epoch: int | None = None  # the number of the epoch that a tenant's unit is for
 
 
@@ -64,8 +70,10 @@ WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 _REGISTER = """
 WITH input AS (
     SELECT * FROM unnest(%(run)s::text[], %(unit)s::text[], %(arm)s::text[], %(policy)s::text[],
-                         %(propensity)s::float8[], %(revision)s::bigint[], %(epoch)s::bigint[])
-        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, epoch, position)
+                         %(propensity)s::float8[], %(revision)s::bigint[], %(epoch)s::bigint[],
+                         %(propensities)s::text[])
+        WITH ORDINALITY AS i (run_id, unit_id, arm, policy, propensity, revision, epoch,
+                              propensities, position)
 ), fresh AS (
     SELECT i.*, row_number() OVER (ORDER BY i.position) AS offset_
     FROM input i
@@ -83,10 +91,11 @@ WITH input AS (
                         AND v.run_id = i.run_id OFFSET 0)
 ), added AS (
     INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
-                                     propensity, revision, window_ends_at)
+                                     propensity, revision, window_ends_at, propensities)
     SELECT d.id, d.next_seq + f.offset_ - 1, d.namespace, d.doer, f.run_id, f.unit_id, f.arm,
            f.policy, f.propensity, f.revision,
-           unit_window_end(d.unit, d.maturation_seconds, d.epoch_seconds, f.epoch)
+           unit_window_end(d.unit, d.maturation_seconds, d.epoch_seconds, f.epoch),
+           f.propensities::jsonb
     FROM fresh f, shadow_deployments d WHERE d.id = %(rollout)s
     RETURNING run_id, unit_id, arm, policy, propensity, revision
 ), bumped AS (
@@ -235,6 +244,7 @@ def _values(rollout: RolloutRef, draws: Sequence[Draw]) -> dict[str, object]:
         "propensity": [draw.propensity for draw in draws],
         "revision": [draw.revision for draw in draws],
         "epoch": [draw.epoch for draw in draws],
+        "propensities": [json.dumps(dict(draw.propensities)) for draw in draws],
     }
 
 

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import LiteralString
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from learnops.adapters.postgres import drift, units
+from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import (
     Connection,
     DatabaseUnavailableError,
@@ -18,15 +17,13 @@ from learnops.adapters.postgres.connection import (
 from learnops.adapters.postgres.generations import (
     ATTEMPTS,
     open_generation,
-    read_generations,
 )
-from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs, unknown_rollout
+from learnops.adapters.postgres.log_rows import read_prefix
+from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
-from learnops.adapters.postgres.units import TERM_COLUMNS, resolve_units
-from learnops.api.assignment import Unit
+from learnops.adapters.postgres.units import resolve_units
 from learnops.api.policy import Stage
-from learnops.domain.crl.terms import Term
 from learnops.domain.observed import History, Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from learnops.ports.runlog import (
@@ -36,40 +33,6 @@ from learnops.ports.runlog import (
     PairRows,
     RunLogUnavailableError,
 )
-
-_ROLLOUT = """
-SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
-       extract(epoch FROM coalesce(greatest(o.window_ends_at, m.due_at),
-                                   o.registered_at + make_interval(secs => d.maturation_seconds))
-                          - clock_timestamp())::float8,
-       d.unit
-FROM shadow_deployments d
-LEFT JOIN LATERAL (
-    SELECT seq, registered_at, window_ends_at FROM deployment_routings
-    WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
-) o ON true
-LEFT JOIN LATERAL (
-    SELECT max(registered_at) + make_interval(secs => d.maturation_seconds) AS due_at
-    FROM unit_runs WHERE rollout = d.id AND seq = o.seq AND resolved_at IS NULL
-) m ON d.unit <> 'Run'
-WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
-"""
-
-# `stop` is the first unresolved number: what lies below it is resolved without a gap.
-_PREFIX = """
-SELECT t.seq, t.arm = 'candidate', t.propensity, coalesce(t.loss, 0), t.resolution = 'Void',
-       coalesce(t.timed_out, (t.resolution = 'Timeout')::int){columns}
-FROM deployment_routings t {join}
-WHERE t.rollout = %(rollout)s AND t.seq > %(after)s AND t.seq < %(stop)s
-ORDER BY t.seq LIMIT %(limit)s
-"""
-_JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.run_id"
-
-_OVERDUE = """
-SELECT count(*) FROM deployment_routings
-WHERE rollout = %(rollout)s AND seq > %(held)s
-  AND coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
-"""
 
 _HISTORY = """
 SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout
@@ -91,6 +54,10 @@ WITH opened AS (
     VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
+), tried AS (
+    INSERT INTO rollout_candidates (rollout, policy, identity, attempt)
+    SELECT id, i.policy, i.identity, i.attempt
+    FROM opened, unnest(%s::text[], %s::text[], %s::int[]) AS i (policy, identity, attempt)
 )
 INSERT INTO rollout_prefixes (rollout) SELECT id FROM opened
 """
@@ -118,6 +85,7 @@ class PostgresRunLog:
         *,
         key: Key,
         rollout: str,
+        candidate: str,
         after: int,
         limit: int,
         grace_seconds: int,
@@ -130,10 +98,11 @@ class PostgresRunLog:
         async with self._transaction() as connection:
             # One snapshot for all statements: they must speak of the same prefix.
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return await _read_prefix(
+            return await read_prefix(
                 connection,
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=limit,
                 grace_seconds=grace_seconds,
@@ -172,22 +141,26 @@ class PostgresRunLog:
 
     async def open_rollout(self, *, key: Key, rollout: OpenRollout) -> None:
         """Write the row of an attempt; idempotent by id."""
+        candidates = rollout.candidates
         values = (
             rollout.rollout,
             key.namespace,
             key.doer,
             "canary" if rollout.percent else "shadow",
-            rollout.candidate,
+            candidates[0].name,
             rollout.control,
-            rollout.percent,
+            rollout.percent * len(candidates),
             rollout.canary,
             rollout.canary_uid,
-            rollout.identity,
-            rollout.attempt,
+            candidates[0].identity,
+            candidates[0].attempt,
             rollout.maturation_seconds,
             Jsonb(rollout.crl),
             rollout.unit.value,
             rollout.epoch_seconds,
+            [it.name for it in candidates],
+            [it.identity for it in candidates],
+            [it.attempt for it in candidates],
         )
         async with self._transaction() as connection:
             await connection.execute(_OPEN, values)
@@ -227,63 +200,6 @@ class PostgresRunLog:
             raise RunLogUnavailableError(message) from error
         except (DatabaseUnavailableError, SchemaMismatchError, psycopg.Error) as error:
             raise RunLogUnavailableError(str(error)) from error
-
-
-async def _read_prefix(
-    connection: Connection,
-    *,
-    key: Key,
-    rollout: str,
-    after: int,
-    limit: int,
-    grace_seconds: int,
-    terms: Sequence[str],
-) -> LogRows:
-    cursor = await connection.execute(
-        _ROLLOUT, {"rollout": rollout, "namespace": key.namespace, "doer": key.doer}
-    )
-    found = await cursor.fetchone()
-    if found is None:
-        raise unknown_rollout(key, rollout)
-    total, maturation, open_seq, next_timeout, unit = found
-    of_units = bool(terms) and unit != Unit.RUN.value
-    stop = total + 1 if open_seq is None else open_seq
-    cursor = await connection.execute(
-        units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
-        {"rollout": rollout, "after": after, "stop": stop, "limit": limit},
-    )
-    rows = await cursor.fetchall()
-    held = rows[-1][0] if rows else after
-    cursor = await connection.execute(
-        _OVERDUE, {"rollout": rollout, "held": held, "age": maturation + grace_seconds}
-    )
-    overdue = await cursor.fetchone()
-    width = 6 + len(terms) * (2 if of_units else 1)
-    columns = list(zip(*rows, strict=True)) if rows else [()] * width
-    return LogRows(
-        seq=columns[0],
-        is_candidate=columns[1],
-        propensity=columns[2],
-        loss=columns[3],
-        void=columns[4],
-        timed_out=columns[5],
-        terms=dict(zip(terms, columns[6 : 6 + len(terms)], strict=True)),
-        worst=dict(zip(terms, columns[6 + len(terms) :], strict=False)),
-        total=total,
-        overdue=0 if overdue is None else overdue[0],
-        next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
-        generations=await read_generations(connection, rollout=rollout),
-    )
-
-
-def _prefix_query(terms: Sequence[str]) -> LiteralString:
-    """Terms are asked for as columns of the run's score; of a bundle that came after its run timed
-    out they are none, whenever the prefix is read."""
-    columns: LiteralString = ""
-    for name in terms:
-        column = TERM_COLUMNS[Term(name)]
-        columns += f", CASE WHEN t.resolution = 'Bundle' THEN c.{column} END"
-    return _PREFIX.format(columns=columns, join=_JOIN if terms else "")
 
 
 def _promotion(row: Sequence[str]) -> Promotion:

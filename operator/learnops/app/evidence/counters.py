@@ -22,6 +22,7 @@ from learnops.app.evidence.reading import (
     rollout_id,
     to_reading,
 )
+from learnops.domain.arms import candidates_of
 from learnops.domain.assignment import Arm
 from learnops.domain.evidence import counters as engine
 from learnops.domain.evidence.counter_series import CounterSample as EngineSample
@@ -110,7 +111,10 @@ class CounterEvidence:
     async def read(
         self, *, key: Key, doer: Doer, canary: CanaryDeployment
     ) -> EvidenceReading | Unavailable:
-        """The evidence on all runs that were counted by now. Raises nothing but cancellation."""
+        """The evidence on all runs that were counted by now. Raises nothing but cancellation.
+
+        The schema lets a canary with counters have one candidate only.
+        """
         propensities = self._propensities(key, doer, canary)
         try:
             samples = [
@@ -128,7 +132,9 @@ class CounterEvidence:
     def _propensities(self, key: Key, doer: Doer, canary: CanaryDeployment) -> dict[int, float]:
         served = self._served.setdefault(key, {}).setdefault(rollout_id(canary), {})
         served |= _Saved.parse(canary.status.evidence_state).propensities
-        percent, traffic = candidate_percent(doer, canary), doer.status.traffic
+        (candidate,) = candidates_of(canary)
+        percent = candidate_percent(doer, canary, candidate=candidate)
+        traffic = doer.status.traffic
         if traffic is not None and 0 < percent < 100:  # drawn with certainty: no evidence
             served[traffic.revision] = percent / 100
         return served
@@ -161,7 +167,7 @@ def _read(
     state = engine.observe(state, scrape, propensities=propensities)
     return to_reading(
         state.evidence(),
-        percent=candidate_percent(doer, canary),
+        percent=candidate_percent(doer, canary, candidate=candidates_of(canary)[0]),
         prefix_current=not state.folded.gap and _is_current(samples, allowed=allowed),
         control_timeout_fraction=state.control_timeout_fraction,
         state=_Saved.dump(state, propensities),

@@ -27,12 +27,13 @@ EVERY_SECONDS = 300.0
 _SOONEST_SECONDS = 10.0
 _CHUNK_RUNS = 10_000
 
-StateOf = Callable[[Key, CanaryDeployment], State | HorizonState | None]
+StateOf = Callable[[Key, CanaryDeployment, str], State | HorizonState | None]
+_Arm = tuple[str, str]  # rollout and candidate
 
 
 @dataclass(kw_only=True)
 class _Known:
-    """Of one rollout: what is known, and the look that is under way or was the last."""
+    """Of one candidate: what is known, and the look that is under way or was the last."""
 
     pairs: Pairs = field(default_factory=Pairs)
     reading: FiguresReading | None = None
@@ -48,27 +49,30 @@ class CanaryFigures:
         self._source = source
         self._clock = clock
         self._state_of = state_of
-        self._known: dict[Key, dict[str, _Known]] = {}
+        self._known: dict[Key, dict[_Arm, _Known]] = {}
         # Many canaries must not take connections and the processor from the passes.
         self._one_at_a_time = asyncio.Semaphore(1)
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended, and end their looks."""
         known = self._known.pop(key, {})
-        for rollout in known.keys() - rollouts:
-            look = known[rollout].look
-            if look is not None:
-                look.cancel()
-        kept = {rollout: one for rollout, one in known.items() if rollout in rollouts}
+        for (rollout, _), one in known.items():
+            if rollout not in rollouts and one.look is not None:
+                one.look.cancel()
+        kept = {arm: one for arm, one in known.items() if arm[0] in rollouts}
         if kept:
             self._known[key] = kept
 
-    def of(self, key: Key, canary: CanaryDeployment, *, runs: int) -> FiguresReading | None:
+    def of(
+        self, key: Key, canary: CanaryDeployment, candidate: str, *, runs: int
+    ) -> FiguresReading | None:
         """What was found last, at once; `runs` is how many the evidence holds now."""
-        known = self._known.setdefault(key, {}).setdefault(rollout_id(canary), _Known())
+        arm = (rollout_id(canary), candidate)
+        known = self._known.setdefault(key, {}).setdefault(arm, _Known())
         if self._due(known, runs):
             known.asked_at, known.asked_runs = self._clock.monotonic(), runs
-            known.look = asyncio.create_task(self._look(key, canary, known), name="figures")
+            look = self._look(key, canary, candidate, known=known)
+            known.look = asyncio.create_task(look, name="figures")
             known.look.add_done_callback(_report)
         return known.reading
 
@@ -83,36 +87,46 @@ class CanaryFigures:
         soon = doubled or (nothing and runs > 0)
         return age >= EVERY_SECONDS or (soon and age >= _SOONEST_SECONDS)
 
-    async def _look(self, key: Key, canary: CanaryDeployment, known: _Known) -> None:
+    async def _look(
+        self, key: Key, canary: CanaryDeployment, candidate: str, *, known: _Known
+    ) -> None:
         try:
             async with self._one_at_a_time:
-                await self._count(key, rollout_id(canary), known=known)
+                await self._count(key, (rollout_id(canary), candidate), known=known)
                 per_day = await self._source.runs_per_day(key=key)
-                known.reading = await self._told(key, canary, pairs=known.pairs, per_day=per_day)
+                known.reading = await self._told(
+                    key, canary, candidate, pairs=known.pairs, per_day=per_day
+                )
         except FiguresUnavailableError as error:
             # What is known stays, with its time; the evidence tells of the outage itself.
             log.info("figures not read", extra={"key": str(key), "error": str(error)})
 
-    async def _count(self, key: Key, rollout: str, *, known: _Known) -> None:
+    async def _count(self, key: Key, arm: _Arm, *, known: _Known) -> None:
         """Chunk by chunk; a look that fails goes on from there the next time."""
         more = True
         while more:
             after = known.pairs.watermark
             rows = await self._source.pairs(
-                key=key, rollout=rollout, after=after, limit=_CHUNK_RUNS
+                key=key, rollout=arm[0], candidate=arm[1], after=after, limit=_CHUNK_RUNS
             )
             known.pairs = known.pairs.advance(rows.sums, watermark=rows.until)
             more = rows.more
 
     async def _told(
-        self, key: Key, canary: CanaryDeployment, *, pairs: Pairs, per_day: float | None
+        self,
+        key: Key,
+        canary: CanaryDeployment,
+        candidate: str,
+        *,
+        pairs: Pairs,
+        per_day: float | None,
     ) -> FiguresReading:
-        now, state, found = self._clock.now(), self._state_of(key, canary), None
+        now, state, found = self._clock.now(), self._state_of(key, canary, candidate), None
         # Of a canary without runs and a doer of unknown volume there is nothing to foresee:
         # hundreds of idle ones must cost nothing.
         if state is not None and (state.evidence().runs or per_day is not None):
             found = await asyncio.to_thread(
-                outlook, canary, state, pairs=pairs, runs_per_day=per_day, now=now
+                outlook, canary, candidate, state, pairs=pairs, runs_per_day=per_day, now=now
             )
         return FiguresReading(
             as_of=now,

@@ -14,9 +14,9 @@ from learnops.domain.planner.content import crl_digest
 from learnops.ports.runlog import Generation
 
 
-def plan_for(canary: CanaryDeployment, generation: Generation) -> TestPlan:
-    """The tests of a generation: those of the canary, at the level of its attempt."""
-    return plan_of(canary, attempt=generation.attempt)
+def plan_for(canary: CanaryDeployment, candidate: str, generation: Generation) -> TestPlan:
+    """The tests of a candidate in a generation, at the level of its attempt."""
+    return plan_of(canary, candidate=candidate, attempt=generation.attempt)
 
 
 def generation_reading(generation: Generation) -> GenerationReading:

@@ -61,10 +61,10 @@ class GuardrailQueries:
     deadline_seconds: float = 5.0
 
     async def read(
-        self, *, key: Key, doer: Doer, canary: CanaryDeployment
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
     ) -> dict[str, QueryAnswer]:
-        """The answer to each, by the guardrail's name; failures are data."""
-        names = _names(key, doer, canary)
+        """The answer to each for a candidate, by the guardrail's name; failures are data."""
+        names = _names(key, doer, canary, candidate=candidate)
         lookback = canary.spec.analysis.max_staleness_seconds
         guardrails = on_queries(canary.spec.analysis.guardrails)
         asked = (self._ask(it, names=names, lookback_seconds=lookback) for it in guardrails)
@@ -125,11 +125,11 @@ def _nothing(others: int, names: Mapping[str, str]) -> str:
     return f"the query has {others} series, none whose labels fit {expected}"
 
 
-def _names(key: Key, doer: Doer, canary: CanaryDeployment) -> dict[str, str]:
+def _names(key: Key, doer: Doer, canary: CanaryDeployment, *, candidate: str) -> dict[str, str]:
     return {
         "namespace": key.namespace,
         "doer": key.doer,
         "canary": canary.metadata.name,
-        "candidate": canary.spec.candidate_refs[0].name,
+        "candidate": candidate,
         "control": doer.status.active_policy or "",
     }

@@ -22,19 +22,23 @@ class EvidenceReader:
     counters: CounterEvidence
     pairs: PairEvidence
 
-    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
-        """The evidence, and when to look again at the latest; failures are data."""
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
+        """The evidence on a candidate, and when to look again at the latest; failures are data."""
         if in_shadow(doer, canary):
             return await self.pairs.read(key=key, canary=canary)
         if canary.spec.analysis.source is Source.RUN_LOG:
-            return await self.runlog.read(key=key, doer=doer, canary=canary)
+            return await self.runlog.read(key=key, doer=doer, canary=canary, candidate=candidate)
         evidence = await self.counters.read(key=key, doer=doer, canary=canary)
         return LogReading(evidence=evidence)
 
-    def state_of(self, key: Key, canary: CanaryDeployment) -> State | HorizonState | None:
-        """The state of the engine, None where there is none yet."""
+    def state_of(
+        self, key: Key, canary: CanaryDeployment, candidate: str
+    ) -> State | HorizonState | None:
+        """The state of the engine for a candidate, None where there is none yet."""
         if canary.spec.analysis.source is Source.RUN_LOG:
-            return self.runlog.state_of(key, canary)
+            return self.runlog.state_of(key, canary, candidate)
         return self.counters.state_of(canary)
 
     def keep_only(self, key: Key, *, live: tuple[CanaryDeployment, ...]) -> None:

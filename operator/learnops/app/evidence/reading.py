@@ -7,6 +7,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.guardrails import on_terms
 from learnops.api.rollout import Analysis, Gate, Method, Source
+from learnops.domain.arms import candidates_of, served, steps_of
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
 from learnops.domain.evidence.types import (
@@ -38,17 +39,21 @@ def rollout_id(canary: CanaryDeployment) -> str:
     return f"{canary.metadata.uid}.{canary.status.retries}"
 
 
-def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan:
-    """The tests of an attempt, where none is given of the present one.
+def plan_of(
+    canary: CanaryDeployment, *, candidate: str | None = None, attempt: int | None = None
+) -> TestPlan:
+    """The tests of one candidate (the first), in an attempt (the present one).
 
-    The last step is left by promotion, so it has no gate.
+    The last step is left by promotion, so it has no gate. With K candidates each is tested at
+    level/K, also after others were dropped: the level was spent on all of them.
     """
     analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
-    gated = strategy.steps[:-1] if strategy.gate is Gate.EVIDENCE else ()
+    gated = steps_of(canary)[:-1] if strategy.gate is Gate.EVIDENCE else ()
     one_look = analysis.method is Method.FIXED_HORIZON
     tolerance = analysis.rollback.tolerance
-    candidates = canary.status.candidates
-    present = candidates[0].attempt if candidates else 1
+    names = candidates_of(canary)
+    attempts = {it.name: it.attempt for it in canary.status.candidates}
+    present = attempts.get(candidate or names[0], 1)
     return TestPlan.for_canary(
         promote_level=float(analysis.promote.level),
         margin=float(analysis.promote.margin),
@@ -61,6 +66,7 @@ def plan_of(canary: CanaryDeployment, *, attempt: int | None = None) -> TestPlan
             GuardrailTest(term=it.term, tolerance=it.tolerance, margin=it.margin)
             for it in on_terms(analysis.guardrails)
         ),
+        candidates=len(names),
         # Counters do not tell it, and one look has none.
         interval=analysis.source is Source.RUN_LOG and not one_look,
         horizon=analysis.max_runs if one_look else None,
@@ -74,13 +80,12 @@ def _futility(analysis: Analysis) -> FutilityTest | None:
     return FutilityTest(min_improvement=float(test.min_improvement), level=float(test.level))
 
 
-def candidate_percent(doer: Doer, canary: CanaryDeployment) -> int:
+def candidate_percent(doer: Doer, canary: CanaryDeployment, *, candidate: str) -> int:
     """The candidate's share of what is served now, in percent; 0 where nothing is."""
     traffic = doer.status.traffic
     if traffic is None or traffic.salt != rollout_id(canary):
         return 0
-    name = canary.spec.candidate_refs[0].name
-    return sum(share.percent for share in traffic.shares if share.policy == name)
+    return served(traffic, candidate)
 
 
 def to_reading(

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from importlib import import_module
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
+from learnops.app.evidence.columns import between, breaches_of, columns_of, control_counts
 from learnops.app.evidence.generations import generation_reading, plan_for
 from learnops.app.evidence.reading import (
     candidate_percent,
@@ -26,11 +26,12 @@ from learnops.app.evidence.reading import (
 from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
-from learnops.domain.evidence.types import GuardrailTest, Observations, TestPlan
+from learnops.domain.evidence.types import Observations
 from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
 
+_Arm = tuple[str, str]  # rollout and candidate
 _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
 
 
@@ -42,6 +43,7 @@ class _Progress:
     the last of them were resolved when the next generation had begun.
     """
 
+    candidate: str
     generation: Generation
     state: anytime.EngineState | fixed_horizon.HorizonState
     worse: "_Progress | None" = None
@@ -51,13 +53,14 @@ class _Progress:
     ratio: SampleRatioState = field(default_factory=SampleRatioState)
 
     @classmethod
-    def begun(cls, canary: CanaryDeployment, generation: Generation) -> "_Progress":
+    def begun(cls, canary: CanaryDeployment, candidate: str, generation: Generation) -> "_Progress":
         """Every e-value is 1, and blocks count from the generation's first run on."""
-        return cls(generation=generation, state=_started(canary, generation))
+        state = _started(canary, candidate, generation)
+        return cls(candidate=candidate, generation=generation, state=state)
 
     def continues(self, canary: CanaryDeployment, generations: Sequence[Generation]) -> bool:
         """Whether it belongs to what is on record (an older database may have been restored)."""
-        same_plan = self.state.plan == plan_for(canary, self.generation)
+        same_plan = self.state.plan == plan_for(canary, self.candidate, self.generation)
         return same_plan and self.generation in generations
 
     def over(self, canary: CanaryDeployment, rows: LogRows) -> "_Progress":
@@ -69,9 +72,9 @@ class _Progress:
                 continue
             if last > len(rows.seq):
                 break
-            progress = progress.followed_by(canary, following, _between(rows, first, last))
+            progress = progress.followed_by(canary, following, between(rows, first, last))
             first = last
-        return progress.advance(_between(rows, first, len(rows.seq)))
+        return progress.advance(between(rows, first, len(rows.seq)))
 
     def followed_by(
         self, canary: CanaryDeployment, following: Generation, rows: LogRows
@@ -81,12 +84,14 @@ class _Progress:
         Breaches, timeouts and the split are facts whatever the weights, so they count on.
         """
         done = self.advance(rows)
-        tail = _between(rows, done.state.watermark - self.state.watermark, len(rows.seq))
-        runs, timeouts = _control_counts(tail, _columns(tail, self.state.plan), first=len(tail.seq))
+        tail = between(rows, done.state.watermark - self.state.watermark, len(rows.seq))
+        runs, timeouts = control_counts(
+            tail, columns_of(tail, self.state.plan), first=len(tail.seq)
+        )
         return replace(
             done,
             generation=following,
-            state=_started(canary, following),
+            state=_started(canary, self.candidate, following),
             worse=done.rolled_back,
             control_runs=done.control_runs + runs,
             control_timeouts=done.control_timeouts + timeouts,
@@ -104,33 +109,35 @@ class _Progress:
         """Whose evidence stands: a generation that rolled back, else the newest, be it empty."""
         if self.rolled_back is not None:
             return self.rolled_back
-        return self if self.generation == newest else _Progress.begun(canary, newest)
+        if self.generation == newest:
+            return self
+        return _Progress.begun(canary, self.candidate, newest)
 
     def advance(self, rows: LogRows) -> "_Progress":
-        columns = _columns(rows, self.state.plan)
+        columns = columns_of(rows, self.state.plan)
         state = _advanced(self.state, columns)
         judged = state.watermark - self.state.watermark
-        runs, timeouts = _control_counts(rows, columns, first=judged)
+        runs, timeouts = control_counts(rows, columns, first=judged)
         return replace(
             self,
             state=state,
             control_runs=self.control_runs + runs,
             control_timeouts=self.control_timeouts + timeouts,
             breaches=self.breaches_with(rows, first=judged),
-            ratio=self.ratio_with(_between(rows, 0, judged)),
+            ratio=self.ratio_with(between(rows, 0, judged)),
         )
 
     def ratio_with(self, rows: LogRows) -> SampleRatioState:
         """The split, with these rows; they follow what it holds."""
         completed = np.asarray(rows.timed_out, dtype=np.float64) < 1.0
-        columns = _columns(rows, self.state.plan)
+        columns = columns_of(rows, self.state.plan)
         return sample_ratio.advance(self.ratio, columns, completed=completed)
 
     def breaches_with(self, rows: LogRows, *, first: int) -> tuple[int, ...]:
         """Per guardrail, the count with the first of these rows."""
         guardrails = self.state.plan.guardrails
         known = self.breaches or (0,) * len(guardrails)
-        found = (_breaches(rows, guardrail, first=first) for guardrail in guardrails)
+        found = (breaches_of(rows, guardrail, first=first) for guardrail in guardrails)
         return tuple(old + new for old, new in zip(known, found, strict=True))
 
 
@@ -143,36 +150,40 @@ class LogReading:
 
 
 class RunLogEvidence:
-    """Evidence of live rollouts; one state per rollout, dropped when it is no longer asked for."""
+    """Evidence of live rollouts; one state per rollout and candidate, dropped when the rollout is
+    no longer asked for."""
 
     def __init__(self, *, runlog: RunLog, chunk_runs: int = _CHUNK_RUNS) -> None:
         self._runlog = runlog
         self._chunk = chunk_runs
-        self._progress: dict[Key, dict[str, _Progress]] = {}
+        self._progress: dict[Key, dict[_Arm, _Progress]] = {}
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended."""
-        kept = {id_: one for id_, one in self._progress.pop(key, {}).items() if id_ in rollouts}
+        known = self._progress.pop(key, {})
+        kept = {arm: one for arm, one in known.items() if arm[0] in rollouts}
         if kept:
             self._progress[key] = kept
 
     def state_of(
-        self, key: Key, canary: CanaryDeployment
+        self, key: Key, canary: CanaryDeployment, candidate: str
     ) -> anytime.EngineState | fixed_horizon.HorizonState | None:
         """The engine's state as last read; None before the first read."""
-        known = self._progress.get(key, {}).get(rollout_id(canary))
+        known = self._progress.get(key, {}).get((rollout_id(canary), candidate))
         return None if known is None else known.state
 
-    async def read(self, *, key: Key, doer: Doer, canary: CanaryDeployment) -> LogReading:
+    async def read(
+        self, *, key: Key, doer: Doer, canary: CanaryDeployment, candidate: str
+    ) -> LogReading:
         """The evidence on everything that is resolved by now. Raises nothing but cancellation.
 
         Cancelled between two chunks (a deadline), it goes on from there the next time.
         """
         try:
-            tail = await self._catch_up(key, canary)
-            progress = self._progress[key][rollout_id(canary)]
+            tail = await self._catch_up(key, canary, candidate)
+            progress = self._progress[key][rollout_id(canary), candidate]
             judged = progress.judged(canary, tail.generations[-1])
-            percent = candidate_percent(doer, canary)
+            percent = candidate_percent(doer, canary, candidate=candidate)
             reading = _to_reading(progress, tail, judged=judged, percent=percent)
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
@@ -182,38 +193,40 @@ class RunLogEvidence:
             return LogReading(evidence=refused(error, otherwise=ErrorReason.RUN_LOG_INVALID))
         return LogReading(evidence=reading, next_timeout_seconds=tail.next_timeout_seconds)
 
-    async def _catch_up(self, key: Key, canary: CanaryDeployment) -> LogRows:
+    async def _catch_up(self, key: Key, canary: CanaryDeployment, candidate: str) -> LogRows:
         """Advance to the end of the resolved prefix; the last rows, from the watermark on."""
-        rollout, plan = rollout_id(canary), plan_of(canary)
+        rollout, plan = rollout_id(canary), plan_of(canary, candidate=candidate)
+        arm: _Arm = (rollout, candidate)
         if plan.horizon is not None:
             # Seconds at its first use, which the event loop (and the Lease) must not wait for.
             await asyncio.to_thread(import_module, fixed_horizon.LIBRARY)
         of_doer = self._progress.setdefault(key, {})
         while True:
-            progress = of_doer.get(rollout)
+            progress = of_doer.get(arm)
             after = 0 if progress is None else progress.state.watermark
             rows = await self._runlog.resolved_prefix(
                 key=key,
                 rollout=rollout,
+                candidate=candidate,
                 after=after,
                 limit=self._chunk,
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
                 terms=[guardrail.term for guardrail in plan.guardrails],
             )
             if progress is None:
-                progress = _Progress.begun(canary, rows.generations[0])
+                progress = _Progress.begun(canary, candidate, rows.generations[0])
             elif not progress.continues(canary, rows.generations):
-                of_doer.pop(rollout, None)  # and again from the first run
+                of_doer.pop(arm, None)  # and again from the first run
                 continue
-            progress = of_doer[rollout] = progress.over(canary, rows)
+            progress = of_doer[arm] = progress.over(canary, rows)
             if len(rows.seq) < self._chunk:
-                return _between(rows, progress.state.watermark - after, len(rows.seq))
+                return between(rows, progress.state.watermark - after, len(rows.seq))
 
 
 def _started(
-    canary: CanaryDeployment, generation: Generation
+    canary: CanaryDeployment, candidate: str, generation: Generation
 ) -> anytime.EngineState | fixed_horizon.HorizonState:
-    plan, before = plan_for(canary, generation), generation.first_seq - 1
+    plan, before = plan_for(canary, candidate, generation), generation.first_seq - 1
     if plan.horizon is None:
         return anytime.start(plan, watermark=before)
     return fixed_horizon.start(plan, watermark=before)
@@ -227,60 +240,13 @@ def _advanced(
     return fixed_horizon.advance(state, columns)
 
 
-def _columns(rows: LogRows, plan: TestPlan) -> Observations:
-    """A term that is not there counts 1: unknown is never good."""
-    return Observations(
-        seq=np.asarray(rows.seq, dtype=np.int64),
-        is_candidate=np.asarray(rows.is_candidate, dtype=np.bool_),
-        propensity=np.asarray(rows.propensity, dtype=np.float64),
-        loss=np.asarray(rows.loss, dtype=np.float64),
-        void=np.asarray(rows.void, dtype=np.bool_),
-        terms=_term_columns(rows, plan) if plan.guardrails else None,
-    )
-
-
-def _term_columns(rows: LogRows, plan: TestPlan) -> NDArray[np.float64]:
-    columns = [np.asarray(rows.terms[it.term], dtype=np.float64) for it in plan.guardrails]
-    matrix = np.stack(columns, axis=1)
-    return np.where(np.isnan(matrix), 1.0, matrix)
-
-
-def _breaches(rows: LogRows, guardrail: GuardrailTest, *, first: int) -> int:
-    """Runs of the candidate among the first rows that reported the term above the tolerance."""
-    reported = (rows.worst or rows.terms)[guardrail.term]
-    values = zip(reported[:first], rows.is_candidate[:first], strict=True)
-    limit = guardrail.tolerance
-    return sum(mine and value is not None and value > limit for value, mine in values)
-
-
-def _control_counts(rows: LogRows, columns: Observations, *, first: int) -> tuple[int, float]:
-    """Control's runs among the first rows, and those of them that were resolved by timeout; of a
-    unit, the part of its runs that were."""
-    assert columns.void is not None
-    control = ~columns.is_candidate[:first] & ~columns.void[:first]
-    timed_out = np.asarray(rows.timed_out[:first], dtype=np.float64)[control]
-    return int(control.sum()), float(timed_out.sum())
-
-
-def _between(rows: LogRows, first: int, last: int) -> LogRows:
-    return replace(
-        rows,
-        seq=rows.seq[first:last],
-        is_candidate=rows.is_candidate[first:last],
-        propensity=rows.propensity[first:last],
-        loss=rows.loss[first:last],
-        void=rows.void[first:last],
-        timed_out=rows.timed_out[first:last],
-        terms={name: column[first:last] for name, column in rows.terms.items()},
-        worst={name: column[first:last] for name, column in rows.worst.items()},
-    )
-
-
 def _to_reading(
     progress: _Progress, tail: LogRows, *, judged: _Progress, percent: int
 ) -> EvidenceReading:
     """`tail` is the incomplete block: no evidence yet, but its timeouts are known."""
-    runs, timeouts = _control_counts(tail, _columns(tail, progress.state.plan), first=len(tail.seq))
+    runs, timeouts = control_counts(
+        tail, columns_of(tail, progress.state.plan), first=len(tail.seq)
+    )
     control = progress.control_runs + runs
     return to_reading(
         judged.state.evidence(),

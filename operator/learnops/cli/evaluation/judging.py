@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from learnops.api.canary import CanaryDeployment
 from learnops.api.guardrails import on_terms
 from learnops.app.evidence.reading import plan_of
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
 from learnops.cli.evaluation.logs import Log
-from learnops.cli.evaluation.manifest import Manifest
 from learnops.domain.evidence import verdict
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.types import TestPlan
@@ -43,13 +43,11 @@ class Judge:
         return Judged(canary=log.canary, candidate=log.candidate, judgement=found)
 
 
-def judge_of(manifest: Manifest, *, attempt: int) -> Judge:
+def judge_of(canary: CanaryDeployment, *, attempt: int) -> Judge:
     """By the canary's analysis, for that try of its candidates."""
-    analysis = manifest.canary.spec.analysis
+    analysis = canary.spec.analysis
     # A log that has ended is not ramped: its shares are in it.
-    plan = replace(
-        plan_of(manifest.canary, attempt=attempt), ramp=(), candidates=len(manifest.candidates)
-    )
+    plan = replace(plan_of(canary, attempt=attempt), ramp=())
     limits = Limits(
         min_candidate_runs=analysis.min_candidate_runs,
         max_runs=analysis.max_runs,

@@ -57,10 +57,12 @@ class Truth:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ramp:
     """Shares in percent, one after the other. Each is kept for `runs_a_step` runs at least, and
-    left on its own test where the plan has one."""
+    left on its own test where the plan has one. `others`: how many further candidates have as much
+    of the traffic."""
 
     steps: tuple[float, ...]
     runs_a_step: int
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,15 +156,24 @@ def _verdict(evidence: Evidence, limits: Limits) -> Verdict | None:
 
 
 def draw(
-    rng: np.random.Generator, truth: Truth, *, share: float, after: int, runs: int = _LOOK_RUNS
+    rng: np.random.Generator,
+    truth: Truth,
+    *,
+    share: float,
+    after: int,
+    runs: int = _LOOK_RUNS,
+    others: int = 0,
 ) -> Observations:
-    """Runs that follow number `after`, each of them resolved."""
-    candidate = rng.random(runs) < share
+    """Runs that follow number `after`, each of them resolved; `others` have as much as this one."""
+    place = rng.random(runs)
+    candidate, taken = place < share, share * (1 + others)
     return Observations(
         seq=np.arange(after + 1, after + runs + 1),
         is_candidate=candidate,
         propensity=np.full(runs, share),
         loss=truth.losses(rng, candidate),
+        is_other=~candidate & (place < taken) if others else None,
+        control_propensity=np.full(runs, 1.0 - taken) if others else None,
     )
 
 

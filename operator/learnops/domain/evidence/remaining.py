@@ -37,7 +37,7 @@ State = EngineState | CounterState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remaining:
-    """`runs` of both arms, the median over what was played; `decided`: the share that came to a
+    """`runs` of all arms, the median over what was played; `decided`: the share that came to a
     verdict before `maxRuns`."""
 
     runs: int
@@ -127,7 +127,7 @@ def _play(rng: np.random.Generator, state: State, *, rest: _Rest) -> int | None:
         elif step == last:  # nothing changes any more but the e-values: larger bites
             look = min(2 * look, _LONGEST_LOOK)
         share = ramp.steps[step] / 100.0
-        state = _advance(state, rng, truth=rest.truth, share=share, runs=look)
+        state = _advance(state, rng, rest=rest, share=share, runs=look)
         at = _decided_at(state.evidence(), evidence, limits=rest.limits, share=share)
         if at is not None:
             return min(max(at - first, 0), most)
@@ -151,9 +151,16 @@ def _crossings(*decisions: Decision | None) -> Iterator[int]:
 
 
 def _advance(
-    state: State, rng: np.random.Generator, *, truth: Truth, share: float, runs: int
+    state: State, rng: np.random.Generator, *, rest: _Rest, share: float, runs: int
 ) -> State:
-    news = draw(rng, truth, share=share, after=state.evidence().watermark, runs=runs)
+    news = draw(
+        rng,
+        rest.truth,
+        share=share,
+        after=state.evidence().watermark,
+        runs=runs,
+        others=rest.ramp.others,
+    )
     if isinstance(state, EngineState):
         return anytime.advance(state, news)
     for first in range(0, runs, _LOOK_RUNS):

@@ -38,6 +38,11 @@ def row(
     )
 
 
+def move_id(rollout: str, policy: str, to: str) -> str:
+    """The transition id of a move within a rollout, which may try several policies."""
+    return f"{rollout}/{to}/{policy}"
+
+
 def record_first(draft: Draft, rows: tuple[Promotion, ...]) -> None:
     """Moves up, before anything shows them; moves down that still wait are recorded before them,
     so that the record has them in the order in which they happened.
@@ -46,12 +51,26 @@ def record_first(draft: Draft, rows: tuple[Promotion, ...]) -> None:
     draft.before.append(RecordPromotions(rows=(*waiting, *rows)))
 
 
-def note_descent(draft: Draft, *, moved: Promotion, outcome: CanaryStage, reason: str) -> None:
-    """Keep a move down in `pendingAudit`, in the same write as the traffic, until it is on record.
+def note_descent(
+    draft: Draft, *, moves: tuple[Promotion, ...], outcome: CanaryStage | None, reason: str
+) -> None:
+    """Keep moves down in `pendingAudit`, in the same write as the traffic, until they are on
+    record.
 
-    It also tells a later pass how an interrupted descent was meant to end.
+    They also tell a later pass how an interrupted descent was meant to end. `outcome` None: the
+    rollout goes on, or ended with another candidate's promotion.
     """
-    pending = PendingAudit(
+    if not moves:
+        return
+    pending = tuple(_pending(moved, outcome=outcome, reason=reason) for moved in moves)
+    new = {it.transition_id for it in pending}
+    others = tuple(it for it in draft.status.pending_audit if it.transition_id not in new)
+    draft.set_doer(pending_audit=(*others, *pending)[-_MOST_PENDING:])
+    draft.after += [RecordPromotions(rows=moves), *_closed(pending)]
+
+
+def _pending(moved: Promotion, *, outcome: CanaryStage | None, reason: str) -> PendingAudit:
+    return PendingAudit(
         transition_id=moved.transition_id,
         policy=moved.policy,
         digest=moved.digest,
@@ -61,20 +80,16 @@ def note_descent(draft: Draft, *, moved: Promotion, outcome: CanaryStage, reason
         by=moved.by,
         why=moved.why,
         rollout=moved.rollout,
-        outcome=outcome,
+        outcome=outcome or "",
         reason=reason,
     )
-    others = tuple(
-        it for it in draft.status.pending_audit if it.transition_id != pending.transition_id
-    )
-    draft.set_doer(pending_audit=(*others, pending)[-_MOST_PENDING:])
-    draft.after += [RecordPromotions(rows=(moved,)), _closed(pending)]
 
 
 def pending_of(draft: Draft, canary: CanaryDeployment) -> PendingAudit | None:
     """The move that ended this attempt, if it is still to be recorded."""
     salt = salt_of(canary, draft.canaries[canary.metadata.name])
-    return next((it for it in draft.status.pending_audit if it.rollout == salt), None)
+    ends = (it for it in draft.status.pending_audit if it.outcome)
+    return next((it for it in ends if it.rollout == salt), None)
 
 
 def settle_audit(draft: Draft) -> None:
@@ -108,7 +123,7 @@ def _flush(draft: Draft) -> None:
     """The rows, the end of their rollouts, and only then the status without them."""
     pending, doer = draft.status.pending_audit, draft.doer
     draft.after.append(RecordPromotions(rows=tuple(as_row(it) for it in pending)))
-    draft.after += [_closed(it) for it in pending if it.rollout]
+    draft.after += _closed(pending)
     cleared = draft.status.model_copy(update={"pending_audit": (), "fence": draft.snap.fence})
     draft.after.append(
         WriteStatus(
@@ -140,13 +155,20 @@ def sound_rows(history: History) -> tuple[Promotion, ...]:
     """The record without moves up that came to nothing.
 
     A move up is recorded before it is made; where the operator was stopped in between and the
-    rollout then ended another way, both rows are there. The one that went down is what happened.
+    rollout then ended another way, both rows are there. The one that went down is what happened to
+    that policy, and control was replaced only where some candidate did go up.
     """
-    descended = {it.rollout for it in history.promotions if it.rollout and is_descent(it)}
+    rows = history.promotions
+    descended = {(it.rollout, it.policy) for it in rows if it.rollout and is_descent(it)}
+    ups = [it for it in rows if it.to_stage is Stage.ACTIVE]
+    came_to = {it.rollout for it in ups if (it.rollout, it.policy) not in descended}
+    lost = {rollout for rollout, _ in descended} - came_to
     return tuple(
         it
-        for it in history.promotions
-        if it.rollout not in descended or it.to_stage in ON_TRIAL or is_descent(it)
+        for it in rows
+        if it.to_stage in ON_TRIAL
+        or is_descent(it)
+        or (it.rollout not in lost and (it.rollout, it.policy) not in descended)
     )
 
 
@@ -158,8 +180,10 @@ def is_descent(it: Promotion) -> bool:
     return it.from_stage is Stage.ARCHIVED and it.to_stage is Stage.ARCHIVED
 
 
-def _closed(pending: PendingAudit) -> CloseRollout:
-    return CloseRollout(rollout=pending.rollout, outcome=pending.outcome)
+def _closed(pending: tuple[PendingAudit, ...]) -> list[CloseRollout]:
+    ends = [it for it in pending if it.rollout and it.outcome]
+    closes = (CloseRollout(rollout=it.rollout, outcome=it.outcome) for it in ends)
+    return list(dict.fromkeys(closes))
 
 
 def _finalizer(draft: Draft, *, present: bool) -> SetFinalizer:

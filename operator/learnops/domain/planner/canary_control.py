@@ -1,11 +1,17 @@
 """Judge the canary that has traffic: the named rules in order, and what their decision changes."""
 
 from collections.abc import Callable
+from itertools import product
 
 from learnops.api.canary import Verdict
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import live_down, live_up, queries, ramp, shadow_stage
-from learnops.domain.planner.canary_end import descend, promote, remember
+from learnops.domain.planner.canary_end import (
+    descend,
+    promote,
+    remember,
+    with_verdict,
+)
 from learnops.domain.planner.conditions import (
     EVIDENCE,
     RECONCILING,
@@ -17,10 +23,11 @@ from learnops.domain.planner.conditions import (
 )
 from learnops.domain.planner.decision import Decision, End, PassShadow, Promote, Stay, StepUp
 from learnops.domain.planner.draft import Draft, clip
-from learnops.domain.planner.live import Live, live_of
+from learnops.domain.planner.live import Live, lives_of
 from learnops.domain.planner.measure import measure
 from learnops.domain.planner.outlook import tell_traffic
-from learnops.domain.planner.traffic import WITH_TRAFFIC, salt_of, with_candidate
+from learnops.domain.planner.race import best, drop, settle_drops
+from learnops.domain.planner.traffic import WITH_TRAFFIC, percents_of, salt_of, with_candidates
 
 _Rule = Callable[[Live], Decision | None]
 DOWN: tuple[_Rule, ...] = (
@@ -61,94 +68,108 @@ IN_SHADOW: tuple[_Rule, ...] = (
 
 def take_down(draft: Draft) -> bool:
     """The rules that end a live canary: before anything else that this pass could do."""
-    live = live_of(draft)
-    if live is None:
+    lives = lives_of(draft)
+    if not lives:
         return False
-    measure(live)
-    shadow_stage.measure_pairs(live)
-    if not live.in_shadow:  # it answers nobody: what a query sees is not its doing
-        queries.count(live)
-    for rule in DOWN:
+    settle_drops(draft, lives[0].canary)
+    measure(lives)
+    shadow_stage.measure_pairs(lives[0])
+    if not lives[0].in_shadow:  # it answers nobody: what a query sees is not its doing
+        queries.count(lives)
+    for rule, live in product(DOWN, lives):
         decision = rule(live)
         if isinstance(decision, End):
-            draft.fire(rule.__name__.replace("_", "-"), f"{_name(live)}: {decision.message}")
-            descend(draft, live.canary, decision)
+            draft.fire(_title(rule), f"{_name(live)}: {decision.message}")
+            if decision.reject and len(lives) > 1:
+                drop(live, decision)
+            else:
+                descend(draft, live.canary, decision)
             return True
     return False
 
 
 def control(draft: Draft) -> bool:
     """The rules that hold a live canary or let it go up; true when traffic moved."""
-    live = live_of(draft)
-    if live is None:
+    lives = lives_of(draft)
+    if not lives:
         return False
-    if not live.in_shadow:
-        ramp.count_step(live)
-        tell_traffic(live)
-    rule, decision = _first(live)
+    in_shadow = lives[0].in_shadow
+    if not in_shadow:
+        ramp.count_step(lives[0])
+        tell_traffic(lives)
+    rule, found = _first(lives, IN_SHADOW if in_shadow else UP)
+    decision = next(iter(found.values()))
     if isinstance(decision, Stay):
-        _stay(live, decision)
+        _stay(lives, decision)
         return False
     if isinstance(decision, End):
-        draft.fire(rule, f"{_name(live)}: {decision.message}")
-        descend(draft, live.canary, decision)
+        draft.fire(rule, f"{_name(lives[0])}: {decision.message}")
+        descend(draft, lives[0].canary, decision)
     elif isinstance(decision, Promote):
-        promote(draft, live.canary, decision.message)
+        winner = best([live for live in lives if live.candidate in found]).candidate
+        promotions = (it for it in found.values() if isinstance(it, Promote))
+        promote(draft, lives[0].canary, next(it for it in promotions if it.candidate == winner))
     elif isinstance(decision, PassShadow):
-        shadow_stage.leave(live, decision)
+        shadow_stage.leave(lives[0], decision)
     else:
-        _step(live, decision)
+        _step(lives, {name: it for name, it in found.items() if isinstance(it, StepUp)})
     return True
 
 
-def _first(live: Live) -> tuple[str, Decision]:
-    for rule in IN_SHADOW if live.in_shadow else UP:
-        decision = rule(live)
-        if decision is not None:
-            return rule.__name__.replace("_", "-"), decision
-    return "carry-on", live_up.carry_on(live)
+def _first(lives: tuple[Live, ...], rules: tuple[_Rule, ...]) -> tuple[str, dict[str, Decision]]:
+    """The first rule that says anything of any candidate, and what it says of each."""
+    for rule in rules:
+        asked = {live.candidate: rule(live) for live in lives}
+        found = {name: decision for name, decision in asked.items() if decision is not None}
+        if found:
+            return _title(rule), found
+    return "carry-on", {lives[0].candidate: live_up.carry_on(lives)}
 
 
-def _step(live: Live, step: StepUp) -> None:
-    """One step: traffic first, then the canary's mirror of it; the run log is not asked."""
+def _step(lives: tuple[Live, ...], steps: dict[str, StepUp]) -> None:
+    """One step of those that may: traffic first, then the canary's mirror of it; the run log is
+    not asked."""
+    live = lives[0]
     draft, name, traffic = live.draft, _name(live), live.draft.status.traffic
     assert traffic is not None
-    draft.set_doer(
-        traffic=with_candidate(
-            traffic,
-            canary=name,
-            salt=salt_of(live.canary, live.status),
-            candidate=live.candidate,
-            percent=step.percent,
-        )
-    )
-    draft.fire("step-up", f"{name}: {step.message}")
+    percents = percents_of(traffic) | {it: step.percent for it, step in steps.items()}
+    salt = salt_of(live.canary, live.status)
+    draft.set_doer(traffic=with_candidates(traffic, live.canary, salt=salt, percents=percents))
+    for candidate, step in steps.items():
+        message = f"{candidate} to {step.message}"
+        told = message if live.several else step.message
+        draft.fire("step-up", f"{name}: {told}")
+        remember(draft, name, percent=step.percent, reason="StepUp", message=told)
+        draft.event(live.canary, "StepUp", message)
     ramp.count_step(live)
-    remember(draft, name, percent=step.percent, reason="StepUp", message=step.message)
-    draft.event(live.canary, "StepUp", f"{live.candidate} to {step.message}")
-    text = f"the step interval at {step.percent} %"
-    _stay(live, Stay(verdict=Verdict.CONTINUE, reason="Progressing", waiting_for=text))
+    text = f"the step interval at {ramp.in_words(live)}"
+    _stay(lives, Stay(verdict=Verdict.CONTINUE, reason="Progressing", waiting_for=text))
 
 
-def _stay(live: Live, stay: Stay) -> None:
+def _stay(lives: tuple[Live, ...], stay: Stay) -> None:
     """Shares are kept: say why, in the status at every look, in an Event when the reason is new."""
+    live = lives[0]
     draft, name = live.draft, _name(live)
     _tell_of_change(live, stay)
     changes: dict[str, object] = {
         "waiting_for": clip(stay.waiting_for, 512),
         "recommendation": stay.verdict,
-        "conditions": _conditions(live, stay),
+        "conditions": _conditions(lives, stay),
     }
-    if live.status.candidates:  # a crossing is kept, also while something holds the canary
-        verdict = Verdict.PROMOTE if live.better else stay.verdict
-        shown = live.status.candidates[0].model_copy(update={"verdict": verdict})
-        changes["candidates"] = (shown,)
     draft.set_canary(name, **changes)
+    for each in lives:  # a crossing is kept, also while something holds the canary
+        verdict = Verdict.PROMOTE if each.better else _verdict_alone(stay)
+        draft.set_canary(name, candidates=with_verdict(each.status, each.candidate, verdict))
     draft.settled.add(name)
     instants = (shadow_stage.deadline(live),) if live.in_shadow else (live.deadline, ramp.due(live))
     for instant in instants:
         if instant is not None and instant > draft.now:
             draft.wake(instant)
+
+
+def _verdict_alone(stay: Stay) -> Verdict:
+    """Of a candidate that is not proved, while another may be."""
+    return Verdict.CONTINUE if stay.verdict is Verdict.PROMOTE else stay.verdict
 
 
 def _tell_of_change(live: Live, stay: Stay) -> None:
@@ -163,7 +184,8 @@ def _tell_of_change(live: Live, stay: Stay) -> None:
         live.draft.event(live.canary, "Resumed", f"waiting for {stay.waiting_for}")
 
 
-def _conditions(live: Live, stay: Stay) -> object:
+def _conditions(lives: tuple[Live, ...], stay: Stay) -> object:
+    live = next((it for it in lives if it.reading is None), lives[0])
     wanted = under_way(stay.reason, stay.waiting_for)
     if stay.needs_person:
         wanted = (*wanted[:2], _person(stay))
@@ -185,6 +207,10 @@ def _conditions(live: Live, stay: Stay) -> object:
 
 def _person(stay: Stay) -> Wanted:
     return Wanted(type=STALLED, true=True, reason=stay.reason, message=stay.waiting_for)
+
+
+def _title(rule: _Rule) -> str:
+    return rule.__name__.replace("_", "-")
 
 
 def _name(live: Live) -> str:

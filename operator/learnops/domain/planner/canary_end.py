@@ -4,20 +4,23 @@ from learnops.api.canary import (
     ActionType,
     CanaryDeployment,
     CanaryStage,
+    CanaryStatus,
     CandidateStatus,
     HistoryEntry,
     Verdict,
 )
 from learnops.api.policy import GateOutcome, Stage
+from learnops.domain.arms import candidates_of, on_trial
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import CloseRollout
 from learnops.domain.planner import audit
 from learnops.domain.planner.conditions import EVIDENCE, LOW_TRAFFIC, Wanted, find, merged, settled
-from learnops.domain.planner.decision import End
+from learnops.domain.planner.decision import End, Promote
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.slots import other_backend
-from learnops.domain.planner.traffic import control_only, in_shadow, salt_of, settled_on
+from learnops.domain.planner.traffic import control_only, holds, in_shadow, salt_of, settled_on
 
+DROPPED = (Verdict.ROLLBACK, Verdict.FUTILE)
 _KEPT_HISTORY = 20
 _EVENTS = {
     CanaryStage.ROLLED_BACK: "RolledBack",
@@ -29,51 +32,66 @@ _EVENTS = {
 }
 
 
-def candidate_of(canary: CanaryDeployment) -> str:
-    """The candidate's name."""
-    return canary.spec.candidate_refs[0].name
+def tried(draft: Draft, canary: CanaryDeployment) -> tuple[str, ...]:
+    """Candidates that are still in the race: those with a share or in shadow; where the canary has
+    no traffic, those that its status does not know as dropped."""
+    names, status = candidates_of(canary), draft.canaries[canary.metadata.name]
+    traffic = draft.status.traffic
+    if traffic is not None and holds(traffic, canary, status):
+        present = on_trial(traffic)
+        found = tuple(name for name in names if name in present)
+    else:
+        dropped = {it.name for it in status.candidates if it.verdict in DROPPED}
+        found = tuple(name for name in names if name not in dropped)
+    return found or names
 
 
 def descend(draft: Draft, canary: CanaryDeployment, end: End) -> None:
-    """Give control all traffic and end the canary; the policy's stage follows from the doer's."""
-    name = canary.metadata.name
-    release(
-        draft,
-        candidate=candidate_of(canary),
-        rollout=salt_of(canary, draft.canaries[name]),
-        end=end,
-    )
+    """Give control all traffic and end the canary; the policies' stages follow from the doer's."""
+    rollout = salt_of(canary, draft.canaries[canary.metadata.name])
+    release(draft, candidates=tried(draft, canary), rollout=rollout, end=end)
     finish(draft, canary, end)
 
 
-def release(draft: Draft, *, candidate: str, rollout: str, end: End) -> None:
-    """Traffic to control, with the move down noted in the same write."""
+def release(draft: Draft, *, candidates: tuple[str, ...], rollout: str, end: End) -> None:
+    """Traffic to control, with the moves down noted in the same write."""
     traffic = draft.status.traffic
     assert traffic is not None
+    moves = tuple(descent(draft, candidate=it, rollout=rollout, end=end) for it in candidates)
+    draft.set_doer(traffic=control_only(traffic), current_rollout=None)
+    audit.note_descent(draft, moves=moves, outcome=end.stage, reason=end.reason)
+
+
+def descent(draft: Draft, *, candidate: str, rollout: str, end: End) -> Promotion:
+    """The move down of one candidate; a policy from the archive goes back there."""
     policy = draft.policies.get(candidate)
     archived = policy is not None and policy.stage is Stage.ARCHIVED
-    tried_in = Stage.SHADOW if in_shadow(traffic) else Stage.CANARY
+    tried_in = Stage.SHADOW if in_shadow(draft.status.traffic) else Stage.CANARY
     came_from = Stage.ARCHIVED if archived else tried_in
     goes_to = Stage.REJECTED if end.reject else Stage.DRAFT
-    moved = audit.row(
+    return audit.row(
         draft,
-        id_=f"{rollout}/{end.stage}",
+        id_=audit.move_id(rollout, candidate, end.stage),
         policy=candidate,
         move=(came_from, Stage.ARCHIVED if archived else goes_to),
         why=end.message,
         rollout=rollout,
     )
-    draft.set_doer(traffic=control_only(traffic), current_rollout=None)
-    audit.note_descent(draft, moved=moved, outcome=end.stage, reason=end.reason)
 
 
-def promote(draft: Draft, canary: CanaryDeployment, message: str) -> None:
-    """Put the candidate in the active policy's place; everything at once, the record first."""
-    name, candidate, replaced = canary.metadata.name, candidate_of(canary), draft.active
+def promote(draft: Draft, canary: CanaryDeployment, winner: Promote) -> None:
+    """Put the candidate in the active policy's place; everything at once, the record first. The
+    others, of whom nothing was shown, are drafts again."""
+    name, candidate, replaced = canary.metadata.name, winner.candidate, draft.active
     traffic, salt = draft.status.traffic, salt_of(canary, draft.canaries[canary.metadata.name])
     assert traffic is not None
     rows = _promotion_rows(draft, candidate=candidate, replaced=replaced, rollout=salt)
     audit.record_first(draft, rows)
+    over = End(
+        stage=CanaryStage.INCONCLUSIVE, reason="NotPromoted", message=f"{candidate} was promoted"
+    )
+    others = (it for it in tried(draft, canary) if it != candidate)
+    moves = tuple(descent(draft, candidate=it, rollout=salt, end=over) for it in others)
     backend = other_backend(draft.doer, traffic)
     draft.set_doer(
         traffic=settled_on(traffic, active=candidate, backend=backend),
@@ -81,8 +99,9 @@ def promote(draft: Draft, canary: CanaryDeployment, message: str) -> None:
         previous_policy=replaced,
         current_rollout=None,
     )
-    draft.fire("promote", f"{name}: {message}")
-    close_promoted(draft, canary, message)
+    audit.note_descent(draft, moves=moves, outcome=None, reason=over.reason)
+    draft.fire("promote", f"{name}: {winner.message}")
+    close_promoted(draft, canary, winner.message)
 
 
 def _promotion_rows(
@@ -95,7 +114,7 @@ def _promotion_rows(
     return tuple(
         audit.row(
             draft,
-            id_=f"{rollout}/{to_stage}",
+            id_=audit.move_id(rollout, policy, to_stage),
             policy=policy,
             move=(from_stage, to_stage),
             why=why,
@@ -110,7 +129,11 @@ def close_promoted(draft: Draft, canary: CanaryDeployment, message: str) -> None
     salt = salt_of(canary, draft.canaries[canary.metadata.name])
     draft.between.append(CloseRollout(rollout=salt, outcome=CanaryStage.PROMOTED))
     promoted = End(
-        stage=CanaryStage.PROMOTED, reason="Promoted", message=message, verdict=Verdict.PROMOTE
+        stage=CanaryStage.PROMOTED,
+        reason="Promoted",
+        message=message,
+        verdict=Verdict.PROMOTE,
+        candidate=draft.active,
     )
     finish(draft, canary, promoted)
 
@@ -135,15 +158,30 @@ def finish(draft: Draft, canary: CanaryDeployment, end: End) -> None:
         changes["shadow"] = shadow.model_copy(update={"outcome": GateOutcome.FAILED})
     if action is not None and action.type is ActionType.ABORT:
         changes["handled_action_id"] = action.id  # done, or moot: the canary has ended
-    if end.verdict is not None and status.candidates:
-        latched = status.candidates[0].model_copy(update={"verdict": end.verdict})
-        changes["candidates"] = _ended((latched,))
+    if end.verdict is not None:
+        changes["candidates"] = _ended(with_verdict(status, end.candidate, end.verdict))
     draft.set_canary(name, **changes)
     percent = 100 if end.stage is CanaryStage.PROMOTED else 0
     remember(draft, name, percent=percent, reason=end.reason, message=end.message)
     draft.settled.add(name)
     warning = end.stage in (CanaryStage.ROLLED_BACK, CanaryStage.ERROR)
     draft.event(canary, _EVENTS[end.stage], end.message, warning=warning)
+
+
+def with_verdict(
+    status: CanaryStatus, candidate: str, verdict: Verdict
+) -> tuple[CandidateStatus, ...]:
+    """The candidates, one of them with its verdict."""
+    return tuple(
+        it.model_copy(update={"verdict": verdict}) if it.name == candidate else it
+        for it in status.candidates
+    )
+
+
+def over_for(status: CanaryStatus, candidate: str, verdict: Verdict) -> tuple[CandidateStatus, ...]:
+    """The candidates, one of them with the verdict with which it left the race."""
+    told = with_verdict(status, candidate, verdict)
+    return tuple(_ended((it,))[0] if it.name == candidate else it for it in told)
 
 
 def remember(draft: Draft, name: str, *, percent: int, reason: str, message: str) -> None:

@@ -1,31 +1,31 @@
 """The beginning of a rollout: its turn, its attempt, its first traffic."""
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
-from learnops.api.doer import TrafficStatus
 from learnops.api.policy import GateOutcome, Stage
-from learnops.domain.plan import OpenRollout
+from learnops.api.served import TrafficStatus
+from learnops.domain.arms import candidates_of, steps_of
+from learnops.domain.plan import OpenRollout, Tried
 from learnops.domain.planner import audit, content, ramp
-from learnops.domain.planner.canary_end import candidate_of, remember
+from learnops.domain.planner.canary_end import remember, tried
 from learnops.domain.planner.candidate import contends, obstacle
 from learnops.domain.planner.conditions import merged, stalled, under_way
 from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
-from learnops.domain.planner.live import NOT_OBSERVED, Live, live_of
+from learnops.domain.planner.live import NOT_OBSERVED, Live, holder_of_traffic
 from learnops.domain.planner.traffic import (
     WITH_TRAFFIC,
     drawn_for,
     in_shadow,
     salt_of,
-    with_candidate,
+    with_candidates,
     with_shadow,
 )
 
 
 def holder(draft: Draft) -> CanaryDeployment | None:
     """The canary whose turn it is: the one with traffic, else the oldest that may start."""
-    live = live_of(draft)
-    if live is not None:
-        return live.canary
-    return next((it for it in draft.live_canaries() if contends(draft, it)), None)
+    return holder_of_traffic(draft) or next(
+        (it for it in draft.live_canaries() if contends(draft, it)), None
+    )
 
 
 def start(draft: Draft) -> bool:
@@ -35,7 +35,7 @@ def start(draft: Draft) -> bool:
     while opening, an attempt would be counted twice after a stop in between.
     """
     canary = holder(draft)
-    if canary is None or live_of(draft) is not None or obstacle(draft, canary) is not None:
+    if canary is None or holder_of_traffic(draft) is not None or obstacle(draft, canary):
         return False
     status = draft.canaries[canary.metadata.name]
     scored_with = content.crl_digest(draft.doer.spec.scoring)
@@ -47,11 +47,15 @@ def start(draft: Draft) -> bool:
 
 
 def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
-    name, candidate = canary.metadata.name, candidate_of(canary)
+    name = canary.metadata.name
     status, attempts = draft.canaries[name], draft.snap.attempts
     assert isinstance(attempts, dict)
-    identity = content.identity(draft.snap.policies[candidate].spec)
-    attempt = 1 + attempts.get(identity, 0)
+    candidates = tuple(
+        CandidateStatus(name=it, attempt=1 + attempts.get(_identity(draft, it), 0))
+        for it in candidates_of(canary)
+    )
+    attempts_told = ", ".join(f"attempt {it.attempt}" for it in candidates)
+    told = ", ".join(f"attempt {it.attempt} of {it.name}" for it in candidates)
     # Prepared under other weights and perhaps opened since: a new salt, so that no run of the old
     # scoring can be taken for evidence.
     again = bool(status.candidates)
@@ -60,9 +64,9 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
         stage=CanaryStage.PENDING,
         retries=status.retries + 1 if again else status.retries,
         crl_digest=scored_with,
-        candidates=(CandidateStatus(name=candidate, attempt=attempt),),
+        candidates=candidates,
         shadow=None,
-        waiting_for=f"the rollout to be opened (attempt {attempt})",
+        waiting_for=f"the rollout to be opened ({attempts_told})",
         conditions=merged(
             status.conditions,
             under_way("Starting"),
@@ -71,27 +75,28 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
         ),
     )
     draft.settled.add(name)
-    draft.fire("prepare", f"{name}: attempt {attempt} of {candidate}")
+    draft.fire("prepare", f"{name}: {told}")
     draft.look_again()
 
 
 def _open(draft: Draft, canary: CanaryDeployment) -> None:
     """Up: the run log first, then traffic; policy and canary follow from it."""
-    name, candidate = canary.metadata.name, candidate_of(canary)
+    name, candidates = canary.metadata.name, candidates_of(canary)
     status, traffic = draft.canaries[name], draft.status.traffic
     assert traffic is not None
     assignment = draft.doer.spec.assignment
     strategy, salt = canary.spec.strategy, salt_of(canary, status)
-    percent = strategy.canary.steps[0] if strategy.shadow is None else 0
+    percent = steps_of(canary)[0] if strategy.shadow is None else 0
     draft.before.append(
         OpenRollout(
             rollout=salt,
             canary=name,
             canary_uid=canary.metadata.uid,
             control=draft.active,
-            candidate=candidate,
-            identity=content.identity(draft.snap.policies[candidate].spec),
-            attempt=status.candidates[0].attempt,
+            candidates=tuple(
+                Tried(name=it.name, identity=_identity(draft, it.name), attempt=it.attempt)
+                for it in status.candidates
+            ),
             percent=percent,
             maturation_seconds=canary.spec.analysis.maturation_seconds,
             crl=draft.doer.spec.scoring.to_wire(),
@@ -103,7 +108,8 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     if strategy.shadow is None:
         give_first_share(draft, canary, traffic=traffic)
         return
-    _record_move(draft, candidate, salt, to_stage=Stage.SHADOW)
+    (candidate,) = candidates  # the schema lets no second one into a shadow stage
+    _record_moves(draft, candidates, salt, to_stage=Stage.SHADOW)
     draft.set_doer(
         traffic=with_shadow(traffic, canary=name, salt=salt, candidate=candidate),
         current_rollout=name,
@@ -117,37 +123,45 @@ def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: Traffic
 
     `traffic` is what is served until then, with the unit that the rollout draws for.
     """
-    name, candidate = canary.metadata.name, candidate_of(canary)
-    status = draft.canaries[name]
-    percent, salt = canary.spec.strategy.canary.steps[0], salt_of(canary, status)
-    _record_move(draft, candidate, salt, to_stage=Stage.CANARY)
+    name, candidates = canary.metadata.name, candidates_of(canary)
+    percent, salt = steps_of(canary)[0], salt_of(canary, draft.canaries[name])
+    _record_moves(draft, candidates, salt, to_stage=Stage.CANARY)
+    percents = dict.fromkeys(candidates, percent)
     draft.set_doer(
-        traffic=with_candidate(
-            traffic,
-            canary=name,
-            salt=salt,
-            candidate=candidate,
-            percent=percent,
-        ),
+        traffic=with_candidates(traffic, canary, salt=salt, percents=percents),
         current_rollout=name,
     )
-    draft.fire("start", f"{name}: {candidate} gets {percent} %")
+    draft.fire("start", f"{name}: {_who_gets(candidates, percent)}")
     mark_started(draft, canary)
 
 
-def _record_move(draft: Draft, candidate: str, salt: str, *, to_stage: Stage) -> None:
-    stage = draft.policies[candidate].stage
-    if stage not in (Stage.DRAFT, Stage.SHADOW):
-        return  # a policy from the archive keeps its stage while it is tried
-    moved = audit.row(
-        draft,
-        id_=f"{salt}/{to_stage}",
-        policy=candidate,
-        move=(stage, to_stage),
-        why="rollout started" if stage is Stage.DRAFT else "no harm shown in shadow",
-        rollout=salt,
+def _identity(draft: Draft, candidate: str) -> str:
+    return content.identity(draft.snap.policies[candidate].spec)
+
+
+def _who_gets(candidates: tuple[str, ...], percent: int) -> str:
+    if len(candidates) == 1:
+        return f"{candidates[0]} gets {percent} %"
+    return f"{', '.join(candidates[:-1])} and {candidates[-1]} get {percent} % each"
+
+
+def _record_moves(draft: Draft, candidates: tuple[str, ...], salt: str, *, to_stage: Stage) -> None:
+    """A policy from the archive keeps its stage while it is tried."""
+    stages = {name: draft.policies[name].stage for name in candidates}
+    moves = tuple(
+        audit.row(
+            draft,
+            id_=audit.move_id(salt, name, to_stage),
+            policy=name,
+            move=(stage, to_stage),
+            why="rollout started" if stage is Stage.DRAFT else "no harm shown in shadow",
+            rollout=salt,
+        )
+        for name, stage in stages.items()
+        if stage in (Stage.DRAFT, Stage.SHADOW)
     )
-    audit.record_first(draft, (moved,))
+    if moves:
+        audit.record_first(draft, moves)
 
 
 def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
@@ -171,9 +185,10 @@ def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
         evidence_state=None,
         shadow=_passed(status.shadow),
     )
-    live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
+    candidates = tried(draft, canary)
+    live = Live(draft=draft, canary=canary, candidate=candidates[0], evidence=NOT_OBSERVED)
     ramp.count_step(live)
-    message = f"{live.candidate} gets {live.percent} % against {traffic.active}"
+    message = f"{_who_gets(candidates, live.percent)} against {traffic.active}"
     _tell_start(live, message)
     draft.settled.add(name)
     draft.wake(live.deadline)
@@ -195,7 +210,8 @@ def _mark_shadow(draft: Draft, canary: CanaryDeployment) -> None:
         evidence_state=None,
         shadow=ShadowStatus(start_time=draft.now),
     )
-    live = Live(draft=draft, canary=canary, evidence=NOT_OBSERVED)
+    (candidate,) = tried(draft, canary)
+    live = Live(draft=draft, canary=canary, candidate=candidate, evidence=NOT_OBSERVED)
     _tell_start(live, f"{live.candidate} runs in shadow of {traffic.active}, 0 % of answers")
     draft.settled.add(name)
     draft.look_again()

@@ -1,15 +1,15 @@
 """What stands between a canary and its first traffic. First match is what the status says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from learnops.api.canary import CanaryDeployment, Run
 from learnops.api.guardrails import on_terms
 from learnops.api.policy import Stage
 from learnops.api.rollout import Source
+from learnops.domain.arms import candidates_of
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content, slots
-from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft
 
 
@@ -24,7 +24,11 @@ class Obstacle:
 
 def obstacle(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """The first thing in the way; None: it may start as soon as it is its turn."""
-    return next((it for check in (*_OWN, *_AROUND) if (it := check(draft, canary))), None)
+    return _first(check(draft, canary) for check in (*_OWN, *_AROUND))
+
+
+def _first(found: Iterable[Obstacle | None]) -> Obstacle | None:
+    return next((it for it in found if it is not None), None)
 
 
 def contends(draft: Draft, canary: CanaryDeployment) -> bool:
@@ -58,6 +62,17 @@ def _gateway_needs_counters(draft: Draft, canary: CanaryDeployment) -> Obstacle 
     return Obstacle(reason="InvalidSpec", message=message, blocked=True)
 
 
+def _gateway_has_two_slots(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
+    """One backend carries control and one a candidate."""
+    if not slots.by_gateway(draft.doer) or len(canary.spec.candidate_refs) == 1:
+        return None
+    message = (
+        "spec.candidateRefs must name one policy where the doer's router is GatewayAPI, whose "
+        "route has two backends: make one canary after the other"
+    )
+    return Obstacle(reason="InvalidSpec", message=message, blocked=True)
+
+
 def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """A term that nobody is asked to report would count 1 in both arms and guard nothing."""
     weighed = {
@@ -75,34 +90,38 @@ def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | No
 
 
 def _candidate_found(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
-    """The candidate must exist, be readable and belong to the same doer."""
-    return find_policy(draft, candidate_of(canary))
+    """The candidates must exist, be readable and belong to the same doer."""
+    return _first(find_policy(draft, name) for name in candidates_of(canary))
 
 
 def _candidate_staged(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """Until the record has been read it is not known whether this content was Rejected before."""
-    name = candidate_of(canary)
-    if draft.policies[name].stage is not None:
+    unknown = [name for name in candidates_of(canary) if draft.policies[name].stage is None]
+    if not unknown:
         return None
-    return Obstacle(reason="PolicyPending", message=f"policy {name} is being looked up")
+    return Obstacle(reason="PolicyPending", message=f"policy {unknown[0]} is being looked up")
 
 
 def _candidate_not_rejected(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """The evidence said worse: only a person may have it tried again."""
-    name = candidate_of(canary)
-    if draft.policies[name].stage is not Stage.REJECTED:
+    stages = {name: draft.policies[name].stage for name in candidates_of(canary)}
+    rejected = [name for name, stage in stages.items() if stage is Stage.REJECTED]
+    if not rejected:
         return None
-    message = f"{name} was Rejected: set spec.action to Retry with a new id, or make a new policy"
+    message = (
+        f"{rejected[0]} was Rejected: set spec.action to Retry with a new id, or make a new policy"
+    )
     return Obstacle(reason="PolicyRejected", message=message, blocked=True)
 
 
 def _lineage_sound(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """Where a policy comes from must be known before it is served."""
-    name = candidate_of(canary)
-    found = content.lineage(name, draft.snap.policies)
-    if not found.reason:
-        return None
-    return Obstacle(reason=found.reason, message=f"{name}: {found.message}", blocked=True)
+    for name in candidates_of(canary):
+        found = content.lineage(name, draft.snap.policies)
+        if found.reason:
+            message = f"{name}: {found.message}"
+            return Obstacle(reason=found.reason, message=message, blocked=True)
+    return None
 
 
 def _doer_serves(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
@@ -126,7 +145,7 @@ def _gateway_ready(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     traffic = draft.status.traffic
     if traffic is None:
         return None
-    found = slots.trouble(draft.snap, traffic, candidate_of(canary))
+    found = slots.trouble(draft.snap, traffic, candidates_of(canary)[0])
     return Obstacle(reason=found[0], message=found[1]) if found else None
 
 
@@ -143,6 +162,7 @@ def _attempts_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
 
 _Check = Callable[[Draft, CanaryDeployment], Obstacle | None]
 _OWN: tuple[_Check, ...] = (
+    _gateway_has_two_slots,
     _gateway_needs_counters,
     _guardrails_weighed,
     _candidate_found,

@@ -1,10 +1,10 @@
 """Finish what a stop interrupted, and let go of what is no longer there."""
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
-from learnops.api.doer import TrafficStatus
+from learnops.api.served import TrafficStatus
+from learnops.domain.arms import candidates_of, on_trial
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import (
-    candidate_of,
     close_promoted,
     descend,
     finish,
@@ -19,7 +19,6 @@ from learnops.domain.planner.traffic import (
     holds,
     salt_of,
     stage_of,
-    tried,
 )
 
 
@@ -32,7 +31,7 @@ def complete_promotion(draft: Draft) -> bool:
     for canary in _had_traffic(draft):
         traffic, status = draft.status.traffic, draft.canaries[canary.metadata.name]
         same_rollout = traffic is not None and traffic.salt == salt_of(canary, status)
-        if same_rollout and draft.active == candidate_of(canary):
+        if same_rollout and draft.active in candidates_of(canary):
             draft.fire("complete-promotion", canary.metadata.name)
             close_promoted(draft, canary, f"{draft.active} is active")
             return True
@@ -50,13 +49,13 @@ def release_lost(draft: Draft) -> bool:
         return False
     if any(holds(traffic, it, draft.canaries[it.metadata.name]) for it in draft.live_canaries()):
         return False
-    candidate = tried(traffic)
+    candidates = on_trial(traffic)
     end = _lost(draft, traffic, name=traffic.canary)
     message = end.message
-    if candidate is None:  # shares that were edited by hand
+    if not candidates:  # shares that were edited by hand
         draft.set_doer(traffic=control_only(traffic), current_rollout=None)
     else:
-        release(draft, candidate=candidate, rollout=traffic.salt, end=end)
+        release(draft, candidates=candidates, rollout=traffic.salt, end=end)
     draft.fire("release-lost", message)
     warning = end.stage is CanaryStage.ERROR
     note = f"{message}: {traffic.active} has all of it again"
@@ -90,7 +89,13 @@ def complete_descent(draft: Draft) -> bool:
         else:
             stage = CanaryStage(pending.outcome)
             verdict = _verdict(pending.reason) if stage is CanaryStage.ROLLED_BACK else None
-            end = End(stage=stage, reason=pending.reason, message=pending.why, verdict=verdict)
+            end = End(
+                stage=stage,
+                reason=pending.reason,
+                message=pending.why,
+                verdict=verdict,
+                candidate=pending.policy,
+            )
             finish(draft, canary, end)
         draft.fire("complete-descent", f"{canary.metadata.name}: {end.stage}")
         return True

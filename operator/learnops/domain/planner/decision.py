@@ -8,19 +8,22 @@ from learnops.api.canary import CanaryStage, Verdict
 
 @dataclass(frozen=True, kw_only=True)
 class End:
-    """Give control all traffic. `reject`: the evidence says worse, the candidate is Rejected."""
+    """Give control all traffic. `reject`: the evidence says worse, the candidate is Rejected; while
+    there are others, it alone is dropped. `candidate`: whom the verdict is about."""
 
     stage: CanaryStage
     reason: str
     message: str
     reject: bool = False
     verdict: Verdict | None = None
+    candidate: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Promote:
     """Give the candidate all traffic."""
 
+    candidate: str
     message: str
 
 

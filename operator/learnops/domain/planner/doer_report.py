@@ -1,8 +1,8 @@
 """The doer's conditions: does it serve, is a rollout under way, must a person act."""
 
 from learnops.api.policy import Stage
+from learnops.domain.arms import candidates_of
 from learnops.domain.observed import History
-from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.candidate import contends, find_policy, obstacle
 from learnops.domain.planner.conditions import (
     READY,
@@ -61,7 +61,7 @@ def _ref_stalled(draft: Draft) -> tuple[str, str] | None:
 def _rollout_blocked(draft: Draft, wanted: str) -> tuple[str, str] | None:
     """The canary that policyRef asks for cannot start before a person acts."""
     for canary in draft.live_canaries():
-        if candidate_of(canary) == wanted and not contends(draft, canary):
+        if wanted in candidates_of(canary) and not contends(draft, canary):
             found = obstacle(draft, canary)
             return (found.reason, found.message) if found else None
     return None
@@ -69,7 +69,9 @@ def _rollout_blocked(draft: Draft, wanted: str) -> tuple[str, str] | None:
 
 def _under_way(draft: Draft) -> set[str]:
     """Candidates that a rollout is at, or about to be."""
-    found = {candidate_of(it) for it in draft.live_canaries() if contends(draft, it)}
+    found = {
+        name for it in draft.live_canaries() if contends(draft, it) for name in candidates_of(it)
+    }
     if draft.created:
         found.add(draft.created)
     wanted = draft.doer.spec.policy_ref.name

@@ -9,12 +9,12 @@ import hashlib
 from learnops.api.learning import DriftStatus
 from learnops.api.policy import Stage
 from learnops.api.rollout import OnInconclusive
+from learnops.domain.arms import candidates_of
 from learnops.domain.evidence.drift import BASELINE_RUNS
 from learnops.domain.observed import DriftReading
 from learnops.domain.outcome import Unavailable
 from learnops.domain.plan import CreateCanary
 from learnops.domain.planner import content
-from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.conditions import DRIFTING, Wanted, merged
 from learnops.domain.planner.draft import LIVE_STAGES, Draft
@@ -133,7 +133,7 @@ def _have_canary(draft: Draft) -> str:
     previous = draft.status.previous_policy
     assert previous is not None
     for canary in draft.live_canaries():
-        if candidate_of(canary) == previous and canary.metadata.deletion_timestamp is None:
+        if previous in candidates_of(canary) and canary.metadata.deletion_timestamp is None:
             return canary.metadata.name
     name = _free_name(draft, previous)
     draft.before.append(CreateCanary(manifest=_manifest(draft, name, previous)))

@@ -4,13 +4,15 @@ The run log goes first: it says from which registration on the new weights hold 
 that is. The status follows what is on record, so a stop in between counts nothing twice.
 """
 
+from collections.abc import Mapping
+
 from learnops.api.canary import Verdict
 from learnops.domain.observed import GenerationReading
 from learnops.domain.plan import OpenGeneration
-from learnops.domain.planner import content
+from learnops.domain.planner import content, ramp
 from learnops.domain.planner.canary_end import remember
 from learnops.domain.planner.draft import Draft
-from learnops.domain.planner.live import Live, live_of
+from learnops.domain.planner.live import Live, lives_of
 from learnops.domain.planner.traffic import salt_of
 
 _WHY = "the doer's spec.crl changed"
@@ -23,50 +25,63 @@ def follow(draft: Draft) -> bool:
     old weights showed to be worse is rolled back, and they promote nothing any more. Only the run
     log has generations; with counters the canary ends (`live_down.weights_changed`).
     """
-    live = live_of(draft)
-    reading = None if live is None else live.reading
-    if live is None or reading is None or reading.generation is None:
+    lives = lives_of(draft)
+    on_record = _on_record(lives)
+    if not on_record:
         return False
-    on_record = reading.generation
-    if on_record.number > live.status.generation:
-        _begun(live, on_record)
+    newest = on_record[lives[0].candidate]
+    if newest.number > lives[0].status.generation:
+        _begun(lives, on_record)
         return True
-    _mirror(live, on_record)
-    if on_record.crl_digest == content.crl_digest(draft.doer.spec.scoring):
+    _mirror(lives, on_record)
+    if newest.crl_digest == content.crl_digest(draft.doer.spec.scoring):
         return False
-    _open(live, number=on_record.number + 1)
+    _open(lives, number=newest.number + 1)
     return True
 
 
-def _open(live: Live, *, number: int) -> None:
+def _on_record(lives: tuple[Live, ...]) -> dict[str, GenerationReading]:
+    """Of each candidate its attempt in the newest generation; none until all of them are known to
+    be in the same one, so that all begin anew together."""
+    known = {
+        live.candidate: live.reading.generation
+        for live in lives
+        if live.reading is not None and live.reading.generation is not None
+    }
+    together = len({it.number for it in known.values()}) == 1
+    return known if together and len(known) == len(lives) else {}
+
+
+def _open(lives: tuple[Live, ...], *, number: int) -> None:
+    live = lives[0]
     draft, name = live.draft, live.canary.metadata.name
     draft.before.append(
         OpenGeneration(
             rollout=salt_of(live.canary, live.status),
             number=number,
             crl=draft.doer.spec.scoring.to_wire(),
+            candidates=tuple(it.candidate for it in lives),
         )
     )
     draft.fire("open-generation", f"{name}: {_WHY}")
     draft.settled.add(name)
 
 
-def _begun(live: Live, on_record: GenerationReading) -> None:
+def _begun(lives: tuple[Live, ...], on_record: Mapping[str, GenerationReading]) -> None:
     """The share stays; the step interval and all that was shown start over."""
+    live = lives[0]
     draft, name = live.draft, live.canary.metadata.name
-    _mirror(live, on_record)
+    _mirror(lives, on_record)
     draft.set_canary(
         name,
         step_time=None if live.status.step_time is None else draft.now,
         recommendation=Verdict.CONTINUE,
         candidates=tuple(
-            it.model_copy(update={"verdict": Verdict.CONTINUE}) for it in live.status.candidates
+            it.model_copy(update={"verdict": Verdict.CONTINUE}) if it.name in on_record else it
+            for it in live.status.candidates
         ),
     )
-    message = (
-        f"{_WHY}: generation {on_record.number} (attempt {on_record.attempt}) is judged by its own "
-        f"runs, {live.candidate} stays at {live.percent} %"
-    )
+    message = _told(lives, on_record)
     remember(draft, name, percent=live.percent, reason="WeightsChanged", message=message)
     draft.fire("begin-generation", f"{name}: {message}")
     draft.event(live.canary, "WeightsChanged", message)
@@ -74,13 +89,29 @@ def _begun(live: Live, on_record: GenerationReading) -> None:
     draft.look_again()
 
 
-def _mirror(live: Live, on_record: GenerationReading) -> None:
+def _told(lives: tuple[Live, ...], on_record: Mapping[str, GenerationReading]) -> str:
+    first = on_record[lives[0].candidate]
+    attempts, stay = (
+        f"attempt {first.attempt}",
+        f"{lives[0].candidate} stays at {lives[0].percent} %",
+    )
+    if lives[0].several:
+        attempts = ", ".join(f"attempt {it.attempt} of {name}" for name, it in on_record.items())
+        stay = f"shares stay: {ramp.in_words(lives[0])}"
+    return f"{_WHY}: generation {first.number} ({attempts}) is judged by its own runs, {stay}"
+
+
+def _mirror(lives: tuple[Live, ...], on_record: Mapping[str, GenerationReading]) -> None:
     """As it is on record, which an older database that was restored may have set back."""
+    live, newest = lives[0], on_record[lives[0].candidate]
     live.draft.set_canary(
         live.canary.metadata.name,
-        generation=on_record.number,
-        crl_digest=on_record.crl_digest or None,
+        generation=newest.number,
+        crl_digest=newest.crl_digest or None,
         candidates=tuple(
-            it.model_copy(update={"attempt": on_record.attempt}) for it in live.status.candidates
+            it.model_copy(update={"attempt": on_record[it.name].attempt})
+            if it.name in on_record
+            else it
+            for it in live.status.candidates
         ),
     )

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from learnops.api.canary import CanaryDeployment, CanaryStatus, Run, Verdict
+from learnops.domain.arms import candidates_of, served
 from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.domain.planner.canary_end import candidate_of
+from learnops.domain.planner.canary_end import tried
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.numbers import crossed
-from learnops.domain.planner.traffic import candidate_percent, holds, in_shadow
+from learnops.domain.planner.traffic import holds, in_shadow
 
 NOT_OBSERVED = Unavailable(reason=ErrorReason.NO_DATA, message="no evidence was read in this pass")
 
@@ -18,26 +19,27 @@ _FINAL = (Verdict.PROMOTE, Verdict.ROLLBACK, Verdict.FUTILE)
 
 @dataclass(frozen=True, kw_only=True)
 class Live:
-    """One canary that has traffic, and what is known of it in this pass."""
+    """One candidate of the canary that has traffic, and what is known of it in this pass."""
 
     draft: Draft
     canary: CanaryDeployment
+    candidate: str
     evidence: Evidence
 
     @property
     def status(self) -> CanaryStatus:
-        """Its status as this pass has it so far."""
+        """The canary's status as this pass has it so far."""
         return self.draft.canaries[self.canary.metadata.name]
 
     @property
-    def candidate(self) -> str:
-        """The candidate's name."""
-        return candidate_of(self.canary)
+    def several(self) -> bool:
+        """Whether the canary was made for more than one candidate, so that sentences name it."""
+        return len(candidates_of(self.canary)) > 1
 
     @property
     def percent(self) -> int:
         """The candidate's share."""
-        return candidate_percent(self.draft.status.traffic)
+        return served(self.draft.status.traffic, self.candidate)
 
     @property
     def reading(self) -> EvidenceReading | None:
@@ -73,8 +75,8 @@ class Live:
     @property
     def latched(self) -> Verdict | None:
         """The verdict that stands in the status already: it is not taken back."""
-        verdict = self.status.candidates[0].verdict if self.status.candidates else None
-        return verdict if verdict in _FINAL else None
+        verdicts = (it.verdict for it in self.status.candidates if it.name == self.candidate)
+        return next((it for it in verdicts if it in _FINAL), None)
 
     @property
     def worse(self) -> bool:
@@ -111,10 +113,24 @@ class Live:
         )
 
 
-def live_of(draft: Draft) -> Live | None:
-    """The canary that has traffic, None where there is none."""
+def lives_of(draft: Draft) -> tuple[Live, ...]:
+    """The candidates of the canary that has traffic, as far as they are still in the race; none
+    where there is no such canary."""
     for canary in draft.live_canaries():
         if holds(draft.status.traffic, canary, draft.canaries[canary.metadata.name]):
-            evidence = draft.snap.evidence.get(canary.metadata.name, NOT_OBSERVED)
-            return Live(draft=draft, canary=canary, evidence=evidence)
-    return None
+            evidence = draft.snap.evidence
+            return tuple(
+                Live(
+                    draft=draft,
+                    canary=canary,
+                    candidate=name,
+                    evidence=evidence.get(name, NOT_OBSERVED),
+                )
+                for name in tried(draft, canary)
+            )
+    return ()
+
+
+def holder_of_traffic(draft: Draft) -> CanaryDeployment | None:
+    """The canary that has traffic, None where there is none."""
+    return next((live.canary for live in lives_of(draft)), None)

@@ -96,6 +96,7 @@ def guardrail_breached(live: Live) -> Decision | None:
                 f"immediate.maxCount is {borne}",
                 reject=True,
                 verdict=Verdict.ROLLBACK,
+                candidate=live.candidate,
             )
     return None
 
@@ -112,6 +113,7 @@ def shown_worse(live: Live) -> Decision | None:
         message=f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}",
         reject=True,
         verdict=Verdict.ROLLBACK,
+        candidate=live.candidate,
     )
 
 
@@ -128,6 +130,7 @@ def shown_futile(live: Live) -> Decision | None:
         message=f"{live.candidate} is not better by {test.min_improvement}: {figures}",
         reject=True,
         verdict=Verdict.FUTILE,
+        candidate=live.candidate,
     )
 
 

@@ -28,7 +28,7 @@ def step_not_counted(live: Live) -> Decision | None:
         return _progress(_take_over(live))
     if stored.shares == traffic.shares and stored.step_time is not None:
         return None
-    return _progress(f"the step interval at {live.percent} %")
+    return _progress(f"the step interval at {ramp.in_words(live)}")
 
 
 def not_scraped_yet(live: Live) -> Decision | None:
@@ -82,16 +82,17 @@ def shown_better(live: Live) -> Decision | None:
         return None
     loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
     return Promote(
+        candidate=live.candidate,
         message=f"{live.candidate} is better: mean loss {loss or 'unknown'} against "
         f"{control or 'unknown'} of control after {reading.candidate_runs} candidate runs "
-        f"(e-value {e_value_short(reading.promote)})"
+        f"(e-value {e_value_short(reading.promote)})",
     )
 
 
 def undecided(live: Live) -> Decision | None:
     """The deadline or maxRuns is reached without a verdict."""
     reading, analysis = live.reading, live.canary.spec.analysis
-    exhausted = reading is not None and reading.runs >= analysis.max_runs
+    exhausted = reading is not None and _all_runs(live, reading) >= analysis.max_runs
     if not live.overdue and not exhausted:
         return None
     what = "the deadline" if live.overdue else f"maxRuns ({analysis.max_runs})"
@@ -110,10 +111,18 @@ def undecided(live: Live) -> Decision | None:
     return End(stage=CanaryStage.INCONCLUSIVE, reason="NoVerdict", message=message)
 
 
-def carry_on(live: Live) -> Decision:
+def carry_on(lives: tuple[Live, ...]) -> Stay:
     """Nothing to do but wait; say for what."""
-    verdict = Verdict.PROMOTE if live.better else Verdict.CONTINUE
-    return Stay(verdict=verdict, reason="Progressing", waiting_for=_waiting_for(live))
+    verdict = Verdict.PROMOTE if any(live.better for live in lives) else Verdict.CONTINUE
+    texts = [(live, _waiting_for(live)) for live in lives]
+    told = "; ".join(f"{live.candidate}: {text}" if live.several else text for live, text in texts)
+    return Stay(verdict=verdict, reason="Progressing", waiting_for=told)
+
+
+def _all_runs(live: Live, reading: EvidenceReading) -> int:
+    """Runs of all arms; the reading knows those of its own candidate and of control."""
+    others = (it.runs for it in live.status.candidates if it.name != live.candidate)
+    return reading.runs + sum(others)
 
 
 def _doubt(live: Live) -> tuple[str, str] | None:
@@ -123,7 +132,7 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     for name in (draft.active, live.candidate):
         if (broken := find_policy(draft, name)) is not None:
             return broken.reason, broken.message
-    if reading is not None and (found := _split(reading)) is not None:
+    if reading is not None and (found := _split(live, reading)) is not None:
         return found
     if reading is not None and (found := _timeouts(live, reading)) is not None:
         return found
@@ -132,13 +141,14 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     return behind or queries.trouble(live)
 
 
-def _split(reading: EvidenceReading) -> tuple[str, str] | None:
+def _split(live: Live, reading: EvidenceReading) -> tuple[str, str] | None:
     ratio = reading.sample_ratio
     if ratio is None or not ratio.alarm:
         return None
+    which = live.candidate if live.several else "the candidate"
     return (
         "SampleRatioMismatch",
-        f"the candidate got {fraction(ratio.observed_share)} of the runs where "
+        f"{which} got {fraction(ratio.observed_share)} of the runs where "
         f"{fraction(ratio.expected_share)} was meant, or loses more of them than control: "
         "find what treats the arms differently",
     )
@@ -174,7 +184,7 @@ def _take_over(live: Live) -> str:
     """What the gateway has still to do before the step counts, and what stands against it."""
     traffic = live.draft.status.traffic
     found = slots.trouble(live.draft.snap, traffic, live.candidate) if traffic else None
-    return f"the gateway to take over {live.percent} %" + (f" ({found[1]})" if found else "")
+    return f"the gateway to take over {ramp.in_words(live)}" + (f" ({found[1]})" if found else "")
 
 
 def _waiting_for(live: Live) -> str:

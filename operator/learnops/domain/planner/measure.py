@@ -1,38 +1,59 @@
 """The evidence as the status shows it: rounded, beside what it takes."""
 
-from learnops.api.canary import EvidenceStatus, GuardrailStatus
-from learnops.api.canary_figures import DifferenceStatus, SampleRatioStatus
+from learnops.api.canary_figures import (
+    DifferenceStatus,
+    EvidenceStatus,
+    GuardrailStatus,
+    SampleRatioStatus,
+)
 from learnops.domain.observed import EvidenceReading, GuardrailReading, SampleRatioReading
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal, e_value, fraction
-from learnops.domain.planner.outlook import decision_time, figures_of
+from learnops.domain.planner.outlook import decision_time, figures_of, slowest
 
 
-def measure(live: Live) -> None:
-    """Show the evidence, rounded; keep the state of the Counters method beside it."""
-    reading, status = live.reading, live.status
-    if reading is None or not status.candidates:
+def measure(lives: tuple[Live, ...]) -> None:
+    """Show the evidence, rounded; keep the state of the Counters method beside it.
+
+    A candidate that was dropped keeps the figures on which it was.
+    """
+    draft, status = lives[0].draft, lives[0].status
+    known = {live.candidate: (live, it) for live in lives if (it := live.reading) is not None}
+    if not known or not status.candidates:
         return
-    shown = status.candidates[0].model_copy(
-        update={
-            "runs": reading.candidate_runs,
-            "control_runs": reading.control_runs,
-            "loss": fraction(reading.candidate_loss),
-            "control_loss": fraction(reading.control_loss),
-            "difference": _difference(reading),
-            "evidence": _shown(reading),
-            **figures_of(live),
-        }
+    shown = tuple(
+        it.model_copy(update=_figures(*known[it.name])) if it.name in known else it
+        for it in status.candidates
     )
     changes: dict[str, object] = {
-        "candidates": (shown,),
-        "estimated_decision_time": decision_time(live),
+        "candidates": shown,
+        "estimated_decision_time": decision_time(slowest(lives)),
     }
-    if reading.sample_ratio is not None:
-        changes["sample_ratio"] = _sample_ratio(reading.sample_ratio)
-    if reading.state is not None:
-        changes["evidence_state"] = reading.state
-    live.draft.set_canary(live.canary.metadata.name, **changes)
+    readings = [reading for _, reading in known.values()]
+    ratios = [it.sample_ratio for it in readings if it.sample_ratio is not None]
+    if ratios:
+        changes["sample_ratio"] = _sample_ratio(max(ratios, key=_against))
+    for reading in readings:
+        if reading.state is not None:
+            changes["evidence_state"] = reading.state
+    draft.set_canary(lives[0].canary.metadata.name, **changes)
+
+
+def _against(ratio: SampleRatioReading) -> float:
+    """How much tells against a split."""
+    return max(ratio.assigned.log_e, ratio.completed.log_e)
+
+
+def _figures(live: Live, reading: EvidenceReading) -> dict[str, object]:
+    return {
+        "runs": reading.candidate_runs,
+        "control_runs": reading.control_runs,
+        "loss": fraction(reading.candidate_loss),
+        "control_loss": fraction(reading.control_loss),
+        "difference": _difference(reading),
+        "evidence": _shown(reading),
+        **figures_of(live),
+    }
 
 
 def _shown(reading: EvidenceReading) -> EvidenceStatus:

@@ -2,8 +2,9 @@
 
 from learnops.api.canary import ActionType, CanaryDeployment, CanaryStage
 from learnops.api.policy import Stage
+from learnops.domain.arms import candidates_of
 from learnops.domain.planner import audit
-from learnops.domain.planner.canary_end import candidate_of, finish, remember
+from learnops.domain.planner.canary_end import finish, remember
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import LIVE_STAGES, Draft
@@ -19,7 +20,7 @@ def end_pending(draft: Draft) -> bool:
             continue
         if _ordered(draft, canary) is ActionType.ABORT:
             end = End(stage=CanaryStage.ABORTED, reason="Aborted", message="action: Abort")
-        elif candidate_of(canary) == draft.active:
+        elif draft.active in candidates_of(canary):
             message = f"{draft.active} is active already"
             end = End(stage=CanaryStage.SUPERSEDED, reason="AlreadyActive", message=message)
         if end is not None:
@@ -72,12 +73,12 @@ def _ordered(draft: Draft, canary: CanaryDeployment) -> ActionType | None:
 def _can_retry(draft: Draft, canary: CanaryDeployment) -> bool:
     if _ordered(draft, canary) is not ActionType.RETRY:
         return False
-    candidate, stage = candidate_of(canary), draft.canaries[canary.metadata.name].stage
-    if stage is CanaryStage.PROMOTED or candidate == draft.active:
+    candidates, stage = candidates_of(canary), draft.canaries[canary.metadata.name].stage
+    if stage is CanaryStage.PROMOTED or draft.active in candidates:
         return False
     if stage not in LIVE_STAGES:
         return True
-    return stage not in WITH_TRAFFIC and _rejected(draft, candidate)
+    return stage not in WITH_TRAFFIC and any(_rejected(draft, it) for it in candidates)
 
 
 def _rejected(draft: Draft, candidate: str) -> bool:
@@ -89,7 +90,8 @@ def _rejected(draft: Draft, candidate: str) -> bool:
 def _try_again(draft: Draft, canary: CanaryDeployment) -> None:
     name, action = canary.metadata.name, canary.spec.action
     assert action is not None
-    status, candidate = draft.canaries[name], candidate_of(canary)
+    status, candidates = draft.canaries[name], candidates_of(canary)
+    who = f"{', '.join(candidates)} {'is' if len(candidates) == 1 else 'are'} tried again"
     draft.set_canary(
         name,
         stage=CanaryStage.PENDING,
@@ -102,21 +104,25 @@ def _try_again(draft: Draft, canary: CanaryDeployment) -> None:
         handled_action_id=action.id,
     )
     remember(draft, name, percent=0, reason="Retry", message=f"action {action.id}: Retry")
-    draft.fire("retry", f"{name}: {candidate} is tried again")
-    draft.event(canary, "Retry", f"action {action.id}: {candidate} is tried again")
-    if _rejected(draft, candidate):
-        _lift(draft, canary, candidate)
+    draft.fire("retry", f"{name}: {who}")
+    draft.event(canary, "Retry", f"action {action.id}: {who}")
+    _lift(draft, canary, [it for it in candidates if _rejected(draft, it)])
 
 
-def _lift(draft: Draft, canary: CanaryDeployment, candidate: str) -> None:
+def _lift(draft: Draft, canary: CanaryDeployment, rejected: list[str]) -> None:
     salt = salt_of(canary, draft.canaries[canary.metadata.name])
-    moved = audit.row(
-        draft,
-        id_=f"{salt}/Retry",
-        policy=candidate,
-        move=(Stage.REJECTED, Stage.DRAFT),
-        why=f"Retry of canary {canary.metadata.name}",
-        rollout="",
+    moves = tuple(
+        audit.row(
+            draft,
+            id_=audit.move_id(salt, name, "Retry"),
+            policy=name,
+            move=(Stage.REJECTED, Stage.DRAFT),
+            why=f"Retry of canary {canary.metadata.name}",
+            rollout="",
+        )
+        for name in rejected
     )
-    audit.record_first(draft, (moved,))
-    draft.set_policy(candidate, stage=Stage.DRAFT)
+    if moves:
+        audit.record_first(draft, moves)
+    for name in rejected:
+        draft.set_policy(name, stage=Stage.DRAFT)

@@ -4,8 +4,9 @@ None of it decides anything. Figures are some minutes old and rounded, so that a
 change with each of them.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from math import ceil, floor, log10
+from math import ceil, floor, inf, log10
 
 from learnops.domain.observed import FiguresReading
 from learnops.domain.planner.conditions import LOW_TRAFFIC, Wanted, is_true, merged
@@ -52,11 +53,22 @@ def in_a_sentence(live: Live) -> str:
     return f"about {rounded_runs(figures.runs_still_needed)} more runs{when}"
 
 
-def tell_traffic(live: Live) -> None:
+def slowest(lives: tuple[Live, ...]) -> Live:
+    """Whose decision is foreseen last: by then the canary is over, whoever wins it.
+
+    One of whom nothing is foreseen stands before all others: unknown is never good.
+    """
+    return max(lives, key=_days_left)
+
+
+def tell_traffic(lives: tuple[Live, ...]) -> None:
     """The condition LowTraffic, and an Event when it becomes true."""
+    live = slowest(lives)
     wanted = _low_traffic(live)
     if wanted is None:
         return
+    if live.several:
+        wanted = replace(wanted, message=f"{live.candidate}: {wanted.message}")
     name, draft, old = live.canary.metadata.name, live.draft, live.status.conditions
     if wanted.true and not is_true(old, LOW_TRAFFIC):
         draft.fire("low-traffic", f"{name}: {wanted.message}")
@@ -66,7 +78,13 @@ def tell_traffic(live: Live) -> None:
 
 
 def _figures(live: Live) -> FiguresReading | None:
-    return live.draft.snap.figures.get(live.canary.metadata.name)
+    return live.draft.snap.figures.get(live.candidate)
+
+
+def _days_left(live: Live) -> float:
+    figures = _figures(live)
+    days = None if figures is None else _days(figures)
+    return inf if days is None else days
 
 
 def _days(figures: FiguresReading) -> float | None:

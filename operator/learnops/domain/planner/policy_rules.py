@@ -12,7 +12,6 @@ from learnops.api.policy import (
 from learnops.domain.observed import History
 from learnops.domain.planner import conditions, content
 from learnops.domain.planner.audit import BY, ON_TRIAL, as_row, sound_rows
-from learnops.domain.planner.canary_end import candidate_of
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.rebuild import last_stage, same_as_on_record
 from learnops.domain.planner.traffic import salt_of
@@ -176,9 +175,11 @@ def _judged_in(draft: Draft, policy: Policy, rollout: str) -> str | None:
     """The canary of this policy with that rollout id, and the attempt; None where it is gone."""
     for canary in draft.snap.canaries:
         status = draft.canaries[canary.metadata.name]
-        same = salt_of(canary, status) == rollout and candidate_of(canary) == policy.metadata.name
-        if same and status.candidates:
-            return f"{canary.metadata.name}/{status.candidates[0].attempt}"
+        if salt_of(canary, status) != rollout:
+            continue
+        for tried in status.candidates:
+            if tried.name == policy.metadata.name:
+                return f"{canary.metadata.name}/{tried.attempt}"
     return None
 
 

@@ -7,7 +7,7 @@ takes no traffic away.
 
 from datetime import timedelta
 
-from learnops.api.canary import CanaryStage, Verdict
+from learnops.api.canary import CanaryStage, CandidateStatus, Verdict
 from learnops.api.guardrails import QueryGuardrail, QueryStatus, on_queries
 from learnops.domain.observed import QueryAnswer
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -20,20 +20,26 @@ AWAITED = "AnswerAwaited"
 _NOT_ASKED = Unavailable(reason=ErrorReason.NO_DATA, message="it was not asked in this pass")
 
 
-def count(live: Live) -> None:
+def count(lives: tuple[Live, ...]) -> None:
     """Show each query's answer, and count its breaches on from the status."""
-    guardrails = _guardrails(live)
-    if not guardrails or not live.status.candidates:
+    if not _guardrails(lives[0]):
         return
-    candidate = live.status.candidates[0]
+    by_name = {live.candidate: live for live in lives}
+    shown = tuple(
+        _with_counts(by_name[it.name], it) if it.name in by_name else it
+        for it in lives[0].status.candidates
+    )
+    lives[0].draft.set_canary(lives[0].canary.metadata.name, candidates=shown)
+
+
+def _with_counts(live: Live, candidate: CandidateStatus) -> CandidateStatus:
     known = {it.name: it for it in candidate.queries}
-    counted = tuple(_counted(live, it, known.get(it.name)) for it in guardrails)
+    counted = tuple(_counted(live, it, known.get(it.name)) for it in _guardrails(live))
     changes: dict[str, object] = {"queries": counted}
     culprit = _failed(counted)
     if culprit is not None and candidate.evidence is not None:
         changes["evidence"] = candidate.evidence.model_copy(update={"culprit": culprit.name})
-    shown = candidate.model_copy(update=changes)
-    live.draft.set_canary(live.canary.metadata.name, candidates=(shown,))
+    return candidate.model_copy(update=changes)
 
 
 def query_breached(live: Live) -> Decision | None:
@@ -48,11 +54,19 @@ def query_breached(live: Live) -> Decision | None:
         f"{failed.breaches} times in a row: {failed.value or 'it was'} above its max {failed.max}",
         reject=True,
         verdict=Verdict.ROLLBACK,
+        candidate=live.candidate,
     )
 
 
 def trouble(live: Live) -> tuple[str, str] | None:
     """What keeps the canary from going up: a reason and a sentence; AWAITED is no hold yet."""
+    found = _trouble(live)
+    if found is None or not live.several:
+        return found
+    return found[0], f"{live.candidate}: {found[1]}"
+
+
+def _trouble(live: Live) -> tuple[str, str] | None:
     for it in _stand(live):
         if it.reason is not None:
             return _unknown(live, it)
@@ -85,7 +99,7 @@ def _counted(live: Live, guardrail: QueryGuardrail, before: QueryStatus | None) 
 
 def _answer(live: Live, name: str) -> QueryAnswer:
     """The answer, where it is of now: one that something between kept for long is stale."""
-    answers = live.draft.snap.queries.get(live.canary.metadata.name, {})
+    answers = live.draft.snap.queries.get(live.candidate, {})
     answer = answers.get(name, _NOT_ASKED)
     if isinstance(answer, Unavailable):
         return answer
@@ -117,7 +131,8 @@ def _failed(stand: tuple[QueryStatus, ...]) -> QueryStatus | None:
 
 
 def _stand(live: Live) -> tuple[QueryStatus, ...]:
-    return live.status.candidates[0].queries if live.status.candidates else ()
+    own = (it.queries for it in live.status.candidates if it.name == live.candidate)
+    return next(own, ())
 
 
 def _guardrails(live: Live) -> tuple[QueryGuardrail, ...]:

@@ -3,17 +3,18 @@
 from datetime import datetime, timedelta
 
 from learnops.api.rollout import Gate
+from learnops.domain.arms import steps_of
 from learnops.domain.observed import RouteReading
 from learnops.domain.planner import slots
 from learnops.domain.planner.decision import Decision, StepUp
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short
+from learnops.domain.planner.traffic import percents_of
 
 
 def next_step(live: Live) -> tuple[int, int] | None:
     """Index and percentage of the step above the present share; None at the last."""
-    steps = live.canary.spec.strategy.canary.steps
-    for index, percent in enumerate(steps):
+    for index, percent in enumerate(steps_of(live.canary)):
         if percent > live.percent:
             return index, percent
     return None
@@ -52,6 +53,14 @@ def waiting(live: Live, following: tuple[int, int]) -> str:
     return f"{percent} % at e-value {e_value_short(ramp)} of {ramp.threshold:.1f}"
 
 
+def in_words(live: Live) -> str:
+    """The shares in force; with several candidates each is named."""
+    if not live.several or live.draft.status.traffic is None:
+        return f"{live.percent} %"
+    percents = percents_of(live.draft.status.traffic)
+    return ", ".join(f"{name} {percent} %" for name, percent in percents.items())
+
+
 def count_step(live: Live) -> None:
     """Mirror the shares; with a gateway the interval begins when its parents accepted the weights.
 
@@ -60,13 +69,13 @@ def count_step(live: Live) -> None:
     draft, traffic, status = live.draft, live.draft.status.traffic, live.status
     if traffic is None or (status.shares == traffic.shares and status.step_time is not None):
         return
-    steps = live.canary.spec.strategy.canary.steps
-    index = steps.index(live.percent) if live.percent in steps else status.step
+    steps, farthest = steps_of(live.canary), max(percents_of(traffic).values(), default=0)
+    index = steps.index(farthest) if farthest in steps else status.step
     name, in_force = live.canary.metadata.name, _in_force(live)
     step_time = draft.now if in_force else None
     draft.set_canary(name, shares=traffic.shares, step=index, step_time=step_time)
     if in_force:
-        draft.fire("count-step", f"{name}: {live.percent} % in force")
+        draft.fire("count-step", f"{name}: {in_words(live)} in force")
         draft.look_again()
 
 

@@ -10,10 +10,11 @@ from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.traffic import first
 
-# A rollout raises the revision at most twelve times (a start, nine further steps, an end; ten steps
-# are the schema's bound) and puts a row on record before the first of them; a revert once, with two
-# rows. So one more than 16 per row is above every revision that an SDK can have seen from an object
-# of this UID, without a clock, and a rebuild of the same record gives the same.
+# A rollout of K candidates raises the revision at most 10 K + 1 times (a start, nine further steps
+# of each, all but one dropped, an end; ten steps are the schema's bound) and puts K rows on record
+# before the first of them; a revert once, with two rows. So one more than 16 per row is above every
+# revision that an SDK can have seen from an object of this UID, without a clock, and a rebuild of
+# the same record gives the same.
 _REVISIONS_PER_ROW = 16
 
 

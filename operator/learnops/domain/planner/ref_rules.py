@@ -7,10 +7,11 @@ from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.common import API_VERSION, GROUP
 from learnops.api.doer import Revert
 from learnops.api.policy import Stage
+from learnops.domain.arms import candidates_of
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import CreateCanary
 from learnops.domain.planner import audit, slots
-from learnops.domain.planner.canary_end import candidate_of, descend, finish
+from learnops.domain.planner.canary_end import descend, finish
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft
@@ -96,11 +97,11 @@ def _news(draft: Draft) -> str | None:
 
 def _in_the_way(draft: Draft, canary: CanaryDeployment, wanted: str, *, back: bool) -> bool:
     if started_by_drift(canary):
-        return back or wanted not in (candidate_of(canary), draft.active)
+        return back or wanted not in (*candidates_of(canary), draft.active)
     if not started_by_ref(canary):
         status = draft.canaries[canary.metadata.name]
         return back and holds(draft.status.traffic, canary, status)
-    return back or candidate_of(canary) != wanted or wanted == draft.active
+    return back or wanted not in candidates_of(canary) or wanted == draft.active
 
 
 def _reverts(draft: Draft, wanted: str) -> bool:
@@ -153,7 +154,7 @@ def _revert_rows(draft: Draft, *, wanted: str, replaced: str, why: str) -> tuple
 def _have_canary(draft: Draft, wanted: str) -> str:
     """Make sure that one canary is live for the candidate; one that a person made is as good."""
     for canary in draft.live_canaries():
-        if candidate_of(canary) == wanted and canary.metadata.deletion_timestamp is None:
+        if wanted in candidates_of(canary) and canary.metadata.deletion_timestamp is None:
             return f"canary {canary.metadata.name} is there"
     name = _free_name(draft, wanted)
     draft.before.append(CreateCanary(manifest=manifest(draft, name, wanted)))

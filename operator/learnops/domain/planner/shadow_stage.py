@@ -25,6 +25,7 @@ def shown_harmful(live: Live) -> Decision | None:
         message=f"{live.candidate} is worse on the same input: {_figures(pairs)}",
         reject=True,
         verdict=Verdict.ROLLBACK,
+        candidate=live.candidate,
     )
 
 

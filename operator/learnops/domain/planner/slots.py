@@ -1,6 +1,7 @@
 """A gateway's two backends as slots: one carries the active policy, the other the candidate."""
 
-from learnops.api.doer import Doer, Router, TrafficStatus
+from learnops.api.doer import Doer, Router
+from learnops.api.served import TrafficStatus
 from learnops.domain.observed import RouteReading, Slot, Snapshot
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content

@@ -1,8 +1,11 @@
 """Changes of `Doer.status.traffic`, all that is served. Each raises the revision by one."""
 
+from collections.abc import Mapping
+
 from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
-from learnops.api.doer import Share, TrafficStatus
+from learnops.api.served import Share, TrafficStatus
+from learnops.domain.arms import candidate_shares, candidates_of, start_of
 
 WITH_TRAFFIC = (CanaryStage.SHADOW, CanaryStage.CANARY)
 
@@ -20,21 +23,18 @@ def holds(traffic: TrafficStatus | None, canary: CanaryDeployment, status: Canar
 
 
 def candidate_percent(traffic: TrafficStatus | None) -> int:
-    """The candidate's share; 0 without one."""
-    if traffic is None:
-        return 0
-    return sum(share.percent for share in traffic.shares if share.policy != traffic.active)
+    """The share of all candidates together; 0 without one."""
+    return sum(share.percent for share in candidate_shares(traffic))
+
+
+def percents_of(traffic: TrafficStatus) -> dict[str, int]:
+    """Each candidate's share."""
+    return {share.policy: share.percent for share in candidate_shares(traffic)}
 
 
 def in_shadow(traffic: TrafficStatus | None) -> bool:
     """Whether a candidate runs beside control and has no share yet."""
     return traffic is not None and traffic.shadow is not None
-
-
-def tried(traffic: TrafficStatus) -> str | None:
-    """The candidate that has a share or runs in shadow; None where there is none."""
-    shared = (share.policy for share in traffic.shares if share.policy != traffic.active)
-    return traffic.shadow or next(shared, None)
 
 
 def stage_of(traffic: TrafficStatus | None) -> CanaryStage:
@@ -76,22 +76,23 @@ def drawn_for(traffic: TrafficStatus, assignment: Assignment) -> TrafficStatus:
     return traffic.model_copy(update={"assignment": None if plain else unit})
 
 
-def with_candidate(
-    traffic: TrafficStatus, *, canary: str, salt: str, candidate: str, percent: int
+def with_candidates(
+    traffic: TrafficStatus, canary: CanaryDeployment, *, salt: str, percents: Mapping[str, int]
 ) -> TrafficStatus:
-    """A share for the candidate of a canary, the rest for control."""
-    new = traffic.model_copy(
-        update={
-            "canary": canary,
-            "salt": salt,
-            "shadow": None,
-            "shares": (
-                Share(policy=traffic.active, percent=100 - percent),
-                Share(policy=candidate, percent=percent),
-            ),
-        }
+    """A share for each of these candidates in its own region, the rest for control."""
+    shares = tuple(
+        Share(policy=name, percent=percents[name], start=start_of(canary, name))
+        for name in candidates_of(canary)
+        if name in percents
     )
-    return _risen(traffic, new)
+    control = Share(policy=traffic.active, percent=100 - sum(it.percent for it in shares))
+    update = {
+        "canary": canary.metadata.name,
+        "salt": salt,
+        "shadow": None,
+        "shares": (control, *shares),
+    }
+    return _risen(traffic, traffic.model_copy(update=update))
 
 
 def with_shadow(traffic: TrafficStatus, *, canary: str, salt: str, candidate: str) -> TrafficStatus:

@@ -1,0 +1,161 @@
+"""Rollouts with several candidates at once. Each is a list of beats, as in `stories`."""
+
+from dataclasses import replace
+
+from learnops.api.canary import ActionType
+from learnops.domain.observed import DifferenceReading
+from tests.simulation import objects
+from tests.simulation.acts import (
+    Beat,
+    answer,
+    apply,
+    begin,
+    killed_in,
+    learn,
+    order,
+    reweigh,
+    serve,
+    start,
+    together,
+    wait,
+    win,
+)
+from tests.simulation.evidence import BETTER, FUTILE, NOT_MUCH_WORSE, NOTHING_YET, WORSE, reading
+from tests.simulation.figures import foresee
+from tests.simulation.queries import NAN
+from tests.simulation.query_stories import P95
+from tests.simulation.world import World
+
+STEP = wait(minutes=11)
+TICK = wait(seconds=10)
+FEW = reading(runs=60, candidate=3)
+BOTH_BY_HAND = apply(
+    objects.policy("v2"),
+    objects.policy("v3"),
+    objects.canary(
+        "try-both",
+        candidate="v2",
+        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
+        analysis=objects.analysis(futility={"minImprovement": "0.02"}),
+    ),
+)
+BOTH_WATCHED = apply(
+    objects.policy("v2"),
+    objects.policy("v3"),
+    objects.canary(
+        "try-both",
+        candidate="v2",
+        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
+        analysis=objects.analysis(guardrails=[P95]),
+    ),
+)
+LOWER = DifferenceReading(estimate=-0.10, low=-0.20, high=-0.03)
+BETTER_AND_BOUNDED = replace(
+    BETTER, difference=DifferenceReading(estimate=-0.07, low=-0.15, high=-0.01)
+)
+
+
+def both_better(world: World) -> None:
+    """Both are proved in the same block; v3 by more."""
+    world.truth["v3"] = replace(BETTER_AND_BOUNDED, difference=LOWER)
+    learn("v2", BETTER_AND_BOUNDED, "300 runs of each, both better, v3 by more")(world)
+
+
+RACES: dict[str, list[Beat]] = {
+    "two-candidates-one-dropped-one-promoted": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v3", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        learn("v2", WORSE, "24 runs, worse"),
+        STEP,
+        *win("v3"),
+    ],
+    "two-candidates-both-dropped": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v2", FUTILE, "30 runs, not better by 0.02"),
+        learn("v3", WORSE, "24 runs, worse"),
+    ],
+    "two-candidates-both-proved": [
+        *begin(),
+        BOTH_BY_HAND,
+        both_better,
+    ],
+    "two-candidates-without-a-verdict": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v2", WORSE, "24 runs, worse"),
+        wait(days=2),
+    ],
+    "two-candidates-tried-again": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v2", WORSE, "24 runs, worse"),
+        order(ActionType.ABORT, "a1"),
+        learn("v2", NOTHING_YET, "new runs"),
+        order(ActionType.RETRY, "r1", canary="try-both"),
+    ],
+    "two-candidates-killed-while-dropping": [
+        *begin(),
+        BOTH_BY_HAND,
+        killed_in(learn("v2", WORSE, "24 runs, worse"), actions=1),
+        *win("v3"),
+    ],
+    "two-candidates-killed-while-promoting": [
+        *begin(),
+        BOTH_BY_HAND,
+        killed_in(learn("v3", BETTER, "300 runs, better"), actions=2),
+    ],
+    "two-candidates-one-rejected-before": [
+        *begin(),
+        *start("v2"),
+        learn("v2", WORSE, "24 runs, worse"),
+        apply(
+            objects.policy("v3"),
+            objects.canary(
+                "try-both", candidate="v2", candidateRefs=[{"name": "v2"}, {"name": "v3"}]
+            ),
+        ),
+    ],
+    "two-candidates-query-breached": [
+        *begin(),
+        BOTH_WATCHED,
+        together(answer("v2", 3.1), answer("v3", 1.2)),
+        TICK,
+        together(answer("v3", NAN), TICK),
+        together(answer("v3", 1.3), TICK),
+        *win("v3"),
+    ],
+    "two-candidates-weights-changed": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v3", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        learn("v2", WORSE, "24 runs, worse"),
+        reweigh(securityCriticals="1"),
+        learn("v3", WORSE, "24 runs, worse by the new weights"),
+        order(ActionType.RETRY, "again", canary="try-both"),
+    ],
+    "two-candidates-weights-changed-under-both": [
+        *begin(),
+        BOTH_BY_HAND,
+        learn("v3", NOT_MUCH_WORSE, "41 runs, not much worse"),
+        STEP,
+        killed_in(reweigh(securityCriticals="1"), actions=1),
+        *win("v3"),
+    ],
+    "two-candidates-one-too-slow": [
+        *begin(),
+        BOTH_BY_HAND,
+        together(learn("v2", FEW, "30 runs"), learn("v3", FEW, "30 runs")),
+        foresee("v2", "880 runs of 1,500 a day", runs=880, runs_per_day=1500.0),
+        foresee("v3", "3,380 runs, too late", runs=3380, runs_per_day=1500.0),
+        learn("v3", FUTILE, "30 runs, not better by 0.02"),
+    ],
+    "two-candidates-behind-a-gateway": [
+        *begin(gateway=True),
+        serve("blue", "v1"),
+        BOTH_BY_HAND,
+    ],
+}
