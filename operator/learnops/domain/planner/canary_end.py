@@ -178,9 +178,7 @@ def with_verdict(
     )
 
 
-def over_for(
-    status: CanaryStatus, candidate: str, verdict: Verdict
-) -> tuple[CandidateStatus, ...]:
+def over_for(status: CanaryStatus, candidate: str, verdict: Verdict) -> tuple[CandidateStatus, ...]:
     """The candidates, one of them with the verdict with which it left the race."""
     told = with_verdict(status, candidate, verdict)
     return tuple(_ended((it,))[0] if it.name == candidate else it for it in told)
