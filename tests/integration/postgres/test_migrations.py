@@ -53,7 +53,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
 
 
 def test_a_log_of_0002_is_read_on_as_it_was(database: str) -> None:
-    _upgrade_to(database, revision="0002")
+    _at(database, revision="0002")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_OLD_LOG)
     assert upgrade(database) == HEAD
@@ -158,23 +158,13 @@ VALUES ('agents', 'a', 0.25, 0.25, false);
 """
 
 
-def _upgrade_to(database: str, *, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
-    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
-    engine.dispose()
-
-
 async def _read(database: str) -> tuple[LogRows, dict[str, int]]:
     pool = make_pool(database, application="test")
     await pool.open()
     try:
         log = PostgresRunLog(pool)
         rows = await log.resolved_prefix(
-            key=KEY, rollout="uid.0", after=0, limit=10, grace_seconds=60
+            key=KEY, rollout="uid.0", candidate="planner-v2", after=0, limit=10, grace_seconds=60
         )
         return rows, await log.attempts(key=KEY)
     finally:
