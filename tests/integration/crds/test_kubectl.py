@@ -91,6 +91,7 @@ def test_the_demo_decides_within_seconds(crds: Stack) -> None:
     assert {name: it["analysis"]["source"] for name, it in sources.items()} == {
         "planner": "RunLog",
         "coder": "Prometheus",
+        "reviewer": "RunLog",
     }
     for rollout in sources.values():
         assert rollout["strategy"]["canary"]["stepSeconds"] == 2

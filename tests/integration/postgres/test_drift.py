@@ -91,6 +91,22 @@ async def test_a_new_promotion_begins_anew_and_the_old_one_does_not_come_back(
     assert (await read(runlog, newer)).state is None
 
 
+async def test_weights_that_are_set_back_are_watched_anew_and_every_run_is_stored(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    other = replace(WATCH, id="uid.7.def")
+    await read(runlog)
+    await store(pool, rows=[outside("a"), outside("b")])
+    await read(runlog, other)
+    await store(pool, rows=[outside("c")])
+    again = await read(runlog)  # the same promotion, and the weights of its first runs
+    assert (again.state, list(again.seq)) == (None, [])
+    assert await store(pool, rows=[outside("d", loss=0.4)]) == {("agents", "d")}
+    rows = await read(runlog)
+    assert list(rows.seq) == [rows.watermark + 1]
+    assert list(rows.loss) == [0.4]
+
+
 async def test_a_doer_that_was_made_again_is_watched_from_its_own_revisions(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

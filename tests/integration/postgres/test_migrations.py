@@ -1,5 +1,6 @@
 """From an empty database to this version's schema; a newer one is refused."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.schema import HEAD, REVISIONS, SchemaMismatchError
 from learnops.domain.observed import Key
-from learnops.ports.runlog import RunLogUnavailableError
+from learnops.ports.runlog import LogRows, RunLogUnavailableError
 
 KEY = Key(namespace="agents", doer="planner")
 
@@ -49,6 +50,19 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         "v_crl_trend_by_doer",
         "v_policy_performance",
     }
+
+
+def test_a_log_of_0002_is_read_on_as_it_was(database: str) -> None:
+    _upgrade_to(database, revision="0002")
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute(_OLD_LOG)
+    assert upgrade(database) == HEAD
+    rows, attempts = asyncio.run(_read(database))
+    assert list(rows.seq) == [1, 2]
+    assert list(rows.loss) == [0.25, 1.0]
+    assert list(rows.timed_out) == [0, 1]
+    assert [(it.number, it.first_seq, it.attempt) for it in rows.generations] == [(1, 1, 3)]
+    assert attempts == {"v1:abc": 1}
 
 
 def test_the_known_revisions_are_those_of_the_migrations() -> None:
@@ -90,7 +104,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0007: run `learnops db upgrade`"),
+        (None, "has no learnops schema, this version needs 0008: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
@@ -115,11 +129,56 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0007")
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0008")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1
     assert "refused: the database has schema 9999" in newer.stderr
+
+
+_OLD_LOG = """
+INSERT INTO shadow_deployments (id, namespace, doer, candidate_policy_id, control_policy_id, canary,
+                                canary_uid, identity, attempt, maturation_seconds, crl, next_seq)
+VALUES ('uid.0', 'agents', 'planner', 'planner-v2', 'planner-v1', 'canary', 'uid', 'v1:abc', 3,
+        600, '{"weights": {"grounding": "1"}}', 4);
+INSERT INTO rollout_prefixes VALUES ('uid.0', 2);
+INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
+                                 propensity, revision, resolved_at, resolution, loss)
+VALUES ('uid.0', 1, 'agents', 'planner', 'a', 'a', 'control', 'planner-v1', 0.1, 7, now(),
+        'Bundle', 0.25),
+       ('uid.0', 2, 'agents', 'planner', 'b', 'b', 'candidate', 'planner-v2', 0.1, 7, now(),
+        'Timeout', 1),
+       ('uid.0', 3, 'agents', 'planner', 'c', 'c', 'control', 'planner-v1', 0.1, 7, NULL, NULL,
+        NULL);
+INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, bundle,
+                  content_hash)
+VALUES ('agents', 'a', 'planner', 'planner-v1', 'control', 0.1, 7, 'uid.0', '{}', 'x');
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, partial)
+VALUES ('agents', 'a', 0.25, 0.25, false);
+"""
+
+
+def _upgrade_to(database: str, *, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(database))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+async def _read(database: str) -> tuple[LogRows, dict[str, int]]:
+    pool = make_pool(database, application="test")
+    await pool.open()
+    try:
+        log = PostgresRunLog(pool)
+        rows = await log.resolved_prefix(
+            key=KEY, rollout="uid.0", after=0, limit=10, grace_seconds=60
+        )
+        return rows, await log.attempts(key=KEY)
+    finally:
+        await pool.close()
 
 
 def _pretend(database: str, *, revision: str) -> None:

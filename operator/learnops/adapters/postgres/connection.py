@@ -37,6 +37,8 @@ def make_pool(url: str, *, application: str, max_size: int = 8) -> Pool:
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 10_000,
+        # A prepared statement keeps the plan that was made while its tables were small.
+        "prepare_threshold": None,
     }
     return AsyncConnectionPool(
         url,

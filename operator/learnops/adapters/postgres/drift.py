@@ -29,13 +29,16 @@ WHERE w.namespace = n.namespace AND w.doer = n.doer
 """
 
 # A replaced operator must not bring an older promotion back: within one doer the revision only
-# rises.
+# rises. A watch may come back all the same (weights that are set back): it begins after the runs
+# that it had, whose numbers are taken.
 _OPEN = """
-INSERT INTO drift_watches AS w (namespace, doer, watch, policy, since_revision)
-VALUES (%s, %s, %s, %s, %s)
+INSERT INTO drift_watches AS w (namespace, doer, watch, policy, since_revision, next_seq, watermark)
+SELECT %(namespace)s, %(doer)s, %(watch)s, %(policy)s, %(since)s, taken + 1, taken
+FROM (SELECT coalesce(max(seq), 0) AS taken FROM drift_runs
+      WHERE namespace = %(namespace)s AND doer = %(doer)s AND watch = %(watch)s) before
 ON CONFLICT (namespace, doer) DO UPDATE SET
     watch = excluded.watch, policy = excluded.policy, since_revision = excluded.since_revision,
-    next_seq = 1, watermark = 0, state = NULL
+    next_seq = excluded.next_seq, watermark = excluded.watermark, state = NULL
 WHERE w.watch <> excluded.watch AND (w.since_revision <= excluded.since_revision
     OR split_part(w.watch, '.', 1) <> split_part(excluded.watch, '.', 1))
 """
@@ -107,7 +110,14 @@ async def open_and_read(
     cursor = await connection.execute(_STATE, of)
     found = await cursor.fetchone()
     if found is None:
-        await connection.execute(_OPEN, (*of, watch.policy, watch.since_revision))
+        values = {
+            "namespace": key.namespace,
+            "doer": key.doer,
+            "watch": watch.id,
+            "policy": watch.policy,
+            "since": watch.since_revision,
+        }
+        await connection.execute(_OPEN, values)
         cursor = await connection.execute(_STATE, of)
         found = await cursor.fetchone()
     if found is None:

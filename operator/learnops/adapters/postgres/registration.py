@@ -62,6 +62,9 @@ SELECT unit FROM shadow_deployments
 WHERE id = %s AND namespace = %s AND doer = %s AND ended_at IS NULL FOR UPDATE
 """
 
+# OFFSET 0, LIMIT 1 and (SELECT ...) keep every question one look-up by key, whatever the statistics
+# say: of a rollout that began after the last of them they expect no rows, and a join would read all
+# that it has, at every batch.
 # Not numbered: a run id that another rollout holds; a run that was reported before it was
 # registered (its bundle is there and will not come again); a run whose void came first.
 _REGISTER = """
@@ -75,16 +78,17 @@ WITH input AS (
     SELECT i.*, row_number() OVER (ORDER BY i.position) AS offset_
     FROM input i
     WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
-                      WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+                      WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM unit_runs u
-                      WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id)
+                      WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM deployment_routings t
-                      WHERE t.rollout = %(rollout)s AND t.unit_id = i.unit_id)
+                      WHERE t.rollout = (SELECT %(rollout)s::text)
+                        AND t.unit_id = i.unit_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM runs r
-                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id)
+                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM voided_runs v
                       WHERE v.namespace = %(namespace)s AND v.doer = %(doer)s
-                        AND v.run_id = i.run_id)
+                        AND v.run_id = i.run_id OFFSET 0)
 ), added AS (
     INSERT INTO deployment_routings (rollout, seq, namespace, doer, run_id, unit_id, arm, policy,
                                      propensity, revision, window_ends_at, propensities)
@@ -100,11 +104,16 @@ WITH input AS (
 )
 SELECT run_id, unit_id, arm, policy, propensity, revision FROM added
 UNION ALL
-SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
-WHERE rollout = %(rollout)s AND unit_id = ANY(%(unit)s)
+SELECT t.* FROM (SELECT DISTINCT unit_id FROM input) i CROSS JOIN LATERAL (
+    SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
+    WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1
+) t
 UNION ALL
-SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
-WHERE rollout = %(rollout)s AND namespace = %(namespace)s AND run_id = ANY(%(run)s)
+SELECT t.* FROM (SELECT DISTINCT run_id FROM input) i CROSS JOIN LATERAL (
+    SELECT run_id, unit_id, arm, policy, propensity, revision FROM deployment_routings
+    WHERE namespace = %(namespace)s AND run_id = i.run_id
+      AND rollout = (SELECT %(rollout)s::text) LIMIT 1
+) t
 """
 
 

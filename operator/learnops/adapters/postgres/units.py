@@ -26,9 +26,13 @@ TERM_COLUMNS: dict[Term, LiteralString] = {
 
 # A unit that is being resolved right now is waited for: what is added afterwards is seen by whoever
 # resolves it next, or comes too late.
+# Look-ups by key as in `registration`.
 LOCK_UNITS = """
 SELECT 1 FROM deployment_routings
-WHERE rollout = %(rollout)s AND unit_id = ANY(%(unit)s) AND resolved_at IS NULL
+WHERE rollout = %(rollout)s AND resolved_at IS NULL AND seq = ANY(ARRAY(
+    SELECT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
+        SELECT seq FROM deployment_routings
+        WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1) t))
 ORDER BY seq FOR UPDATE
 """
 
@@ -38,25 +42,36 @@ ADD_RUNS = """
 INSERT INTO unit_runs (namespace, run_id, rollout, seq)
 SELECT t.namespace, i.run_id, t.rollout, t.seq
 FROM unnest(%(run)s::text[], %(unit)s::text[]) WITH ORDINALITY AS i (run_id, unit_id, position)
-JOIN deployment_routings t ON t.rollout = %(rollout)s AND t.unit_id = i.unit_id
+CROSS JOIN LATERAL (
+    SELECT * FROM deployment_routings
+    WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1
+) t
 WHERE t.resolved_at IS NULL
   AND (t.run_id = i.run_id OR (
       t.window_ends_at > clock_timestamp()
       AND NOT EXISTS (SELECT 1 FROM deployment_routings o
-                      WHERE o.namespace = %(namespace)s AND o.run_id = i.run_id)
+                      WHERE o.namespace = %(namespace)s AND o.run_id = i.run_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM runs r
-                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id)
+                      WHERE r.namespace = %(namespace)s AND r.run_id = i.run_id OFFSET 0)
       AND NOT EXISTS (SELECT 1 FROM voided_runs v
                       WHERE v.namespace = %(namespace)s AND v.doer = %(doer)s
-                        AND v.run_id = i.run_id)))
+                        AND v.run_id = i.run_id OFFSET 0)))
 ORDER BY i.run_id
 ON CONFLICT (namespace, run_id) DO NOTHING
 """
 
 RUNS_OF_UNITS = """
 SELECT u.run_id, t.unit_id, t.arm, t.policy, t.propensity, t.revision
-FROM unit_runs u JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
-WHERE u.rollout = %(rollout)s AND u.namespace = %(namespace)s AND u.run_id = ANY(%(run)s)
+FROM (SELECT DISTINCT run_id FROM unnest(%(run)s::text[]) AS i (run_id)) i
+CROSS JOIN LATERAL (
+    SELECT run_id, rollout, seq FROM unit_runs
+    WHERE namespace = %(namespace)s AND run_id = i.run_id
+      AND rollout = (SELECT %(rollout)s::text) LIMIT 1
+) u
+CROSS JOIN LATERAL (
+    SELECT unit_id, arm, policy, propensity, revision FROM deployment_routings
+    WHERE rollout = u.rollout AND seq = u.seq LIMIT 1
+) t
 """
 
 RESOLVE_RUNS = """
@@ -110,14 +125,14 @@ WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS
 """
 
 # Locked first and summed up in a statement of its own, which sees every run that was added before.
-_LOCK_DUE = """
+LOCK_DUE = """
 SELECT o.rollout, o.seq
 FROM shadow_deployments d CROSS JOIN LATERAL (
     SELECT t.rollout, t.seq FROM deployment_routings t
     WHERE t.rollout = d.id AND t.resolved_at IS NULL AND t.window_ends_at <= now()
       AND NOT EXISTS (SELECT 1 FROM unit_runs u
                       WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolved_at IS NULL)
-    ORDER BY t.seq LIMIT 5000
+    ORDER BY t.window_ends_at LIMIT 5000
     FOR UPDATE SKIP LOCKED
 ) o
 WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
@@ -160,7 +175,7 @@ async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> i
     over; returns how many units. At most 5,000 of each rollout."""
     values = {"rollouts": list(rollouts)}
     await connection.execute(_TIME_OUT_RUNS, values)
-    cursor = await connection.execute(_LOCK_DUE, values)
+    cursor = await connection.execute(LOCK_DUE, values)
     due = await cursor.fetchall()
     if not due:
         return 0
