@@ -136,7 +136,7 @@ class CandidateStatus(StatusModel):
     difference: DifferenceStatus | None = None
     """The running confidence sequence of the difference; only with source RunLog."""
     runs_still_needed: Annotated[Integer, Field(ge=0)] | None = None
-    """Runs of both arms until a verdict, if they are like those so far: a forecast, minutes old, of
+    """Runs of all arms until a verdict, if they are like those so far: a forecast, minutes old, of
     at most maxRuns (and 20000). Absent while nothing is known and after the end."""
     win_rate_percent: Number | None = None
     """Percentage of pairs of a candidate's and a control's run in which the candidate's loss is

@@ -184,7 +184,7 @@ class OtherSteps:
 class FiguresReading:
     """What people ask of a canary besides the evidence, as of some minutes ago; decides nothing.
 
-    `runs_still_needed` counts runs of both arms, None where nothing forecasts them; `likely`: most
+    `runs_still_needed` counts runs of all arms, None where nothing forecasts them; `likely`: most
     of the canaries that were played came to a verdict in that many, not just to `maxRuns`.
     `other_steps` is known where the decision lies beyond the deadline and other steps would change
     that.

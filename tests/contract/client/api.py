@@ -39,6 +39,7 @@ class Api:
         self.changed = threading.Condition()
         self.uid, self.revision, self.salt, self.router = "doer-1", 1, "canary-1.0", "SDK"
         self.percent: int | None = None
+        self.candidate = "planner-v2"
         self.assignment: object = None  # what is drawn for; None: each run
         self.hidden: set[str] = set()  # policies whose content the snapshot lacks
         self.ttl: float | None = 300.0
@@ -95,16 +96,20 @@ class Api:
         return f"{self.uid}:{self.revision}"
 
     def snapshot(self) -> Json:
-        candidate = [] if self.percent is None else [("planner-v2", self.percent)]
+        candidate = [] if self.percent is None else [(self.candidate, self.percent)]
         shares = [("planner-v1", 100 - sum(p for _, p in candidate)), *candidate]
         rollout = {
             "id": self.salt,
             "canary": "planner-v2-1",
             "control": "planner-v1",
-            "candidate": "planner-v2",
+            "candidate": self.candidate,
             "percent": self.percent,
         }
-        policies = {"planner-v1": content("1.0.0"), "planner-v2": content("2.0.0", "Plan well.")}
+        policies = {
+            "planner-v1": content("1.0.0"),
+            "planner-v2": content("2.0.0", "Plan well."),
+            "planner-v3": content("3.0.0", "Plan better."),
+        }
         return {
             "namespace": "agents",
             "doer": "planner",

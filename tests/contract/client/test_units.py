@@ -5,7 +5,7 @@ import pytest
 from learnops.client.snapshot import MalformedSnapshotError, UnitKind, parse_snapshot
 from learnops.client.units import unit_of
 from tests.contract.client.api import Api
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.test_routing import ASSIGNMENTS, Connect, ready, unit
 
 SESSION = {"unit": "Session"}
 TENANT = {"unit": "TenantEpoch", "epochSeconds": 86400}
@@ -52,6 +52,18 @@ def test_each_run_of_a_session_is_registered(api: Api, connect: Connect) -> None
     assert {one["runId"] for batch in api.registrations for one in batch} == {
         run.id for run in runs
     }
+
+
+def test_a_session_does_not_keep_a_candidate_that_was_dropped(api: Api, connect: Connect) -> None:
+    api.serve(percent=50, assignment=SESSION)
+    learner, session = ready(connect(), 2), unit("candidate")
+    assert learner.start(session=session).policy.name == "planner-v2"
+    api.misbehave[ASSIGNMENTS] = lambda handler: handler.answer(503, {"detail": "no"})
+    assert learner.start(session=session).policy.name == "planner-v2", "it keeps its arm"
+    api.serve(percent=50, candidate="planner-v3")  # of the same rollout: the other one goes on
+    ready(learner, 3)
+    run = learner.start(session=session)
+    assert (run.arm, run.policy.name, run.propensity) == ("control", "planner-v1", 0.0)
 
 
 def test_a_tenant_is_another_unit_in_another_epoch() -> None:

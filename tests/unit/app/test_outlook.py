@@ -62,6 +62,24 @@ def test_without_a_volume_nothing_is_late() -> None:
     assert found.runs_still_needed > 0
 
 
+def test_another_candidate_takes_a_part_of_the_runs_and_of_the_level() -> None:
+    alone = stepped(5, 10, 25, 50)
+    wire = alone.to_wire()
+    wire["spec"]["candidateRefs"] = [{"name": "v2"}, {"name": "v3"}]
+    wire["status"]["shares"] = [
+        {"policy": "v1", "percent": 62},
+        {"policy": "v2", "percent": 33},
+        {"policy": "v3", "percent": 5, "start": 33},
+    ]
+    both = type(alone).model_validate(wire)
+    wire["status"]["shares"] = [{"policy": "v1", "percent": 67}, wire["status"]["shares"][1]]
+    dropped = type(alone).model_validate(wire)
+    at_the_top = alone.model_copy(update={"status": alone.status.model_copy(update={"step": 3})})
+    runs = [told(one, per_day=None).runs_still_needed for one in (at_the_top, dropped, both)]
+    assert runs == sorted(runs)
+    assert runs[0] < runs[1] < runs[2]
+
+
 @pytest.mark.parametrize(
     ("analysis", "fewer"),
     [({"futility": {"minImprovement": "0.2"}}, True), ({"promote": {"margin": "0.02"}}, False)],
