@@ -13,6 +13,7 @@ from learnops.domain.planner.canary_end import (
 from learnops.domain.planner.canary_start import mark_started
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
+from learnops.domain.planner.race import settle_drops
 from learnops.domain.planner.traffic import (
     WITH_TRAFFIC,
     control_only,
@@ -33,6 +34,7 @@ def complete_promotion(draft: Draft) -> bool:
         same_rollout = traffic is not None and traffic.salt == salt_of(canary, status)
         if same_rollout and draft.active in candidates_of(canary):
             draft.fire("complete-promotion", canary.metadata.name)
+            settle_drops(draft, canary)
             close_promoted(draft, canary, f"{draft.active} is active")
             return True
     return False
@@ -87,6 +89,7 @@ def complete_descent(draft: Draft) -> bool:
             end = End(stage=CanaryStage.SUPERSEDED, reason="TrafficLost", message=message)
             descend(draft, canary, end)
         else:
+            settle_drops(draft, canary)
             stage = CanaryStage(pending.outcome)
             verdict = _verdict(pending.reason) if stage is CanaryStage.ROLLED_BACK else None
             end = End(
