@@ -6,6 +6,7 @@ from learnops.api.canary import CanaryStatus, CandidateStatus
 from learnops.api.guardrails import QueryStatus
 from learnops.domain.observed import Snapshot
 from learnops.domain.plan import Action, WriteStatus
+from learnops.domain.planner.conditions import LOW_TRAFFIC
 
 _NO_LOSS = {"loss": None, "control_loss": None, "difference": None}
 
@@ -50,7 +51,10 @@ def _without_figures(status: CanaryStatus) -> CanaryStatus:
                 it.model_copy(update={**bare, "queries": _without_values(it)})
                 for it in status.candidates
             ),
-            "conditions": tuple(it.model_copy(update=told) for it in status.conditions),
+            # LowTraffic holds nothing: it is a figure in the form of a condition.
+            "conditions": tuple(
+                it.model_copy(update=told) for it in status.conditions if it.type != LOW_TRAFFIC
+            ),
         }
     )
 
