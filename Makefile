@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Processes that share the tests, each with a control plane, Prometheus and Postgres of its own.
+WORKERS ?= 2
 
 .PHONY: help
 help:  ## list the targets
@@ -58,7 +60,7 @@ demo-keep: $(STAMP) testbed  ## the same, and leave everything running to try
 
 .PHONY: test
 test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
