@@ -37,8 +37,11 @@ class Delivered:
     """Stored, or refused for good: done with either way."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """The request as a whole was refused: try its halves, so that one bad item stands alone."""
+
+    reason: str
 
 
 Verdict = Delivered | Split | Retry | Failing
@@ -58,7 +61,9 @@ class Outbox(Generic[T]):
     """Delivers items in the background, in order, by one thread that starts with the first item.
 
     `deliver` gets a batch and says what became of it; `refused` gets an item that was refused when
-    it stood alone, `failed` one that failed each time when it stood alone, and why. Thread-safe.
+    it stood alone, `failed` one that failed each time when it stood alone, and why. `settled` gets
+    all that is done with, whatever became of it. `upstream` is how many items are still to come
+    from whoever feeds it, who calls `poke` when that changes. Thread-safe.
     """
 
     def __init__(
@@ -66,12 +71,14 @@ class Outbox(Generic[T]):
         *,
         name: str,
         deliver: Callable[[Sequence[T]], Verdict],
-        refused: Callable[[T], None],
+        refused: Callable[[T, str], None],
         failed: Callable[[T, str], None],
         size: Callable[[T], int],
         limits: Limits,
         telemetry: Telemetry,
         backoff: Backoff | None = None,
+        settled: Callable[[Sequence[T]], None] = lambda _: None,
+        upstream: Callable[[], int] = lambda: 0,
     ) -> None:
         self._name = name
         self._telemetry = telemetry
@@ -80,10 +87,12 @@ class Outbox(Generic[T]):
         self._failed = failed
         self._size = size
         self._limits = limits
+        self._settled = settled
+        self._upstream = upstream
         self._buffer: deque[T] = deque()
         self._bytes = 0
-        self._under_way = 0
-        self._lost = 0
+        self._under_way: list[T] = []
+        self._lost: list[T] = []
         self._flushing = 0
         self._closing = False
         self._give_up_at: float | None = None
@@ -91,15 +100,11 @@ class Outbox(Generic[T]):
         self._backoff = backoff or Backoff()
         self._thread: Thread | None = None
 
-    def put(self, item: T) -> bool:
-        """Queue an item; False if the buffer is full or closed."""
+    def put(self, item: T, *, force: bool = False) -> bool:
+        """Queue an item; False if the buffer is full or closed, unless it is forced."""
         size = self._size(item)
         with self._changed:
-            full = (
-                len(self._buffer) + self._under_way >= self._limits.items
-                or self._bytes + size > self._limits.bytes
-            )
-            if self._closing or full:
+            if not force and (self._closing or not self._fits(1, size)):
                 return False
             self._buffer.append(item)
             self._bytes += size
@@ -107,10 +112,20 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
         return True
 
+    def room(self, items: int, size: int) -> bool:
+        """Whether so many items of so many bytes more are within the bounds, or it is empty."""
+        with self._changed:
+            return self._fits(items, size) or not (self._buffer or self._under_way)
+
+    def poke(self) -> None:
+        """`upstream` has changed."""
+        with self._changed:
+            self._changed.notify_all()
+
     def waiting(self) -> int:
         """Items that are not acknowledged yet."""
         with self._changed:
-            return len(self._buffer) + self._under_way
+            return len(self._buffer) + len(self._under_way)
 
     def flush(self, timeout: float) -> bool:
         """Send what is there without waiting for a full batch; True once all is acknowledged."""
@@ -122,16 +137,18 @@ class Outbox(Generic[T]):
             self._flushing -= 1
             return done
 
-    def close(self, timeout: float) -> int:
-        """Take nothing more and drain for `timeout` seconds; how many items were left behind."""
+    def close(self, timeout: float) -> list[T]:
+        """Take nothing more and drain for `timeout` seconds; the items that were left behind."""
         with self._changed:
             self._closing = True
             self._give_up_at = time.monotonic() + max(timeout, 0.0)
             self._ensure_thread()
             self._changed.notify_all()
-            if self._thread is not None:
+            if self._thread is not None or self._upstream():
                 self._changed.wait_for(self._is_empty, timeout=max(timeout, 0.0))
-            return len(self._buffer) + self._under_way + self._lost
+            self._give_up_at = time.monotonic()
+            self._changed.notify_all()
+            return [*self._lost, *self._under_way, *self._buffer]
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end after `close`."""
@@ -142,8 +159,12 @@ class Outbox(Generic[T]):
         if self._thread is None and self._buffer:
             self._thread = start_thread(self._loop, name=self._name, telemetry=self._telemetry)
 
+    def _fits(self, items: int, size: int) -> bool:
+        held = len(self._buffer) + len(self._under_way)
+        return held + items <= self._limits.items and self._bytes + size <= self._limits.bytes
+
     def _is_empty(self) -> bool:
-        return not self._buffer and not self._under_way
+        return not (self._buffer or self._under_way or self._upstream())
 
     def _loop(self) -> None:
         while batch := self._take():
@@ -151,13 +172,13 @@ class Outbox(Generic[T]):
             with self._changed:
                 self._lost += lost
                 self._bytes -= sum(self._size(item) for item in batch)
-                self._under_way = 0
+                self._under_way = []
                 self._changed.notify_all()
 
     def _take(self) -> list[T]:
         """The next batch; empty when closed and drained, or when the time to drain is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._buffer or self._closing)
+            self._changed.wait_for(lambda: self._buffer or self._is_done())
             if not self._buffer or self._is_over():
                 return []
             self._changed.wait_for(self._is_due, timeout=self._limits.linger_seconds)
@@ -168,14 +189,17 @@ class Outbox(Generic[T]):
                 if batch and size > _MAX_BATCH_BYTES:
                     break
                 batch.append(self._buffer.popleft())
-            self._under_way = len(batch)
+            self._under_way = batch
             return batch
+
+    def _is_done(self) -> bool:
+        return self._closing and (not self._upstream() or self._is_over())
 
     def _is_due(self) -> bool:
         return len(self._buffer) >= self._limits.batch or self._closing or self._flushing > 0
 
-    def _send(self, batch: Sequence[T]) -> int:
-        """Deliver a batch; how many items of it were given up, as the time to drain was over."""
+    def _send(self, batch: Sequence[T]) -> list[T]:
+        """Deliver a batch; the items of it that were left, as the time to drain was over."""
         parts = [batch]
         failures = 0  # of the part that is next
         while parts and not self._is_over():
@@ -187,31 +211,39 @@ class Outbox(Generic[T]):
                     failures = 0
             if isinstance(verdict, Retry | Failing):
                 # Also before a half: where the api fails on everything, little must be given up.
-                self._pause(self._backoff.seconds(retry_after=verdict.after))
+                seconds = self._backoff.seconds(retry_after=verdict.after)
+                self._pause(seconds, asked=verdict.after is not None)
                 continue
             self._backoff.reset()
             failures = 0
             part = parts.pop()
             if isinstance(verdict, Split):
-                parts.extend(self._split(part))
-        return sum(len(part) for part in parts)
+                parts.extend(self._split(part, reason=verdict.reason))
+            else:
+                self._settled(part)
+        return [item for part in parts for item in part]
 
     def _narrow(self, part: Sequence[T], *, reason: str) -> list[Sequence[T]]:
         if len(part) == 1:
             self._failed(part[0], reason)
+            self._settled(part)
             return []
         return _halves(part)
 
-    def _split(self, part: Sequence[T]) -> list[Sequence[T]]:
+    def _split(self, part: Sequence[T], *, reason: str) -> list[Sequence[T]]:
         if len(part) == 1:
-            self._refused(part[0])
+            self._refused(part[0], reason)
+            self._settled(part)
             return []
         return _halves(part)
 
-    def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a learner that closes tries sooner and more often."""
+    def _pause(self, seconds: float, *, asked: bool) -> None:
+        """Wait before the next try; a learner that closes tries sooner and more often, unless it
+        was the server that asked for the time."""
         with self._changed:
-            if self._closing:
+            if asked:
+                self._changed.wait_for(self._is_over, timeout=seconds)
+            elif self._closing:
                 seconds = min(seconds, _CLOSING_WAIT_SECONDS)
                 self._changed.wait_for(self._is_over, timeout=seconds)
             else:

@@ -206,7 +206,7 @@ def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
 
 
 def test_a_full_buffer_drops_and_counts(api: Api, connect: Connect) -> None:
-    learner = ready(connect(options={"buffer_runs": 10}))
+    learner = ready(connect(options={"buffer_runs": 10}, spool="off"))
     api.stop()
     for _ in range(25):
         finish(learner)
@@ -228,7 +228,7 @@ def test_a_bundle_over_the_size_limit_is_dropped(api: Api, connect: Connect) -> 
 def test_closing_on_a_dead_api_is_bounded_and_says_what_is_lost(
     api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    learner = ready(connect())
+    learner = ready(connect(spool="off"))
     api.stop()
     for _ in range(4):
         finish(learner)

@@ -45,7 +45,7 @@ def test_a_learner_without_a_thread_for_snapshots_tries_again(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         learner: Learner = connect()
-    assert learner.stats()["thread_errors"] == 1
+    assert learner.stats()["thread_errors"] == 2  # for snapshots and for the spool
     learner.start()
     ready(learner)
 

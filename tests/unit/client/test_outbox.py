@@ -21,7 +21,7 @@ class Sent:
         self.outbox = Outbox[int](
             name="learnops-test",
             deliver=self._deliver,
-            refused=lambda item: pytest.fail(f"{item} counts as refused"),
+            refused=lambda item, _: pytest.fail(f"{item} counts as refused"),
             failed=lambda item, reason: self.failed.append((item, reason)),
             size=lambda _: 1,
             limits=Limits(batch=8, linger_seconds=30, items=100, bytes=100),
