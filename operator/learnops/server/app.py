@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from learnops.server.auth import Authenticator, check
+from learnops.server.deadline import Deadline
 from learnops.server.documents import complete
 from learnops.server.limits import BodyLimit
 from learnops.server.problems import Problem, install
@@ -55,6 +56,7 @@ def create_app(*, services: Services, by: Authenticator) -> FastAPI:
         app.include_router(module.router)
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)
+    app.add_middleware(Deadline)
     app.add_middleware(BearerGate, by=by)
     complete(app)
     return app

@@ -16,12 +16,14 @@ import pytest
 from learnops.client import engine
 from learnops.client.segment import Segment
 from learnops.client.spool import Pace
-from tests.contract.client.agents import agent
+from tests.agents import agent
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, finish
 from tests.contract.client.test_routing import Connect, ready
 
 RUNS = [f"r{number}" for number in range(20)]
+# The api is away when these begin, so they say themselves which policy they run with.
+serving = partial(agent, serving="planner-v1")
 
 
 def segments(spool: Path) -> list[Path]:
@@ -32,7 +34,7 @@ def test_what_a_killed_agent_owed_the_next_one_delivers(
     api: Api, connect: Connect, spool: Path
 ) -> None:
     api.stop()
-    with agent(api.url) as killed:
+    with serving(api.url) as killed:
         killed.finish(RUNS)
         killed.kill()
     api.start()
@@ -46,7 +48,7 @@ def test_what_a_killed_agent_owed_the_next_one_delivers(
 
 
 def test_another_doer_or_api_does_not_get_them(api: Api, connect: Connect, spool: Path) -> None:
-    with agent("http://127.0.0.1:9") as killed:
+    with serving("http://127.0.0.1:9") as killed:
         killed.finish(RUNS)
         killed.kill()
     learner = connect()
@@ -62,7 +64,7 @@ def test_a_living_agent_is_not_robbed_and_a_killed_one_is_helped_while_others_li
 ) -> None:
     monkeypatch.setattr(engine, "Pace", partial(Pace, search_seconds=0.2))
     api.stop()
-    with agent(api.url) as one, agent(api.url) as two:
+    with serving(api.url) as one, serving(api.url) as two:
         one.finish(RUNS[:10])
         two.finish(RUNS[10:])
         one.kill()
@@ -157,7 +159,7 @@ def test_a_disk_that_takes_no_more_means_memory_and_costs_nothing_written(
     api: Api, connect: Connect
 ) -> None:
     api.stop()
-    with agent(api.url, prelude=FULL) as limited:
+    with serving(api.url, prelude=FULL) as limited:
         limited.finish(RUNS)
         told = limited.leave()
     # 1,000 bytes hold four bundles; the others were in memory, and lost with the process.
@@ -234,7 +236,7 @@ def test_a_damaged_file_is_moved_aside_and_named(
     api: Api, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.stop()
-    with agent(api.url) as killed:
+    with serving(api.url) as killed:
         killed.finish(RUNS)
         killed.kill()
     (left,) = segments(spool)

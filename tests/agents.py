@@ -5,17 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import IO
 
 # Finishes the runs that it is told on standard input, and says so when `finish` has returned.
 _AGENT = """
 import sys
 from learnops.client import Learner, Options
-options = Options(first_snapshot_seconds=0.0, close_seconds=0.2)
-default = {"prompts": {}}
-learner = Learner("planner", api=sys.argv[1], namespace="agents", serving="planner-v1",
-                  options=options)
+api, namespace, serving, patience = sys.argv[1:]
+options = Options(first_snapshot_seconds=float(patience), close_seconds=0.2)
+learner = Learner("planner", api=api, namespace=namespace, serving=serving or None, options=options)
 for line in sys.stdin:
-    learner.start(run_id=line.strip()).finish(metrics={"grounding": 1.0})
+    learner.start(run_id=line.strip()).finish(metrics={"grounding": 1.0, "contradictions": 0})
     print(line.strip(), flush=True)
 learner.close()
 print(learner.stats(), flush=True)
@@ -30,12 +30,11 @@ class Agent:
 
     def finish(self, runs: Sequence[str]) -> None:
         """Let it finish runs; returns when it has."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
+        told, tells = _pipes(self.process)
         for run in runs:
-            self.process.stdin.write(f"{run}\n")
-            self.process.stdin.flush()
-            assert self.process.stdout.readline().strip() == run
+            told.write(f"{run}\n")
+            told.flush()
+            assert tells.readline().strip() == run
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -50,10 +49,23 @@ class Agent:
 
 
 @contextmanager
-def agent(url: str, *, prelude: str = "", **environment: str) -> Iterator[Agent]:
-    """An agent of the api at `url`; `prelude` is run first, in its process."""
+def agent(
+    url: str,
+    *,
+    namespace: str = "agents",
+    serving: str = "",
+    patience: float = 0.0,
+    prelude: str = "",
+    **environment: str,
+) -> Iterator[Agent]:
+    """An agent of doer `planner`.
+
+    `patience`: seconds that its first run may wait for a snapshot; `serving`: the policy that it
+    runs with if there is none; `prelude`: Python that its process runs first.
+    """
+    command = [sys.executable, "-c", prelude + _AGENT, url, namespace, serving, str(patience)]
     process = subprocess.Popen(
-        [sys.executable, "-c", prelude + _AGENT, url],
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -64,3 +76,9 @@ def agent(url: str, *, prelude: str = "", **environment: str) -> Iterator[Agent]
     finally:
         process.kill()
         process.communicate()
+
+
+def _pipes(process: "subprocess.Popen[str]") -> tuple[IO[str], IO[str]]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    return process.stdin, process.stdout
