@@ -42,13 +42,41 @@ async def test_a_long_poll_may_take_its_time() -> None:
         await asyncio.wait_for(ask(frozen, "GET"), timeout=0.2)
 
 
-async def test_an_answer_that_has_begun_is_not_followed_by_another() -> None:
-    async def stuck(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await asyncio.Event().wait()
+async def test_whoever_cannot_be_cancelled_holds_up_nobody_and_says_nothing_later() -> None:
+    let_go = asyncio.Event()
+    ended = asyncio.Event()
 
-    with pytest.raises(TimeoutError):
-        await ask(stuck, "POST")
+    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await let_go.wait()
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            ended.set()
+
+    sent = await ask(stubborn, "POST")
+    assert [message.get("status") for message in sent] == [503, None]
+    let_go.set()
+    await ended.wait()
+    assert len(sent) == 2
+
+
+async def test_an_answer_that_has_begun_is_not_followed_by_another() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.1)  # past the deadline
+        await send({"type": "http.response.body", "body": b"x"})
+
+    sent = await ask(slow, "POST")
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+
+
+async def test_what_the_application_raises_goes_on() -> None:
+    async def broken(scope: Scope, receive: Receive, send: Send) -> None:
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        await ask(broken, "POST")
 
 
 async def test_a_flush_that_never_ends_is_given_up_and_the_next_one_goes() -> None:
