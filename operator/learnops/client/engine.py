@@ -106,8 +106,8 @@ class Engine:
         return all(done)
 
     def close(self, timeout: float) -> tuple[int, int]:
-        """Drain for `timeout` seconds, then end every thread; how many bundles are lost, and how
-        many wait on disk."""
+        """Drain for `timeout` seconds, then end every thread, for which 2 s are waited at most; how
+        many bundles are lost, and how many wait on disk."""
         end = time.monotonic() + timeout
         self.source.stop()
         self.registrar.stop()
@@ -117,8 +117,9 @@ class Engine:
         lost += self.shadow_reporter.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
         outboxes = (self.reporter.outbox, self.voider.outbox, self.shadow_reporter.outbox)
+        end = time.monotonic() + _JOIN_SECONDS
         for part in (self.source, self.registrar, self.shadower, *outboxes):
-            part.join(_JOIN_SECONDS)
+            part.join(max(end - time.monotonic(), 0.0))
         return lost, self._close_spool()
 
     def on_disk(self) -> int:

@@ -152,7 +152,10 @@ class Learner:
         return self._engine.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Drain the buffer for `timeout` seconds (default: the option) and end; idempotent."""
+        """Drain for `timeout` seconds (default: the option) and end, 2 s later at most; idempotent.
+
+        What the api did not acknowledge in time stays on disk for the next process.
+        """
         if self._closed:
             return
         self._closed = True

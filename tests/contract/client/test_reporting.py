@@ -111,7 +111,11 @@ TRANSIENT: dict[str, Callable[[Handler], None]] = {
     "500": lambda handler: handler.answer(500, {}),
     "403": lambda handler: handler.answer(403, {}),
     "429": lambda handler: handler.answer(429, {}, {"Retry-After": "0"}),
+    "503": lambda handler: handler.answer(503, {}, {"Retry-After": "0"}),
+    "redirect": lambda handler: handler.answer(307, {}, {"Location": "/v1/elsewhere"}),
     "html": lambda handler: handler.raw(200, b"<html>", {"Content-Type": "text/html"}),
+    "garbage": lambda handler: handler.raw(200, b"\x00\xff" * 50, {}),
+    "cut off": lambda handler: handler.cut_off(),
     "fewer results": lambda handler: handler.answer(200, {"results": []}),
     "gone": lambda handler: handler.drop(),
 }

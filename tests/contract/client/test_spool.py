@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -126,9 +126,10 @@ def test_off_means_memory(api: Api, connect: Connect, spool: Path) -> None:
     assert not spool.exists()
 
 
-UNUSABLE = {
+UNUSABLE: dict[str, Callable[[Path], object]] = {
     "a file in the way": lambda spool: spool.write_text("x"),
-    "a link": lambda spool: spool.symlink_to("/nowhere/at/all"),
+    "a link to nowhere": lambda spool: spool.symlink_to("/nowhere/at/all"),
+    "nobody may write": lambda spool: spool.symlink_to("/proc"),  # nor may root
 }
 
 
@@ -359,9 +360,9 @@ def test_a_killed_parent_is_helped_while_its_child_lives_and_the_child_too(
     try:
         api.start()
         learner = connect()
-        api.wait_for(lambda: len(api.runs) == 3, "all three, two of them from disk")
+        # Two of them from disk, either by the learner or by the child: whoever looks first.
+        api.wait_for(lambda: len(api.runs) == 3, "all three")
         assert set(api.runs) == {"parent", "after", "child"}
-        assert learner.stats()["bundles_loaded"] == 2
         assert learner.flush(10)
         assert sum(api.batches) == 3
     finally:

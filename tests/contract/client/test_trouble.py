@@ -2,12 +2,14 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
 
 import pytest
 
 from learnops.client import Learner
 from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, finish
+from tests.contract.client.test_reporting import BATCH, TRANSIENT, finish
 from tests.contract.client.test_routing import Connect, ready
 
 
@@ -32,6 +34,41 @@ def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
     told = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
     assert len(told) == 1
     assert "500 a bug of the api" in told[0]
+
+
+def hang(handler: Handler) -> None:
+    """Take the request and never answer."""
+    with handler.api.changed:
+        handler.api.changed.wait_for(lambda: handler.api.stopped or not handler.api.misbehave, 60)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("kind", [*TRANSIENT, "hangs", "dead"])
+@pytest.mark.parametrize("spool", [None, "off"])
+def test_finish_and_close_are_bounded_whatever_the_api_does(
+    api: Api, connect: Connect, kind: str, spool: str | None
+) -> None:
+    learner = ready(connect(spool=spool))
+    wrong: dict[str, Callable[[Handler], None]] = {**TRANSIENT, "hangs": hang}
+    if kind == "dead":
+        api.stop()
+    else:
+        api.misbehave[BATCH] = wrong[kind]
+    took = []
+    for _ in range(20):
+        run = learner.start()
+        began = time.perf_counter()
+        run.finish(metrics={"grounding": 0.9})
+        took.append(time.perf_counter() - began)
+    # Tied to the api they would take until its time-out, 10 s; half of them are not even late.
+    assert max(took) < 1.0
+    assert sorted(took)[10] < 0.05
+    began = time.perf_counter()
+    learner.close(0.2)
+    assert time.perf_counter() - began < 0.2 + 2.0 + 1.0
+    with api.changed:
+        api.misbehave.clear()
+        api.changed.notify_all()
 
 
 def refuse(_thread: threading.Thread) -> None:
