@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
 from learnops.client.frames import MAX_BODY_BYTES, Record
-from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
-from learnops.client.spool import Parcel, Spool
+from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Reporter:
     def _give_up(self, parcel: Parcel, reason: str) -> None:
         self._telemetry.count("bundles_dropped")
         self._telemetry.warn(
-            f"failed {reason}", "a bundle on which the api failed each time is dropped: %s", reason
+            f"failed {reason}", "a bundle that failed each time is dropped: %s", reason
         )
         self._bury(parcel.body, reason=reason)
 
@@ -197,7 +198,7 @@ def _post(
     except TransportError as error:
         telemetry.count("report_errors")
         telemetry.warn(path, "no answer at %s: %s; trying again", settings.api, error)
-        return Retry()
+        return Broken(reason=str(error)) if error.sent else Retry()
     if 200 <= answer.status < 300:
         telemetry.forget(path)
         return answer

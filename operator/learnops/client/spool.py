@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from threading import Condition, Event, Thread
-from typing import Protocol
 
 from learnops.client.frames import Record
 from learnops.client.letters import DeadLetters, Letter
+from learnops.client.parcel import Outlet, Parcel
 from learnops.client.segment import Segment
 from learnops.client.store import Store
 from learnops.client.telemetry import Telemetry
@@ -19,27 +19,6 @@ _MAX_GROUP = 256
 _MAX_LETTERS = 1000
 _NAME = "learnops-spool"
 _WARNING = "spool"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Parcel:
-    """An item on its way; `segment` holds it on disk, None where memory alone does."""
-
-    body: bytes
-    segment: Segment | None = None
-
-
-class Outlet(Protocol):
-    """Where parcels go from here."""
-
-    def put(self, item: Parcel, *, force: bool = False) -> bool:
-        """Take one, over the bounds if it must."""
-
-    def room(self, items: int, size: int) -> bool:
-        """Whether so much more is within the bounds, or nothing is there."""
-
-    def poke(self) -> None:
-        """What waits here has changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,8 +263,10 @@ class Spool:
         except OSError as error:
             self._telemetry.count("spool_errors")
             self._telemetry.warn("tidy", "the spool cannot be tidied: %s", error)
-        while not closing and (segment := self._store.next_waiting()) is not None:
-            if not self._has_room(segment.records, segment.size):
+        # No sooner than needed: in an outage memory need not hold what the disk has.
+        while not closing and self._is_hungry():
+            segment = self._store.next_waiting()
+            if segment is None:
                 break
             records = self._store.load(segment)
             self._telemetry.count("bundles_loaded", len(records))
@@ -298,6 +279,9 @@ class Spool:
 
     def _has_room(self, items: int, size: int) -> bool:
         return all(outlet.room(items, size) for outlet in self._outlets.values())
+
+    def _is_hungry(self) -> bool:
+        return all(outlet.hungry() for outlet in self._outlets.values())
 
     def _hand_on(self, records: Iterable[Record], segment: Segment) -> None:
         for record in records:

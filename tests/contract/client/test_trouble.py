@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from learnops.client import Learner
+from testbed.waiting import wait_until
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, TRANSIENT, finish
 from tests.contract.client.test_routing import Connect, ready
@@ -34,6 +36,32 @@ def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
     told = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
     assert len(told) == 1
     assert "500 a bug of the api" in told[0]
+
+
+def test_a_bundle_that_breaks_the_connection_holds_up_nobody(
+    api: Api, connect: Connect, spool: Path
+) -> None:
+    def break_off(handler: Handler) -> None:
+        if any(run["runId"] == "poison" for run in handler.body["runs"]):
+            handler.drop()
+        else:
+            handler.behave(BATCH)
+
+    api.misbehave[BATCH] = break_off
+    learner = ready(connect(options={"batch_seconds": 0.5}))
+    runs = {finish(learner, run) for run in ("a", "poison", "b", "c")} - {"poison"}
+    api.wait_for(lambda: set(api.runs) == runs, "its neighbours")
+
+    def given_up() -> bool:
+        runs.add(finish(learner))
+        return "dead_letters" in learner.stats()
+
+    wait_until(given_up, what="it to be given up", deadline_seconds=60, interval_seconds=0.3)
+    assert learner.flush(10)
+    assert set(api.runs) == runs
+    (file,) = spool.glob("*/refused.ndjson")
+    assert '"reason": "ProtocolError"' in file.read_text()
+    assert file.read_text().count("\n") == 1
 
 
 def hang(handler: Handler) -> None:
