@@ -7,13 +7,14 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from learnops.server.access import Permits
 from learnops.server.ingest import Outcome
 from learnops.server.models import Bundle
 from learnops.server.problems import Problem, from_validation
 
 # Validated in slices, so that other requests are answered in between.
 _SLICE = 250
-_STATUS = {HTTPStatus.CONFLICT: "conflict"}
+_STATUS = {HTTPStatus.CONFLICT: "conflict", HTTPStatus.FORBIDDEN: "forbidden"}
 
 
 class Takes(Protocol):
@@ -23,7 +24,9 @@ class Takes(Protocol):
         """One outcome per bundle, in order."""
 
 
-async def results_of(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
+async def results_of(
+    items: Sequence[Any], *, ingest: Takes, permits: Permits
+) -> list[dict[str, Any]]:
     """One result per item, in order.
 
     Raises DatabaseUnavailableError and Problem 429: then some may be stored, and sending all again
@@ -31,13 +34,13 @@ async def results_of(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, A
     """
     results: list[dict[str, Any]] = []
     for start in range(0, len(items), _SLICE):
-        results += await _slice(items[start : start + _SLICE], ingest=ingest)
+        results += await _slice(items[start : start + _SLICE], ingest=ingest, permits=permits)
         await asyncio.sleep(0)
     return results
 
 
-async def _slice(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
-    checked = [_check(item) for item in items]
+async def _slice(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> list[dict[str, Any]]:
+    checked = [_check(item, permits=permits) for item in items]
     bundles = [item for item in checked if isinstance(item, Bundle)]
     outcomes = iter(await ingest.take(bundles))
     return [
@@ -46,13 +49,14 @@ async def _slice(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]
     ]
 
 
-def _check(item: Any) -> Bundle | Problem:
+def _check(item: Any, *, permits: Permits) -> Bundle | Problem:
     if isinstance(item, Problem):
         return item
     try:
-        return Bundle.model_validate(item)
+        bundle = Bundle.model_validate(item)
     except ValidationError as error:
         return from_validation(error.errors(include_url=False))
+    return permits.problem(bundle) or bundle
 
 
 def _result(given: Any, *, outcome: Outcome) -> dict[str, Any]:

@@ -13,6 +13,7 @@ Responses = dict[int | str, dict[str, Any]]
 _WHY: Final[Mapping[int, str]] = {
     400: "the body is not JSON",
     401: "no bearer token, or one that nobody knows",
+    403: "the token's owner lacks a right; `missing` names it",
     404: "there is no such object, or it has no traffic yet",
     409: "stored with other content; the first stays",
     413: "the body is over the limit; send less at once",
@@ -20,6 +21,11 @@ _WHY: Final[Mapping[int, str]] = {
     429: "too much is waiting to be written; send it again after Retry-After",
     503: "something the api needs is away; nothing may be assumed, and repeating is safe",
 }
+_EVERYWHERE: Final = (
+    HTTPStatus.UNAUTHORIZED.value,
+    HTTPStatus.FORBIDDEN.value,
+    HTTPStatus.SERVICE_UNAVAILABLE.value,
+)
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "title": "Problem",
@@ -31,16 +37,28 @@ _SCHEMA: Final[Mapping[str, Any]] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "field": {"type": "string", "description": "Path of the field at fault, where one is."},
+        "missing": {
+            "type": "object",
+            "description": "Of a 403: the right that an RBAC rule must grant.",
+            "required": ["verb", "group", "resource", "namespace", "name"],
+            "properties": {
+                "verb": {"type": "string", "enum": ["ingest", "route", "read"]},
+                "group": {"type": "string"},
+                "resource": {"type": "string"},
+                "namespace": {"type": "string"},
+                "name": {"type": ["string", "null"], "description": "Null: every doer there."},
+            },
+        },
     },
 }
 
 
 def problems(*statuses: int) -> Responses:
-    """The `responses` of a route that answers these problems; 401 every one of /v1 does."""
+    """The `responses` of a route that answers these problems; 401, 403 and 503 every one does."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _WHY[status], "content": content}
-        for status in sorted({HTTPStatus.UNAUTHORIZED.value, *statuses})
+        for status in sorted({*_EVERYWHERE, *statuses})
     }
 
 

@@ -12,17 +12,17 @@ from learnops.server.auth import DevelopmentToken
 from learnops.server.services import assemble
 
 PROBLEMS = {
-    "POST /v1/assignments": "400 401 404 413 422 429 503",
-    "POST /v1/assignments:void": "400 401 413 422 503",
-    "GET /v1/route": "401 404 422 429 503",
-    "POST /v1/runs": "400 401 409 413 422 429 503",
-    "POST /v1/runs:batch": "400 401 413 422 429 503",
-    "GET /v1/runs/{run_id}": "401 404 422 503",
-    "POST /v1/shadows": "400 401 404 413 422 503",
-    "POST /v1/shadows:report": "400 401 413 422 503",
-    "GET /v1/snapshot": "401 404 422 503",
-    "GET /v1/policies/{name}": "401 404 422 503",
-    "GET /v1/canaries/{name}": "401 404 422 503",
+    "POST /v1/assignments": "400 401 403 404 413 422 429 503",
+    "POST /v1/assignments:void": "400 401 403 413 422 503",
+    "GET /v1/route": "401 403 404 422 429 503",
+    "POST /v1/runs": "400 401 403 409 413 422 429 503",
+    "POST /v1/runs:batch": "400 401 403 413 422 429 503",
+    "GET /v1/runs/{run_id}": "401 403 404 422 503",
+    "POST /v1/shadows": "400 401 403 404 413 422 503",
+    "POST /v1/shadows:report": "400 401 403 413 422 503",
+    "GET /v1/snapshot": "401 403 404 422 503",
+    "GET /v1/policies/{name}": "401 403 404 422 503",
+    "GET /v1/canaries/{name}": "401 403 404 422 503",
 }
 
 
