@@ -146,9 +146,9 @@ def _targets(items: Sequence[Any]) -> list[Target]:
     found: dict[Target, None] = {}
     for item in items:
         if isinstance(item, dict):
-            target = (item.get("namespace"), item.get("doer"))
-            if isinstance(target[0], str) and isinstance(target[1], str):
-                found[target] = None
+            namespace, doer = item.get("namespace"), item.get("doer")
+            if isinstance(namespace, str) and isinstance(doer, str):
+                found[namespace, doer] = None
     return [target for target in found if _valid(*target)]
 
 
