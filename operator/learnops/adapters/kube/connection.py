@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import client, config
 
 # No call without a timeout: seconds for the whole request, watches excepted.
@@ -55,7 +56,7 @@ async def _configuration(kubeconfig: Path | None) -> client.Configuration:
             await config.load_kube_config(
                 config_file=str(kubeconfig), client_configuration=configuration
             )
-    except (config.ConfigException, OSError) as error:
+    except (config.ConfigException, OSError, yaml.YAMLError, TypeError) as error:  # an empty file
         where = "this is no pod of a cluster" if kubeconfig is None else f"{kubeconfig}: {error}"
         raise NoClusterError(
             f"no Kubernetes API server: {where}; pass --kubeconfig or set KUBECONFIG to a file "
