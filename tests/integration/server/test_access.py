@@ -243,7 +243,9 @@ def test_a_right_on_one_doer(tenants: Tenants) -> None:
     assert whole.status == 403
 
 
-def test_the_sdk_goes_on_with_a_token_that_was_replaced(tenants: Tenants, tmp_path: Path) -> None:
+def test_the_sdk_goes_on_with_a_token_that_was_replaced(
+    tenants: Tenants, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     here, path = tenants.namespace, tmp_path / "token"
     for name in ("early", "late"):
         tenants.accounts.bind("learnops-agent", within=here, namespace=here, name=name)
@@ -264,6 +266,8 @@ def test_the_sdk_goes_on_with_a_token_that_was_replaced(tenants: Tenants, tmp_pa
         path.write_text(tenants.accounts.token(here, "late"))
         assert learner.flush(30)
         assert learner.stats()["bundles_accepted"] == 2
+    assert "401 this token is not known" in caplog.text
+    assert tenants.accounts.leaked(caplog.text) == 0
 
 
 def test_example_account_may_do_what_it_says(tenants: Tenants, crds: Stack) -> None:
