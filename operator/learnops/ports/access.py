@@ -36,13 +36,6 @@ class Caller:
     groups: tuple[str, ...] = ()
     extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
-    @property
-    def namespace(self) -> str | None:
-        """The namespace of a service account, None for anybody else."""
-        kind, _, rest = self.name.rpartition("system:serviceaccount:")
-        namespace, separator, _account = rest.partition(":")
-        return namespace if not kind and separator else None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:

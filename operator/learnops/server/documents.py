@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from learnops.server.gate import OPEN_PATHS
 from learnops.server.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -73,6 +74,9 @@ def complete(app: FastAPI) -> None:
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
         document["security"] = [{"bearer": []}]
+        for path in OPEN_PATHS & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -3,7 +3,9 @@
 The development token is none of these: it tells nobody apart.
 """
 
-from collections.abc import AsyncIterator, Callable
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,72 @@ async def test_no_failure_is_a_yes_or_a_no(
     with pytest.raises(AccessUnavailableError):
         await gatekeeper.allows(caller, need)
     assert not await gatekeeper.allows(caller, need)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review(Answer):
+    """An authenticator or authorizer that is set up otherwise than the testbed's tells this."""
+
+    status: int = 201
+    told: Mapping[str, object]
+
+    def body(self) -> bytes:
+        return json.dumps({"kind": "Review", "apiVersion": "v1", "status": self.told}).encode()
+
+
+SOMEBODY = {"username": "somebody"}
+MEANT_FOR_US = {"authenticated": True, "audiences": [AUDIENCE]}
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"authenticated": True, "user": SOMEBODY},  # it knows no audiences
+        {"authenticated": True, "user": SOMEBODY, "audiences": []},
+        {"authenticated": True, "user": SOMEBODY, "audiences": None},
+        {"authenticated": True, "user": SOMEBODY, "audiences": ["https://kubernetes.default.svc"]},
+        {"authenticated": "true", "user": SOMEBODY, "audiences": [AUDIENCE]},
+        {"authenticated": False, "user": SOMEBODY, "audiences": [AUDIENCE]},
+        {"user": SOMEBODY, "audiences": [AUDIENCE]},
+        {**MEANT_FOR_US},
+        {**MEANT_FOR_US, "user": {"username": "", "groups": ["system:masters"]}},
+        {},
+    ],
+    ids=str,
+)
+async def test_whoever_is_not_confirmed_for_us_is_nobody(
+    gatekeeper: Gatekeeper, proxy: FaultProxy, told: Mapping[str, object]
+) -> None:
+    proxy.fault(Review(told=told), resource="tokenreviews")
+    assert await gatekeeper.authenticate("some.token.of-somebody") is None
+
+
+async def test_all_that_is_told_of_somebody_decides(
+    gatekeeper: Gatekeeper, proxy: FaultProxy
+) -> None:
+    user = {"username": "u", "uid": "7", "groups": ["g"], "extra": {"b": ["2"], "a": ["1", "0"]}}
+    proxy.fault(Review(told={**MEANT_FOR_US, "user": user}), resource="tokenreviews")
+    caller = await gatekeeper.authenticate("some.token.of-somebody")
+    extra = (("a", ("1", "0")), ("b", ("2",)))
+    assert caller == Caller(name="u", uid="7", groups=("g",), extra=extra)
+    # The API server refuses a review that it cannot read.
+    assert not await gatekeeper.allows(caller, Need(verb=Verb.READ, namespace="default"))
+
+
+@pytest.mark.parametrize(
+    ("told", "allowed"),
+    [
+        ({"allowed": True}, True),
+        ({"allowed": True, "denied": True}, False),
+        ({"allowed": "true"}, False),
+        ({"allowed": False, "evaluationError": "no such role"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+async def test_only_a_clear_yes_is_one(
+    gatekeeper: Gatekeeper, proxy: FaultProxy, told: Mapping[str, object], allowed: bool
+) -> None:
+    proxy.fault(Review(told=told), resource="subjectaccessreviews")
+    need = Need(verb=Verb.READ, namespace="default")
+    assert await gatekeeper.allows(Caller(name="u"), need) is allowed

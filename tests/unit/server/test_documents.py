@@ -68,3 +68,13 @@ def test_no_other_form_of_an_error_is_named_and_every_reference_leads_somewhere(
 def test_answers_have_a_schema(document: Any, method: str, path: str, name: str) -> None:
     content = document["paths"][path][method]["responses"]["200"]["content"]
     assert content["application/json"]["schema"] == {"$ref": f"#/components/schemas/{name}"}
+
+
+def test_what_needs_no_token_says_so(document: Any) -> None:
+    open_paths = {
+        path
+        for path, methods in document["paths"].items()
+        if all(operation.get("security") == [] for operation in methods.values())
+    }
+    assert open_paths == {"/livez", "/readyz", "/metrics"}
+    assert document["security"] == [{"bearer": []}]
