@@ -1,25 +1,17 @@
 """What the caller of a request may do; every route asks before it answers."""
 
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from learnops.api.common import GROUP, Name
+from learnops.api.common import GROUP
 from learnops.api.doer import Doer
 from learnops.ports.access import AccessUnavailableError, Caller, Gatekeeper, Need, Verb
-from learnops.server.models import Bundle
+from learnops.server.permits import Permits
 from learnops.server.problems import Problem
 
-Target = tuple[str, str]  # namespace, doer
-
-# Reviews that one batch may cause; a right on all doers of a namespace is one review.
-_MAX_REVIEWS: Final = 64
 _MOST_RETRY_SECONDS: Final = 60
-_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 
 
 class Forbidden(Problem):
@@ -57,17 +49,6 @@ def undecided(error: AccessUnavailableError) -> Problem:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Permits:
-    """What was found out about every doer that a batch names."""
-
-    verdicts: Mapping[Target, Forbidden | None]
-
-    def problem(self, bundle: Bundle) -> Problem | None:
-        """Why this bundle is not taken, None if it is."""
-        return self.verdicts[bundle.namespace, bundle.doer]
-
-
 class Access:
     """What the caller of one request may do. `asked`: whether its route has looked at all."""
 
@@ -97,31 +78,13 @@ class Access:
         if doer is None or await self._refusal(verbs, namespace=namespace, doer=doer):
             raise refusal
 
-    async def permits(self, verb: Verb, items: Sequence[Any]) -> Permits:
-        """What may be done with the items of a batch, as they were sent.
-
-        Raises Forbidden where nothing may be, Problem 422 where it would take too many reviews to
-        find out, and Problem 503.
-        """
+    def permits(self, verb: Verb) -> Permits:
+        """For a batch, whose doers come up one by one."""
         self.asked = True
-        doers: dict[str, list[str]] = {}
-        for namespace, doer in _targets(items):
-            doers.setdefault(namespace, []).append(doer)
-        verdicts: dict[Target, Forbidden | None] = {}
-        reviews = 0
-        for namespace, names in doers.items():
-            wide = len(names) > 1 and await self._allows(Need(verb=verb, namespace=namespace))
-            reviews += 1 if wide else len(names)
-            if reviews > _MAX_REVIEWS:
-                raise _too_many()
-            for name in names:
-                verdicts[namespace, name] = (
-                    None if wide else await self._refusal((verb,), namespace=namespace, doer=name)
-                )
-        refused = [each for each in verdicts.values() if each is not None]
-        if refused and len(refused) == len(verdicts):
-            raise refused[0]
-        return Permits(verdicts=verdicts)
+        return Permits(verb, refusal=self._refusal_of)
+
+    async def _refusal_of(self, need: Need) -> Forbidden | None:
+        return None if await self._allows(need) else Forbidden(self._caller, need)
 
     async def _refusal(
         self, verbs: Sequence[Verb], *, namespace: str, doer: str | None
@@ -139,32 +102,3 @@ class Access:
             return await self._by.allows(self._caller, need)
         except AccessUnavailableError as error:
             raise undecided(error) from error
-
-
-def _targets(items: Sequence[Any]) -> list[Target]:
-    """Every valid namespace and doer that a batch names, once, in the order of the batch."""
-    found: dict[Target, None] = {}
-    for item in items:
-        if isinstance(item, dict):
-            namespace, doer = item.get("namespace"), item.get("doer")
-            if isinstance(namespace, str) and isinstance(doer, str):
-                found[namespace, doer] = None
-    return [target for target in found if _valid(*target)]
-
-
-def _valid(*names: str) -> bool:
-    try:
-        for name in names:
-            _NAME.validate_python(name)
-    except ValidationError:
-        return False
-    return True
-
-
-def _too_many() -> Problem:
-    return Problem(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        f"runs: name over {_MAX_REVIEWS} namespaces and doers whose rights must be asked one by "
-        "one; send fewer at once",
-        field="runs",
-    )

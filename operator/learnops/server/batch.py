@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from learnops.server.access import Permits
 from learnops.server.ingest import Outcome
 from learnops.server.models import Bundle
+from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation
 
 # Validated in slices, so that other requests are answered in between.
@@ -29,18 +29,23 @@ async def results_of(
 ) -> list[dict[str, Any]]:
     """One result per item, in order.
 
-    Raises DatabaseUnavailableError and Problem 429: then some may be stored, and sending all again
-    is safe.
+    Raises DatabaseUnavailableError and Problem (429, 503, 422 for too many rights to ask for): then
+    some may be stored, and sending all again is safe. Raises Forbidden: nothing was stored.
     """
     results: list[dict[str, Any]] = []
     for start in range(0, len(items), _SLICE):
         results += await _slice(items[start : start + _SLICE], ingest=ingest, permits=permits)
         await asyncio.sleep(0)
+    permits.conclude()
     return results
 
 
 async def _slice(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> list[dict[str, Any]]:
-    checked = [_check(item, permits=permits) for item in items]
+    checked = [_check(item) for item in items]
+    await permits.settle([item for item in checked if isinstance(item, Bundle)])
+    checked = [
+        (permits.problem(item) or item) if isinstance(item, Bundle) else item for item in checked
+    ]
     bundles = [item for item in checked if isinstance(item, Bundle)]
     outcomes = iter(await ingest.take(bundles))
     return [
@@ -49,14 +54,13 @@ async def _slice(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> li
     ]
 
 
-def _check(item: Any, *, permits: Permits) -> Bundle | Problem:
+def _check(item: Any) -> Bundle | Problem:
     if isinstance(item, Problem):
         return item
     try:
-        bundle = Bundle.model_validate(item)
+        return Bundle.model_validate(item)
     except ValidationError as error:
         return from_validation(error.errors(include_url=False))
-    return permits.problem(bundle) or bundle
 
 
 def _result(given: Any, *, outcome: Outcome) -> dict[str, Any]:

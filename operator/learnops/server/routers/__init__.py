@@ -17,8 +17,11 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def asking(request: Request) -> Access:
-    """What the caller may do; a route asks it before it looks at anything else."""
+async def asking(request: Request) -> Access:
+    """What the caller may do; a route asks it before it looks at anything else.
+
+    A coroutine, because FastAPI hands anything else to a thread, at every request.
+    """
     return access_of(request.scope)
 
 

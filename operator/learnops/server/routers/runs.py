@@ -72,13 +72,13 @@ async def report(body: Bundle, use: Use, may: May, response: Response) -> RunAns
 )
 async def report_batch(request: Request, use: Use, may: May) -> Response:
     """One result per item, in order; a bad one does not harm its neighbours."""
+    permits = may.permits(Verb.INGEST)
+    use.require_database()
+    use.require_state()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
     if len(items) > MAX_BATCH:
         detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    permits = await may.permits(Verb.INGEST, items)
-    use.require_database()
-    use.require_state()
     return JSONResponse({"results": await results_of(items, ingest=use.ingest, permits=permits)})
 
 

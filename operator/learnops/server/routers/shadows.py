@@ -40,10 +40,10 @@ async def open_pairs(body: PairsRequest, use: Use, may: May) -> PairsAnswer:
 )
 async def report(request: Request, use: Use, may: May) -> Response:
     """As runs:batch; `runId` is that of control's run, and nothing here is traffic."""
+    permits = may.permits(Verb.INGEST)
+    use.require_database()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
     if len(items) > MAX_BATCH:
         detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    permits = await may.permits(Verb.INGEST, items)
-    use.require_database()
     return JSONResponse({"results": await results_of(items, ingest=use.pairing, permits=permits)})
