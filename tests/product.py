@@ -181,8 +181,12 @@ def running(
     folder: Path,
     api_flags: tuple[str, ...] = (),
     operator_flags: tuple[str, ...] = (),
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
-    """The product started in the namespace of `objects`; at its end no secret may have leaked."""
+    """The product started in the namespace of `objects`; at its end no secret may have leaked.
+
+    `environment` is added to that of each process, over what is there.
+    """
     planted = Secrets()
     database = stack.postgres.create_database()
     product = Product(
@@ -195,6 +199,7 @@ def running(
         environment={
             "LEARNOPS_NAMESPACES": objects.namespace,
             "LEARNOPS_LEASE_NAMESPACE": "learnops-system",
+            **(environment or {}),
         },
         operator_kubeconfig=operator_kubeconfig,
         operator_flags=(

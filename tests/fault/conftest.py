@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,16 +21,16 @@ StartProduct = Callable[..., World]
 def start_product(
     stack: Stack, operator_kubeconfig: Path, objects: Objects, tmp_path: Path
 ) -> Iterator[StartProduct]:
-    """Starts api, operator and whatever the test asks for next; flags of both may be given."""
+    """Starts api, operator and whatever the test asks for next, with what `running` takes."""
     with ExitStack() as cleanup:
 
-        def start(**flags: tuple[str, ...]) -> World:
+        def start(**given: Any) -> World:
             world = running(
                 stack,
                 operator_kubeconfig=operator_kubeconfig,
                 objects=objects,
                 folder=tmp_path,
-                **flags,
+                **given,
             )
             return cleanup.enter_context(world)
 

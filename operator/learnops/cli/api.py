@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from learnops.cli.db import URL_VARIABLE
+
+if TYPE_CHECKING:
+    from learnops.server.run import ApiSettings
 
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -34,6 +37,19 @@ def add_parser(subparsers: Any) -> None:
         default=[name.strip() for name in namespaces if name.strip()],
         help="watch only this namespace; may be given again ($LEARNOPS_NAMESPACES, by comma)",
     )
+    add(
+        "--audience",
+        type=_audience,
+        default=environment.get("LEARNOPS_AUDIENCE") or "learnops",
+        help="audience that agents' tokens must be issued for ($LEARNOPS_AUDIENCE; learnops)",
+    )
+    add(
+        "--access-seconds",
+        type=_access_seconds,
+        default=60.0,
+        help="how long a token and a right are good once Kubernetes has confirmed them; a refusal "
+        "is asked again after a sixth of it (60)",
+    )
     add("--lease-namespace", default=_own_namespace(), help="where the operator's Lease is")
     add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
     add(
@@ -56,16 +72,23 @@ def run(arguments: argparse.Namespace) -> int:
 
     import uvloop
 
-    from learnops.server.auth import AuthSetupError, authenticator
-    from learnops.server.run import ApiSettings, serve
+    from learnops.adapters.kube.connection import NoClusterError
+    from learnops.server.auth import AuthSetupError, development_token
+    from learnops.server.run import serve
 
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        by = authenticator()
-    except AuthSetupError as error:
+        uvloop.run(serve(_settings(arguments, url=url), by=development_token()))
+    except (AuthSetupError, NoClusterError) as error:
         print(f"learnops api: {error}", file=sys.stderr)
         return 2
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = ApiSettings(
+    return 0
+
+
+def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
+    from learnops.server.run import ApiSettings
+
+    return ApiSettings(
         database_url=url,
         host=arguments.host,
         port=arguments.port,
@@ -74,9 +97,9 @@ def run(arguments: argparse.Namespace) -> int:
         lease_namespace=arguments.lease_namespace,
         lease_name=arguments.lease_name,
         ttl_seconds=arguments.ttl_seconds or None,
+        audience=arguments.audience,
+        access_seconds=arguments.access_seconds,
     )
-    uvloop.run(serve(settings, by=by))
-    return 0
 
 
 def _own_namespace() -> str:
@@ -84,6 +107,19 @@ def _own_namespace() -> str:
     if not told and _IN_CLUSTER_NAMESPACE.exists():
         told = _IN_CLUSTER_NAMESPACE.read_text().strip()
     return told or "default"
+
+
+def _audience(text: str) -> str:
+    if not text or not text.isprintable() or len(text) > 256:
+        raise argparse.ArgumentTypeError("use 1 to 256 printable characters, such as learnops")
+    return text
+
+
+def _access_seconds(text: str) -> float:
+    value = _seconds(text)
+    if not 1 <= value <= 600:
+        raise argparse.ArgumentTypeError("use 1 to 600")
+    return value
 
 
 def _seconds(text: str) -> float:

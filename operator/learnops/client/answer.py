@@ -36,5 +36,5 @@ class Answer:
         """What the server says is wrong, cut to a line."""
         if isinstance(self.body, dict):
             told = self.body.get("detail") or self.body.get("title") or ""
-            return f"{self.status} {told!s:.200}".rstrip()
+            return f"{self.status} {told!s:.300}".rstrip()
         return f"{self.status}"

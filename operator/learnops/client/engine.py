@@ -38,7 +38,9 @@ class Engine:
         from learnops.client.transport import Transport
 
         self.telemetry = Telemetry()
-        self.transport = Transport(api=settings.api, token=settings.token)
+        self.transport = Transport(
+            api=settings.api, token=settings.token, token_file=settings.token_file
+        )
         self.holder = SnapshotHolder(clock=clock, telemetry=self.telemetry, view=view)
         self.source = SnapshotSource(
             settings=settings,

@@ -33,6 +33,7 @@ class Learner:
         *,
         api: str | None = None,
         token: str | None = None,
+        token_file: str | None = None,
         namespace: str | None = None,
         serving: str | None = None,
         spool: str | os.PathLike[str] | None = None,
@@ -45,6 +46,8 @@ class Learner:
             doer: name of the Doer object.
             api: base URL of the api; default: LEARNOPS_API.
             token: bearer token; default: LEARNOPS_TOKEN.
+            token_file: a file with the token, read again whenever it changes; default:
+                LEARNOPS_TOKEN_FILE, or /var/run/secrets/learnops.dev/token where that exists.
             namespace: where the Doer lives; default: LEARNOPS_NAMESPACE.
             serving: behind a gateway, the one policy that this process serves; it does not draw.
             spool: folder in which bundles wait until the api has them, so that they survive this
@@ -60,6 +63,7 @@ class Learner:
             doer=doer,
             api=api,
             token=token,
+            token_file=token_file,
             namespace=namespace,
             serving=serving,
             options=options or Options(),

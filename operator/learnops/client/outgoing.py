@@ -21,6 +21,7 @@ _VOID_PATH = "/v1/assignments:void"
 _VOID_BATCH = 1000
 _VOID_ITEMS = 50_000
 _REFUSED = (400, 409, 413, 422)  # something in this request; anything else is worth another try
+_FORBIDDEN = "forbidden"  # of one item
 _FAILED = 500  # a bug of the api, maybe with one item; a proxy without an api says 502 to 504
 
 
@@ -132,8 +133,14 @@ class Reporter:
             self._telemetry.count("report_errors")
             self._telemetry.warn("report-shape", "the api answered a batch without its results")
             return Retry()
-        for parcel, result in zip(parcels, results, strict=True):
-            self._conclude(parcel, result if isinstance(result, dict) else {})
+        told = [result if isinstance(result, dict) else {} for result in results]
+        if any(result.get("status") == _FORBIDDEN for result in told):
+            # As where all of them are, which is a 403: the right may be granted yet.
+            self._telemetry.count("report_errors")
+            self._telemetry.warn("forbidden", "the token lacks the right to report some bundles")
+            return Retry()
+        for parcel, result in zip(parcels, told, strict=True):
+            self._conclude(parcel, result)
         return Delivered()
 
     def _conclude(self, parcel: Parcel, result: dict[str, Any]) -> None:

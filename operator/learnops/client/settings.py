@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from learnops.client.token import Token, found_file
+
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
@@ -62,6 +64,7 @@ class Settings:
     serving: str | None
     options: Options
     spool: Path | None = None
+    token_file: str | None = None  # instead of `token`: read again whenever it changes
 
     @classmethod
     def resolve(
@@ -74,8 +77,10 @@ class Settings:
         serving: str | None,
         options: Options,
         spool: str | os.PathLike[str] | None = None,
+        token_file: str | None = None,
     ) -> Self:
-        """Fill what is not given from LEARNOPS_API, _TOKEN, _NAMESPACE and _SPOOL.
+        """Fill what is not given from LEARNOPS_API, LEARNOPS_NAMESPACE, LEARNOPS_SPOOL, and
+        LEARNOPS_TOKEN, LEARNOPS_TOKEN_FILE or the place of a projected token.
 
         Raises:
             ValueError: naming the argument that is missing or malformed; an agent that cannot be
@@ -92,9 +97,13 @@ class Settings:
         _check_name("doer", doer, hint="pass the name of the Doer object")
         if serving is not None:
             _check_name("serving", serving, hint="pass the name of the Policy this process serves")
+        found_token = token or (None if token_file else os.environ.get("LEARNOPS_TOKEN")) or None
+        found_token_file = None if found_token else token_file or found_file()
+        Token(file=found_token_file).check()
         return cls(
             api=found_api.rstrip("/"),
-            token=token or os.environ.get("LEARNOPS_TOKEN") or None,
+            token=found_token,
+            token_file=found_token_file,
             namespace=found_namespace,
             doer=doer,
             serving=serving,

@@ -21,6 +21,7 @@ from urllib3.exceptions import (
 from urllib3.response import BaseHTTPResponse
 
 from learnops.client.answer import Answer, TransportError
+from learnops.client.token import Token
 
 MAX_ANSWER_BYTES = 32 * 2**20
 _CHUNK_BYTES = 2**16
@@ -30,11 +31,10 @@ _CONNECTIONS = 4  # one per background thread
 class Transport:
     """Connections to one api. Thread-safe."""
 
-    def __init__(self, *, api: str, token: str | None) -> None:
+    def __init__(self, *, api: str, token: str | None, token_file: str | None = None) -> None:
         self._prefix = (urllib3.util.parse_url(api).path or "").rstrip("/")
         self._headers = {"Accept": "application/json"}
-        if token:
-            self._headers["Authorization"] = f"Bearer {token}"
+        self._token = Token(value=token, file=token_file)
         self._open: WeakSet[HTTPConnection] = WeakSet()
         self._closed = False
         self._pool = self._make_pool(api)
@@ -97,7 +97,7 @@ class Transport:
             method,
             url,
             body=body,
-            headers={**self._headers, **headers},
+            headers={**self._headers, **self._token.headers(), **headers},
             timeout=urllib3.Timeout(total=seconds),
             retries=False,
             redirect=False,

@@ -6,13 +6,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Receive, Scope, Send
 
-from learnops.server.auth import Authenticator, check
+from learnops.ports.access import Gatekeeper
 from learnops.server.deadline import Deadline
 from learnops.server.documents import complete
+from learnops.server.gate import BearerGate
 from learnops.server.limits import BodyLimit
-from learnops.server.problems import Problem, install
+from learnops.server.problems import install
 from learnops.server.routers import assignments, ops, reports, runs, shadows, snapshot
 from learnops.server.services import Services
 
@@ -22,25 +22,7 @@ Errors are `application/problem+json`; `field` names the field at fault, where o
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-class BearerGate:
-    """ASGI middleware: nothing of a request to /v1 is read before its token is known."""
-
-    def __init__(self, app: ASGIApp, *, by: Authenticator) -> None:
-        self._app = app
-        self._by = by
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] == "http" and scope["path"].startswith("/v1"):
-            try:
-                await check(_authorization(scope), by=self._by)
-            except Problem as problem:
-                await problem.response()(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-def create_app(*, services: Services, by: Authenticator) -> FastAPI:
+def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
     """The application on these services; its lifespan runs their background loops."""
     app = FastAPI(
         title="learnops",
@@ -78,10 +60,3 @@ def _lifespan(services: Services) -> Lifespan:
             await services.pool.close()
 
     return lifespan
-
-
-def _authorization(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return str(value.decode("latin-1"))
-    return None

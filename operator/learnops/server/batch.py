@@ -9,11 +9,12 @@ from pydantic import ValidationError
 
 from learnops.server.ingest import Outcome
 from learnops.server.models import Bundle
+from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation
 
 # Validated in slices, so that other requests are answered in between.
 _SLICE = 250
-_STATUS = {HTTPStatus.CONFLICT: "conflict"}
+_STATUS = {HTTPStatus.CONFLICT: "conflict", HTTPStatus.FORBIDDEN: "forbidden"}
 
 
 class Takes(Protocol):
@@ -23,21 +24,28 @@ class Takes(Protocol):
         """One outcome per bundle, in order."""
 
 
-async def results_of(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
+async def results_of(
+    items: Sequence[Any], *, ingest: Takes, permits: Permits
+) -> list[dict[str, Any]]:
     """One result per item, in order.
 
-    Raises DatabaseUnavailableError and Problem 429: then some may be stored, and sending all again
-    is safe.
+    Raises DatabaseUnavailableError and Problem (429, 503, 422 for too many rights to ask for): then
+    some may be stored, and sending all again is safe. Raises Forbidden: nothing was stored.
     """
     results: list[dict[str, Any]] = []
     for start in range(0, len(items), _SLICE):
-        results += await _slice(items[start : start + _SLICE], ingest=ingest)
+        results += await _slice(items[start : start + _SLICE], ingest=ingest, permits=permits)
         await asyncio.sleep(0)
+    permits.conclude()
     return results
 
 
-async def _slice(items: Sequence[Any], *, ingest: Takes) -> list[dict[str, Any]]:
+async def _slice(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> list[dict[str, Any]]:
     checked = [_check(item) for item in items]
+    await permits.settle([item for item in checked if isinstance(item, Bundle)])
+    checked = [
+        (permits.problem(item) or item) if isinstance(item, Bundle) else item for item in checked
+    ]
     bundles = [item for item in checked if isinstance(item, Bundle)]
     outcomes = iter(await ingest.take(bundles))
     return [

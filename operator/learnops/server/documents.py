@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from learnops.server.gate import OPEN_PATHS
 from learnops.server.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -13,6 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 _WHY: Final[Mapping[int, str]] = {
     400: "the body is not JSON",
     401: "no bearer token, or one that nobody knows",
+    403: "the token's owner lacks a right; `missing` names it",
     404: "there is no such object, or it has no traffic yet",
     409: "stored with other content; the first stays",
     413: "the body is over the limit; send less at once",
@@ -20,6 +22,11 @@ _WHY: Final[Mapping[int, str]] = {
     429: "too much is waiting to be written; send it again after Retry-After",
     503: "something the api needs is away; nothing may be assumed, and repeating is safe",
 }
+_EVERYWHERE: Final = (
+    HTTPStatus.UNAUTHORIZED.value,
+    HTTPStatus.FORBIDDEN.value,
+    HTTPStatus.SERVICE_UNAVAILABLE.value,
+)
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
     "title": "Problem",
@@ -31,16 +38,28 @@ _SCHEMA: Final[Mapping[str, Any]] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "field": {"type": "string", "description": "Path of the field at fault, where one is."},
+        "missing": {
+            "type": "object",
+            "description": "Of a 403: the right that an RBAC rule must grant.",
+            "required": ["verb", "group", "resource", "namespace", "name"],
+            "properties": {
+                "verb": {"type": "string", "enum": ["ingest", "route", "read"]},
+                "group": {"type": "string"},
+                "resource": {"type": "string"},
+                "namespace": {"type": "string"},
+                "name": {"type": ["string", "null"], "description": "Null: every doer there."},
+            },
+        },
     },
 }
 
 
 def problems(*statuses: int) -> Responses:
-    """The `responses` of a route that answers these problems; 401 every one of /v1 does."""
+    """The `responses` of a route that answers these problems; 401, 403 and 503 every one does."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _WHY[status], "content": content}
-        for status in sorted({HTTPStatus.UNAUTHORIZED.value, *statuses})
+        for status in sorted({*_EVERYWHERE, *statuses})
     }
 
 
@@ -55,6 +74,9 @@ def complete(app: FastAPI) -> None:
         components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
         components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
         document["security"] = [{"bearer": []}]
+        for path in OPEN_PATHS & document["paths"].keys():
+            for operation in document["paths"][path].values():
+                operation["security"] = []
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -202,7 +202,7 @@ class Refusal(Wire):
     """A bundle of a batch that was not stored, and why."""
 
     run_id: str | None
-    status: Literal["invalid", "conflict"]
+    status: Literal["invalid", "conflict", "forbidden"]
     problem: dict[str, Any]
 
 

@@ -11,11 +11,14 @@ import uvicorn
 
 from learnops.adapters.clock import SystemClock
 from learnops.adapters.kube.connection import connect
+from learnops.adapters.kube.gatekeeper import REVIEW_SECONDS, KubeGatekeeper
 from learnops.adapters.kube.reflector import ApiClient, Reflector, Sink, Source
+from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.postgres.connection import make_pool
 from learnops.api.common import GROUP, VERSION
+from learnops.ports.access import Gatekeeper
 from learnops.server.app import create_app
-from learnops.server.auth import Authenticator
+from learnops.server.remembering import RememberingGatekeeper
 from learnops.server.services import Services, assemble
 
 
@@ -31,6 +34,8 @@ class ApiSettings:
     lease_namespace: str = "default"
     lease_name: str = "learnops-operator"
     ttl_seconds: float | None = 300.0
+    audience: str = "learnops"
+    access_seconds: float = 60.0  # for how long what was told of a token and a right is good
     drain_seconds: int = 20
 
 
@@ -52,13 +57,18 @@ class _Server(uvicorn.Server):
         self._on_exit()
 
 
-async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
-    """Run until SIGTERM; then answer what is under way, write what was taken, and return."""
+async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
+    """Run until SIGTERM; then answer what is under way, write what was taken, and return.
+
+    `by` None: Kubernetes tells who is asking. Raises NoClusterError where there is none.
+    """
     pool = make_pool(settings.database_url, application="learnops-api")
     services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=settings.ttl_seconds)
     api = await connect(kubeconfig=settings.kubeconfig)
     # One connection per watch, and some for lists.
     api.configuration.connection_pool_maxsize = 16
+    # Apart from the watches: a burst of reviews must not hold up a list.
+    reviews = await connect(kubeconfig=settings.kubeconfig)
     loop = asyncio.get_running_loop()
 
     def end_polls() -> None:
@@ -66,7 +76,7 @@ async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
 
     server = _Server(
         uvicorn.Config(
-            create_app(services=services, by=by),
+            create_app(services=services, by=by or gatekeeper(reviews, settings=settings)),
             host=settings.host,
             port=settings.port,
             loop="none",
@@ -93,6 +103,17 @@ async def serve(settings: ApiSettings, *, by: Authenticator) -> None:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
         await api.close()
+        await reviews.close()
+
+
+def gatekeeper(api: ApiClient, *, settings: ApiSettings) -> Gatekeeper:
+    """Kubernetes' own, asked once for what is asked often."""
+    rest = RestClient(api=api, timeout_seconds=REVIEW_SECONDS)
+    return RememberingGatekeeper(
+        KubeGatekeeper(rest=rest, audience=settings.audience),
+        clock=SystemClock(),
+        ttl_seconds=settings.access_seconds,
+    )
 
 
 def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> list[Reflector]:

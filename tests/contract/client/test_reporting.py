@@ -107,6 +107,11 @@ def test_closing_drains(api: Api, connect: Connect) -> None:
     assert learner.stats()["bundles_dropped"] == 1
 
 
+def one_forbidden(handler: Handler) -> None:
+    others = [{"status": "accepted"} for _ in handler.body["runs"][1:]]
+    handler.answer(200, {"results": [{"status": "forbidden"}, *others]})
+
+
 TRANSIENT: dict[str, Callable[[Handler], None]] = {
     "500": lambda handler: handler.answer(500, {}),
     "403": lambda handler: handler.answer(403, {}),
@@ -115,6 +120,7 @@ TRANSIENT: dict[str, Callable[[Handler], None]] = {
     "redirect": lambda handler: handler.answer(307, {}, {"Location": "/v1/elsewhere"}),
     "html": lambda handler: handler.raw(200, b"<html>", {"Content-Type": "text/html"}),
     "garbage": lambda handler: handler.raw(200, b"\x00\xff" * 50, {}),
+    "one is forbidden": one_forbidden,
     "cut off": lambda handler: handler.cut_off(),
     "fewer results": lambda handler: handler.answer(200, {"results": []}),
     "gone": lambda handler: handler.drop(),

@@ -102,9 +102,18 @@ class Api:
 
 
 def launch(
-    *, url: str, kubeconfig: Path, namespace: str, log: Path, flags: tuple[str, ...] = ()
+    *,
+    url: str,
+    kubeconfig: Path,
+    namespace: str,
+    log: Path,
+    flags: tuple[str, ...] = (),
+    token: str | None = TOKEN,
 ) -> Api:
-    """An api that is not started yet; its Lease is `operator` in the namespace."""
+    """An api that is not started yet; its Lease is `operator` in the namespace.
+
+    Without a token of its own it asks Kubernetes about tokens.
+    """
     port = free_port()
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("LEARNOPS")
@@ -116,7 +125,9 @@ def launch(
         name="learnops-api",
         command=command,
         log=log,
-        env=environment | {"LEARNOPS_DATABASE_URL": url, "LEARNOPS_DEV_TOKEN": TOKEN},
+        env=environment
+        | {"LEARNOPS_DATABASE_URL": url}
+        | ({} if token is None else {"LEARNOPS_DEV_TOKEN": token}),
     )
     return Api(process=process, url=f"http://{LOOPBACK}:{port}")
 

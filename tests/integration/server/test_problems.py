@@ -256,7 +256,10 @@ def test_a_body_over_the_limit(
 
 @pytest.mark.parametrize(
     ("token", "detail"),
-    [(None, "send Authorization: Bearer TOKEN"), ("wrong", "this token is not known")],
+    [
+        (None, "send Authorization: Bearer TOKEN"),
+        ("wrong", "this token is not known, has expired, or was issued for another audience"),
+    ],
 )
 def test_without_the_token_nothing_is_read(
     world: tuple[Api, World], token: str | None, detail: str

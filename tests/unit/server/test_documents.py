@@ -12,17 +12,17 @@ from learnops.server.auth import DevelopmentToken
 from learnops.server.services import assemble
 
 PROBLEMS = {
-    "POST /v1/assignments": "400 401 404 413 422 429 503",
-    "POST /v1/assignments:void": "400 401 413 422 503",
-    "GET /v1/route": "401 404 422 429 503",
-    "POST /v1/runs": "400 401 409 413 422 429 503",
-    "POST /v1/runs:batch": "400 401 413 422 429 503",
-    "GET /v1/runs/{run_id}": "401 404 422 503",
-    "POST /v1/shadows": "400 401 404 413 422 503",
-    "POST /v1/shadows:report": "400 401 413 422 503",
-    "GET /v1/snapshot": "401 404 422 503",
-    "GET /v1/policies/{name}": "401 404 422 503",
-    "GET /v1/canaries/{name}": "401 404 422 503",
+    "POST /v1/assignments": "400 401 403 404 413 422 429 503",
+    "POST /v1/assignments:void": "400 401 403 413 422 503",
+    "GET /v1/route": "401 403 404 422 429 503",
+    "POST /v1/runs": "400 401 403 409 413 422 429 503",
+    "POST /v1/runs:batch": "400 401 403 413 422 429 503",
+    "GET /v1/runs/{run_id}": "401 403 404 422 503",
+    "POST /v1/shadows": "400 401 403 404 413 422 503",
+    "POST /v1/shadows:report": "400 401 403 413 422 503",
+    "GET /v1/snapshot": "401 403 404 422 503",
+    "GET /v1/policies/{name}": "401 403 404 422 503",
+    "GET /v1/canaries/{name}": "401 403 404 422 503",
 }
 
 
@@ -68,3 +68,13 @@ def test_no_other_form_of_an_error_is_named_and_every_reference_leads_somewhere(
 def test_answers_have_a_schema(document: Any, method: str, path: str, name: str) -> None:
     content = document["paths"][path][method]["responses"]["200"]["content"]
     assert content["application/json"]["schema"] == {"$ref": f"#/components/schemas/{name}"}
+
+
+def test_what_needs_no_token_says_so(document: Any) -> None:
+    open_paths = {
+        path
+        for path, methods in document["paths"].items()
+        if all(operation.get("security") == [] for operation in methods.values())
+    }
+    assert open_paths == {"/livez", "/readyz", "/metrics"}
+    assert document["security"] == [{"bearer": []}]

@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from kubernetes.aio import client, config
 
 # No call without a timeout: seconds for the whole request, watches excepted.
 REQUEST_TIMEOUT_SECONDS = 30.0
+
+
+class NoClusterError(Exception):
+    """There is no way to an API server; the message says what to set."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +29,7 @@ class Credentials:
 async def connect(*, kubeconfig: Path | None = None) -> client.ApiClient:
     """An API client from `kubeconfig`, or from the pod's service account where none is given.
 
-    The caller closes it. Raises `kubernetes.aio.config.ConfigException` when neither is there.
+    The caller closes it. Raises NoClusterError when neither is there, or the file cannot be used.
     """
     return client.ApiClient(await _configuration(kubeconfig))
 
@@ -44,10 +49,17 @@ async def credentials(*, kubeconfig: Path | None = None) -> Credentials:
 
 async def _configuration(kubeconfig: Path | None) -> client.Configuration:
     configuration = client.Configuration()
-    if kubeconfig is None:
-        config.load_incluster_config(client_configuration=configuration)
-    else:
-        await config.load_kube_config(
-            config_file=str(kubeconfig), client_configuration=configuration
-        )
+    try:
+        if kubeconfig is None:
+            config.load_incluster_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(
+                config_file=str(kubeconfig), client_configuration=configuration
+            )
+    except (config.ConfigException, OSError, yaml.YAMLError, TypeError) as error:  # an empty file
+        where = "this is no pod of a cluster" if kubeconfig is None else f"{kubeconfig}: {error}"
+        raise NoClusterError(
+            f"no Kubernetes API server: {where}; pass --kubeconfig or set KUBECONFIG to a file "
+            "that kubectl works with, or run in a pod with its service account"
+        ) from error
     return configuration

@@ -1,5 +1,6 @@
 """Reports on policies and canaries, as last seen on the API server."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,11 +12,15 @@ from learnops.api.canary import CanaryDeployment, CanaryStatus, CandidateStatus
 from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.common import Name
 from learnops.api.guardrails import QueryStatus
+from learnops.api.policy import Policy
 from learnops.domain.planner.traffic import salt_of
+from learnops.ports.access import Verb
 from learnops.server.documents import problems
 from learnops.server.problems import not_found
-from learnops.server.routers import Namespace, Use
+from learnops.server.routers import May, Namespace, Use
+from learnops.server.services import Services
 from learnops.server.snapshot import content
+from learnops.server.state import Objects
 
 router = APIRouter(prefix="/v1", tags=["reports"])
 ObjectName = Annotated[Name, Path()]
@@ -26,8 +31,10 @@ ObjectName = Annotated[Name, Path()]
     summary="A policy's content, stage and lineage",
     responses=problems(404, 422, 503),
 )
-async def policy(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
-    """404 for a policy that does not exist."""
+async def policy(name: ObjectName, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
+    """404 for a policy that does not exist. Who may route may read what runs are routed to."""
+    owner = _owner(use, use.state.policies, (namespace, name))
+    await may.require_of(Verb.READ, Verb.ROUTE, namespace=namespace, owner=owner)
     use.require_state()
     found = use.state.policies.get((namespace, name))
     if found is None:
@@ -47,8 +54,10 @@ async def policy(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, 
     summary="What is known of a canary, and what it waits for",
     responses=problems(404, 422, 503),
 )
-async def canary(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, Any]:
+async def canary(name: ObjectName, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
     """E-values beside the thresholds at which they decide; losses are for reading, not deciding."""
+    owner = _owner(use, use.state.canaries, (namespace, name))
+    await may.require_of(Verb.READ, namespace=namespace, owner=owner)
     use.require_state()
     found = use.state.canaries.get((namespace, name))
     if found is None:
@@ -57,6 +66,19 @@ async def canary(name: ObjectName, namespace: Namespace, use: Use) -> dict[str, 
     if report["shadow"] is not None:
         report["shadow"]["terms"] = await _terms_in_shadow(found, use)
     return report
+
+
+def _owner(
+    use: Services, objects: Objects[Policy] | Objects[CanaryDeployment], name: tuple[str, str]
+) -> Callable[[], Awaitable[str | None]]:
+    """Finds the doer of an object, None where there is no such object."""
+
+    async def owner() -> str | None:
+        use.require_state()
+        found = objects.get(name)
+        return None if found is None else found.spec.doer_ref.name
+
+    return owner
 
 
 async def _terms_in_shadow(found: CanaryDeployment, use: Use) -> list[dict[str, Any]] | None:

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic_core import from_json
 
+from learnops.ports.access import Verb
 from learnops.server.batch import results_of
 from learnops.server.documents import problems
 from learnops.server.models import MAX_BATCH, BatchAnswer, Bundle, RunAnswer
 from learnops.server.problems import Problem, not_found
-from learnops.server.routers import Namespace, Use
+from learnops.server.routers import May, Namespace, Use
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
@@ -50,8 +51,9 @@ BATCH_DOC: Mapping[str, Any] = {
         **problems(400, 409, 413, 422, 429, 503),
     },
 )
-async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
+async def report(body: Bundle, use: Use, may: May, response: Response) -> RunAnswer:
     """Stored when this answers; a repetition is told what the first was told."""
+    await may.require(Verb.INGEST, namespace=body.namespace, doer=body.doer)
     use.require_database()
     use.require_state()
     (outcome,) = await use.ingest.take([body])
@@ -68,15 +70,16 @@ async def report(body: Bundle, use: Use, response: Response) -> RunAnswer:
     openapi_extra=dict(BATCH_DOC),
     responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 429, 503)},
 )
-async def report_batch(request: Request, use: Use) -> Response:
+async def report_batch(request: Request, use: Use, may: May) -> Response:
     """One result per item, in order; a bad one does not harm its neighbours."""
+    permits = may.permits(Verb.INGEST)
     use.require_database()
     use.require_state()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
     if len(items) > MAX_BATCH:
         detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    return JSONResponse({"results": await results_of(items, ingest=use.ingest)})
+    return JSONResponse({"results": await results_of(items, ingest=use.ingest, permits=permits)})
 
 
 @router.get(
@@ -84,10 +87,19 @@ async def report_batch(request: Request, use: Use) -> Response:
     summary="A run with its loss, terms and weights",
     responses=problems(404, 422, 503),
 )
-async def get_run(run_id: str, namespace: Namespace, use: Use) -> dict[str, Any]:
+async def get_run(run_id: str, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
     """As stored; 404 for a run that was never reported."""
-    use.require_database()
-    found = None if "\x00" in run_id else await use.ingest.find(namespace, run_id)
+
+    async def find() -> dict[str, Any] | None:
+        use.require_database()
+        return None if "\x00" in run_id else await use.ingest.find(namespace, run_id)
+
+    async def owner() -> str | None:
+        run = await find()
+        return None if run is None else str(run["doer"])
+
+    await may.require_of(Verb.READ, namespace=namespace, owner=owner)
+    found = await find()
     if found is None:
         raise not_found(f"no run {run_id[:200]!r} in namespace {namespace!r}")
     return found

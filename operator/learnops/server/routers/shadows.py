@@ -5,11 +5,12 @@ from http import HTTPStatus
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from learnops.ports.access import Verb
 from learnops.server.batch import results_of
 from learnops.server.documents import problems
 from learnops.server.models import MAX_BATCH, BatchAnswer, PairsAnswer, PairsRequest
 from learnops.server.problems import Problem
-from learnops.server.routers import Use
+from learnops.server.routers import May, Use
 from learnops.server.routers.runs import BATCH_DOC, items_of
 
 router = APIRouter(prefix="/v1", tags=["shadow"])
@@ -20,8 +21,9 @@ router = APIRouter(prefix="/v1", tags=["shadow"])
     summary="Open the pairs of runs before their candidate runs",
     responses=problems(400, 404, 413, 422, 503),
 )
-async def open_pairs(body: PairsRequest, use: Use) -> PairsAnswer:
+async def open_pairs(body: PairsRequest, use: Use, may: May) -> PairsAnswer:
     """Stored when this answers; from then on a candidate that tells nothing counts loss 1."""
+    await may.require(Verb.ROUTE, namespace=body.namespace, doer=body.doer)
     use.require_database()
     use.require_state()
     opened = await use.pairing.open(
@@ -36,11 +38,12 @@ async def open_pairs(body: PairsRequest, use: Use) -> PairsAnswer:
     openapi_extra=dict(BATCH_DOC),
     responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 503)},
 )
-async def report(request: Request, use: Use) -> Response:
+async def report(request: Request, use: Use, may: May) -> Response:
     """As runs:batch; `runId` is that of control's run, and nothing here is traffic."""
+    permits = may.permits(Verb.INGEST)
     use.require_database()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
     if len(items) > MAX_BATCH:
         detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    return JSONResponse({"results": await results_of(items, ingest=use.pairing)})
+    return JSONResponse({"results": await results_of(items, ingest=use.pairing, permits=permits)})

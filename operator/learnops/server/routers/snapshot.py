@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from learnops.ports.access import Verb
 from learnops.server.documents import problems
 from learnops.server.models import SnapshotAnswer
-from learnops.server.routers import DoerName, Namespace, Use
+from learnops.server.routers import DoerName, May, Namespace, Use
 
 router = APIRouter(prefix="/v1", tags=["snapshot"])
 
@@ -28,10 +29,12 @@ async def snapshot(
     namespace: Namespace,
     doer: DoerName,
     use: Use,
+    may: May,
     wait_seconds: Annotated[float, Query(alias="waitSeconds", ge=0, le=60)] = 0.0,
     if_none_match: Annotated[str | None, Header(max_length=200)] = None,
 ) -> Response:
     """With `If-None-Match` it waits up to `waitSeconds` for another version."""
+    await may.require(Verb.ROUTE, namespace=namespace, doer=doer)
     use.require_state()
     known = None if if_none_match is None else _etag(if_none_match)
     view = await use.snapshots.get(
