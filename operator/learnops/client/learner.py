@@ -2,22 +2,27 @@
 
 import atexit
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from hashlib import blake2b
-from inspect import iscoroutinefunction
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 from weakref import WeakMethod
 
+from learnops.client.calls import Asked, asked, check_plain
 from learnops.client.engine import Engine
 from learnops.client.policy import Policy
-from learnops.client.run import Run
+from learnops.client.prices import Amount, Prices
+from learnops.client.run import BaseRun, Run
+from learnops.client.running import Running
 from learnops.client.settings import Options, Settings
+from learnops.client.waiting import Steps, in_thread
 
 _MAX_ID_BYTES = 128
 P = ParamSpec("P")
 R = TypeVar("R")
+_Agent = Callable[Concatenate[Run, P], R]
 
 
 class Learner:
@@ -38,6 +43,7 @@ class Learner:
         serving: str | None = None,
         spool: str | os.PathLike[str] | None = None,
         default_policy: Policy | Mapping[str, Any] | None = None,
+        prices: Mapping[str, Mapping[str, Amount]] | None = None,
         options: Options | None = None,
     ) -> None:
         """Find the api and begin to ask it for the doer's traffic.
@@ -54,6 +60,9 @@ class Learner:
                 process; `off` for none; default: LEARNOPS_SPOOL, else the user's state folder.
             default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
                 of a Policy manifest.
+            prices: US dollars for a million tokens by the name of a model, like
+                {"m": {"input": "2.50", "output": "10", "cached_input": "1.25"}}; from them and the
+                model calls that were recorded comes `costUSD`.
             options: bounds, where the defaults do not fit.
 
         Raises:
@@ -72,6 +81,7 @@ class Learner:
         if isinstance(default_policy, Mapping):
             default_policy = Policy.from_wire("", default_policy)
         self._default_policy = default_policy
+        self._prices = None if prices is None else Prices.of(prices)
         self._closed = False
         self._engine = Engine(settings=self._settings, default_policy=default_policy)
         self._engine.start()
@@ -92,26 +102,48 @@ class Learner:
             session: runs of one session keep one arm for as long as a rollout lasts. A doer whose
                 unit is Session needs it, like a tenant.
         """
+        return Run(in_thread(self.starting(tenant=tenant, run_id=run_id, session=session)))
+
+    @contextmanager
+    def run(
+        self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
+    ) -> Iterator[Run]:
+        """`with learner.run() as run`: begin a run as `start` does, and report it as failed where
+        the block raises; the exception goes on."""
+        with self.start(tenant=tenant, run_id=run_id, session=session) as run:
+            yield run
+
+    def starting(
+        self, *, tenant: str | None, run_id: str | None, session: str | None
+    ) -> Steps[Running]:
+        """The steps of `start`, for whoever waits in another way."""
         engine = self._engine
         engine.start()  # in a forked child it has not begun yet
         run = self._bounded("run_id", run_id) if run_id else os.urandom(16).hex()
         # Whatever the agent's tenants are called, a run of one must not be refused for it.
         for_tenant = self._bounded("tenant", tenant) if tenant not in (None, "") else None
         engine.telemetry.count("runs_started")
-        assignment = engine.router.assign(
+        assignment = yield from engine.router.assign(
             run_id=run,
             session=self._bounded("session", session) if session else None,
             tenant=for_tenant,
         )
         offer = engine.shadower.offer(assignment)
-        return Run(
+        return Running(
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
             assignment=assignment,
             tenant=for_tenant,
             report=self._report,
             telemetry=engine.telemetry,
+            prices=self._prices,
             shadow=None if offer is None else offer.policy,
         )
+
+    def withdraw(self, run: BaseRun) -> None:
+        """The agent never began: the run is not reported and its registration is void. For an agent
+        that failed, which is evidence, call `run.fail`."""
+        if run.running.withdraw() and run.assignment.rollout is not None:
+            self._engine.voider.void(run.id)
 
     def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
         """In the shadow stage, run the candidate on what `run` was given; returns at once.
@@ -122,26 +154,48 @@ class Learner:
                 True, under which tools must leave the world as it is, and which it finishes as any
                 other. Called in a background thread; what it raises is the candidate's failure.
         """
+        self.shadowing(run.running, lambda again: call(Run(again)))
+
+    def shadowing(self, run: Running, call: Callable[[Running], object]) -> None:
+        """`shadow`, for whoever has another view of the run."""
         if run.shadow is None:
             return
         engine = self._engine
         offer = engine.shadower.offer(run.assignment)
         if offer is not None and offer.policy.name == run.shadow.name:
-            engine.shadower.submit(offer, run.assignment, call)
+            engine.shadower.submit(offer, run.assignment, call, prices=self._prices)
 
-    def agent(self, function: Callable[Concatenate[Run, P], R]) -> Callable[P, R]:
+    @overload
+    def agent(self, function: _Agent[P, R], /) -> Callable[P, R]: ...
+    @overload
+    def agent(
+        self, function: None = None, /, *, tenant: Asked = None, session: Asked = None
+    ) -> Callable[[_Agent[P, R]], Callable[P, R]]: ...
+    def agent(self, function: Any = None, /, *, tenant: Asked = None, session: Asked = None) -> Any:
         """Decorate a function of a run and its input: each call is a run, beside which the
         candidate of a shadow stage runs on the same arguments (which the agent must not change).
 
+        Args:
+            function: what to decorate; without it, `agent(tenant=...)` is the decorator.
+            tenant: of `start`: a value, or a function that finds it in the call's arguments.
+            session: likewise.
+
         Raises:
-            TypeError: a coroutine function; start the run there, and call `shadow` by hand.
+            TypeError: a coroutine function, for which there is `AsyncLearner`, or a generator
+                function, whose answer is not there when it returns.
         """
-        if iscoroutinefunction(function):
-            raise TypeError("agent must decorate a plain function: use start() in a coroutine")
+        if function is None:
+            return lambda given: self._decorated(given, tenant=tenant, session=session)
+        return self._decorated(function, tenant=tenant, session=session)
+
+    def _decorated(
+        self, function: _Agent[P, R], *, tenant: Asked, session: Asked
+    ) -> Callable[P, R]:
+        check_plain(function)
 
         @wraps(function)
         def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-            run = self.start()
+            run = self.start(**asked(tenant=tenant, session=session, call=(args, kwargs)))
             try:
                 with run:
                     return function(run, *args, **kwargs)
@@ -205,8 +259,9 @@ class Learner:
     ) -> None:
         self.close()
 
-    def _report(self, bundle: bytes) -> None:
+    def _report(self, bundle: bytes) -> Steps[None]:
         self._engine.reporter.report(bundle)
+        yield from ()
 
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""

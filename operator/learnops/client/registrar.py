@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from threading import Condition, Event, Thread
+from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
@@ -14,6 +14,7 @@ from learnops.client.backoff import Backoff
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread
+from learnops.client.waiting import Signal, Steps, Wait
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -43,7 +44,7 @@ class _Ticket:
         self.request = request
         self.state = _State.WAITING
         self.answer: Assignment | None = None
-        self.done = Event()
+        self.done = Signal()
 
 
 class Registrar:
@@ -73,7 +74,7 @@ class Registrar:
 
     def register(
         self, *, run_id: str, unit_id: str | None, policy: str | None
-    ) -> Assignment | None:
+    ) -> Steps[Assignment | None]:
         """The acknowledged draw, or None if there is none within the bound. `unit_id` is the
         session or tenant, None where the run is drawn for itself."""
         request = {"runId": run_id}
@@ -87,7 +88,11 @@ class Registrar:
                 return None
             self._queue.append(ticket)
             self._changed.notify()
-        ticket.done.wait(self._settings.options.registration_seconds)
+        try:
+            yield Wait(signal=ticket.done, seconds=self._settings.options.registration_seconds)
+        except GeneratorExit:
+            self._abandon(ticket)
+            raise
         return self._collect(ticket)
 
     def stop(self) -> None:
@@ -115,6 +120,15 @@ class Registrar:
             ticket.state = _State.ABANDONED
         self._telemetry.count("registrations_late")
         return None
+
+    def _abandon(self, ticket: _Ticket) -> None:
+        """Whoever started the run was cancelled: also an answer in time is nobody's any more."""
+        with self._changed:
+            answered = ticket.answer if ticket.state is _State.DONE else None
+            ticket.state = _State.ABANDONED
+        if answered is not None and answered.rollout is not None:
+            self._telemetry.count("registrations_voided")
+            self._void(ticket.run_id)
 
     def _ensure_thread(self) -> bool:
         if self._thread is None:

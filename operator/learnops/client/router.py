@@ -12,6 +12,7 @@ from learnops.client.settings import Settings
 from learnops.client.snapshot import Rollout, Snapshot, SnapshotHolder
 from learnops.client.telemetry import Telemetry
 from learnops.client.units import DrawnUnit, DrawnUnits, unit_of
+from learnops.client.waiting import Steps, Wait
 from learnops.domain.assignment import choose
 
 CONTROL = "control"
@@ -47,11 +48,13 @@ class Router:
 
     def assign(
         self, *, run_id: str, session: str | None = None, tenant: str | None = None
-    ) -> Assignment:
+    ) -> Steps[Assignment]:
         """The policy, arm and π of a run, drawn for the unit that the doer asks for."""
         view = self._holder.view
         if view is None:
-            view = self._holder.wait(self._first_snapshot_by - time.monotonic())
+            left = max(self._first_snapshot_by - time.monotonic(), 0.0)
+            yield Wait(signal=self._holder.first, seconds=left)
+            view = self._holder.view
         if view is None:
             return self._without_snapshot(run_id)
         snapshot = view.snapshot
@@ -73,7 +76,7 @@ class Router:
             return self._decided(snapshot, rollout, run_id=run_id, unit=unit)
         if unit is None:
             return self._without_unit(snapshot, run_id)
-        return self._registered(snapshot, drawn, run_id=run_id, unit=unit)
+        return (yield from self._registered(snapshot, drawn, run_id=run_id, unit=unit))
 
     def _drawn(self, rollout: Rollout | None, unit: DrawnUnit | None) -> Assignment | None:
         """What the unit has, unless it was a candidate that was dropped since."""
@@ -99,7 +102,7 @@ class Router:
 
     def _registered(
         self, snapshot: Snapshot, drawn: Assignment | None, *, run_id: str, unit: DrawnUnit
-    ) -> Assignment:
+    ) -> Steps[Assignment]:
         serving = self._settings.serving
         if snapshot.router == _GATEWAY and serving is None:
             self._telemetry.warn(
@@ -109,7 +112,9 @@ class Router:
                 self._settings.doer,
             )
             return self._control(snapshot, run_id)
-        assignment = self._registrar.register(run_id=run_id, unit_id=unit.told, policy=serving)
+        assignment = yield from self._registrar.register(
+            run_id=run_id, unit_id=unit.told, policy=serving
+        )
         if assignment is None:
             self._telemetry.count("runs_unregistered")
             if drawn is None:

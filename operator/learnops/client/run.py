@@ -1,92 +1,108 @@
-"""One execution of a doer."""
+"""One execution of a doer, as its agent sees it."""
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from learnops.client.assignment import Assignment
+from learnops.client.bundle import Outcome
 from learnops.client.policy import Policy
-from learnops.client.telemetry import Telemetry
-
-_FAILED_GATE = "completed"
-_MAX_ERROR_LENGTH = 500
+from learnops.client.running import Running
+from learnops.client.waiting import in_thread
 
 
-class Run:
-    """What an agent got for one run, and where it reports how that went.
+class BaseRun:
+    """What an agent got for one run, and what it tells of it on the way."""
 
-    As a context manager it reports an exception as a failed run and lets it pass.
-    """
+    def __init__(self, running: Running) -> None:
+        self._running = running
 
-    def __init__(
-        self,
-        *,
-        identity: Mapping[str, str],
-        assignment: Assignment,
-        tenant: str | None,
-        report: Callable[[bytes], None],
-        telemetry: Telemetry,
-        shadow: Policy | None = None,
-        dry_run: bool = False,
-    ) -> None:
-        """`shadow`: see the property. `dry_run`: this is the candidate beside a run of control."""
-        self._identity = identity
-        self._assignment = assignment
-        self._tenant = tenant
-        self._report = report
-        self._telemetry = telemetry
-        self._shadow = shadow
-        self._dry_run = dry_run
-        self._began = time.monotonic()
-        self._finished = False
-        self._lock = Lock()
+    @property
+    def running(self) -> Running:
+        """The run behind this view; for the SDK itself."""
+        return self._running
 
     @property
     def id(self) -> str:
         """The run's id, under which signals can be added later."""
-        return self._assignment.run_id
+        return self.assignment.run_id
 
     @property
     def policy(self) -> Policy:
         """What to run with; empty where neither the api nor a default was there."""
-        return self._assignment.policy
+        return self.assignment.policy
 
     @property
     def model(self) -> str | None:
         """The policy's model."""
-        return self._assignment.policy.model
+        return self.assignment.policy.model
 
     @property
     def assignment(self) -> Assignment:
         """The draw, as it was answered."""
-        return self._assignment
+        return self._running.assignment
 
     @property
     def shadow(self) -> Policy | None:
         """The candidate that is to run on the same input, off the answer path; None: none is."""
-        return self._shadow
+        return self._running.shadow
 
     @property
     def dry_run(self) -> bool:
         """Whether nobody gets this answer: tools must then leave the world as it is."""
-        return self._dry_run
-
-    def begin(self, now: float) -> None:
-        """Count the duration from `now` (monotonic seconds) on, where a run had to wait."""
-        self._began = now
+        return self._running.dry_run
 
     @property
     def arm(self) -> str:
         """`control` or `candidate`."""
-        return self._assignment.arm
+        return self.assignment.arm
 
     @property
     def propensity(self) -> float:
         """π: the probability of a candidate, of any of several, when this run was drawn."""
-        return self._assignment.propensity
+        return self.assignment.propensity
+
+    def record_response(self, response: object) -> None:
+        """Count the tokens of a model call; never raises.
+
+        Args:
+            response: what an OpenAI-compatible client returned, an object or a dict: a completion,
+                a chat completion, embeddings, an answer of the Responses API, or each part of a
+                stream, in any order. The same answer counts once however often it is told, also
+                where a span tells of it. One without usage makes the cost of the run unknown.
+        """
+        self._running.record_response(response)
+
+    def record_usage(
+        self,
+        *,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        cached_input_tokens: int = 0,
+        response_id: str | None = None,
+    ) -> None:
+        """Count the tokens of a model call of any other client.
+
+        Args:
+            model: its name in `prices`.
+            input_tokens: all of the input, cached tokens included.
+            output_tokens: all of the output, reasoning included.
+            cached_input_tokens: those of the input that came from a cache.
+            response_id: the provider's id of the answer; told twice, it counts once.
+        """
+        self._running.record_usage(
+            model=model,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            cached_input_tokens=cached_input_tokens,
+            response_id=response_id,
+        )
+
+
+class Run(BaseRun):
+    """A run of a `Learner`. As a context manager it reports an exception as a failed run and lets
+    it pass; what is called in the block is called for this run (`current` in `context`)."""
 
     def finish(
         self,
@@ -104,45 +120,32 @@ class Run:
         Args:
             metrics: terms of the CRL and whatever else was measured, by name.
             gates: checks of the result, each {"name": …, "passed": True or False}.
-            costs: `costUSD`, and other costs by name.
+            costs: `costUSD`, and other costs by name; they override what was recorded.
             qav: answers of quality checks, as they are.
             artifacts: references to what the run made, each a mapping such as {"uri": …}.
             budget: `maxCostUSD` and `maxDurationMilliseconds`, where the run has its own.
             duration_milliseconds: how long the run took; default: since `start`.
         """
-        with self._lock:
-            again, self._finished = self._finished, True
-        if again:
-            self._telemetry.count("finishes_ignored")
-            self._telemetry.warn("finish", "a run was finished twice; only the first time counts")
-            return
-        elapsed = (time.monotonic() - self._began) * 1000
-        sections = {
-            "durationMilliseconds": elapsed
-            if duration_milliseconds is None
-            else duration_milliseconds,
-            "metrics": metrics or {},
-            "gates": gates or [],
-            "costs": costs or {},
-            "qav": qav or {},
-            "artifacts": artifacts or [],
-        }
-        if budget:
-            sections["budget"] = budget
-        self._send(sections)
+        outcome = Outcome(
+            metrics=metrics,
+            gates=gates,
+            costs=costs,
+            qav=qav,
+            artifacts=artifacts,
+            budget=budget,
+            duration_milliseconds=duration_milliseconds,
+        )
+        in_thread(self._running.finishing(outcome))
 
     def fail(self, error: BaseException | str) -> None:
         """Report that the agent failed: one gate, not passed, and every other term at its worst.
 
         Of an exception only the type is sent: its message may hold secrets.
         """
-        kind = error if isinstance(error, str) else type(error).__qualname__
-        self.finish(
-            gates=[{"name": _FAILED_GATE, "passed": False}],
-            qav={"error": kind[:_MAX_ERROR_LENGTH]},
-        )
+        in_thread(self._running.failing(error))
 
     def __enter__(self) -> Self:
+        self._running.enter()
         return self
 
     def __exit__(
@@ -151,65 +154,4 @@ class Run:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._finished:
-            return
-        if error is not None:
-            self.fail(error)
-            return
-        self._telemetry.warn(
-            "unfinished", "a run ended without finish(); it is reported without any metric"
-        )
-        self.finish()
-
-    def _send(self, sections: Mapping[str, Any]) -> None:
-        assignment = self._assignment
-        if not assignment.policy.name:
-            # Nobody could tell whose loss this is.
-            self._telemetry.count("bundles_unattributed")
-            return
-        head: dict[str, Any] = {
-            **self._identity,
-            "runId": assignment.run_id,
-            "policy": assignment.policy.name,
-            "arm": assignment.arm,
-            "propensity": assignment.propensity,
-            "revision": assignment.revision,
-        }
-        if assignment.rollout is not None:
-            head["rollout"] = assignment.rollout
-        if self._tenant is not None:
-            head["tenant"] = self._tenant
-        self._report(self._encode(head, sections))
-
-    def _encode(self, head: dict[str, Any], sections: Mapping[str, Any]) -> bytes:
-        try:
-            return _json({**head, **sections})
-        except (TypeError, ValueError, RecursionError):
-            return _json({**head, **self._encodable(sections)})
-
-    def _encodable(self, sections: Mapping[str, Any]) -> dict[str, Any]:
-        """The sections that are JSON; a run with some of its metrics is better than none."""
-        good: dict[str, Any] = {}
-        for name, value in sections.items():
-            try:
-                _json(value)
-            except (TypeError, ValueError, RecursionError) as error:
-                self._telemetry.count("sections_dropped")
-                self._telemetry.warn(
-                    f"encode {name}", "%s of a run is no JSON and was left out: %s", name, error
-                )
-            else:
-                good[name] = value
-        return good
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"), default=_plain).encode()
-
-
-def _plain(value: Any) -> Any:
-    """Numbers of array libraries have `item`; everything else is not for JSON."""
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "size", 1) == 1:
-        return item()
-    raise TypeError(f"{type(value).__name__} is not JSON")
+        in_thread(self._running.leaving(error))

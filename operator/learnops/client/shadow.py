@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 from learnops.client.answer import TransportError
 from learnops.client.assignment import Assignment
 from learnops.client.policy import Policy
+from learnops.client.prices import Prices
 from learnops.client.run import Run
+from learnops.client.running import Running
 from learnops.client.settings import Settings
 from learnops.client.snapshot import SnapshotHolder
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread
+from learnops.client.waiting import Steps
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -35,8 +38,8 @@ class Offer:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     rollout: str
-    run: Run
-    call: Callable[[Run], object]
+    run: Running
+    call: Callable[[Running], object]
 
 
 class Shadower:
@@ -82,7 +85,14 @@ class Shadower:
             return None
         return Offer(rollout=shadow.rollout, policy=policy)
 
-    def submit(self, offer: Offer, assignment: Assignment, call: Callable[[Run], object]) -> None:
+    def submit(
+        self,
+        offer: Offer,
+        assignment: Assignment,
+        call: Callable[[Running], object],
+        *,
+        prices: Prices | None = None,
+    ) -> None:
         """Run the candidate later, on this process's own time. Never raises."""
         again = Assignment(
             policy=offer.policy,
@@ -92,12 +102,13 @@ class Shadower:
             rollout=offer.rollout,
             run_id=assignment.run_id,
         )
-        run = Run(
+        run = Running(
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
             assignment=again,
             tenant=None,
-            report=self._report,
+            report=self._reporting,
             telemetry=self._telemetry,
+            prices=prices,
             dry_run=True,
         )
         task = _Task(rollout=offer.rollout, run=run, call=call)
@@ -158,7 +169,7 @@ class Shadower:
             "namespace": self._settings.namespace,
             "doer": self._settings.doer,
             "rollout": task.rollout,
-            "runIds": [task.run.id],
+            "runIds": [task.run.assignment.run_id],
         }
         timeout = self._settings.options.request_seconds
         try:
@@ -168,7 +179,7 @@ class Shadower:
             self._telemetry.count("shadows_unopened")
             return False
         opened = answer.body.get("opened") if isinstance(answer.body, dict) else None
-        if isinstance(opened, list) and task.run.id in opened:
+        if isinstance(opened, list) and task.run.assignment.run_id in opened:
             return True
         self._telemetry.count("shadows_unopened")
         return False
@@ -177,7 +188,11 @@ class Shadower:
         self._telemetry.count("shadows_run")
         task.run.begin(time.monotonic())
         try:
-            with task.run as run:
-                task.call(run)
+            with Run(task.run):
+                task.call(task.run)
         except Exception as error:  # noqa: BLE001 - a queue worker: reported as the candidate's loss
             self._telemetry.warn("shadow", "a candidate failed in shadow: %s", type(error).__name__)
+
+    def _reporting(self, bundle: bytes) -> Steps[None]:
+        self._report(bundle)
+        yield from ()

@@ -4,11 +4,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Condition
+from threading import Lock
 from typing import Any
 
 from learnops.client.policy import Policy
 from learnops.client.telemetry import Telemetry
+from learnops.client.waiting import Signal
 from learnops.domain.assignment import Region
 
 _REMEMBERED_UIDS = 16
@@ -76,7 +77,11 @@ class View:
 
 
 class SnapshotHolder:
-    """The newest snapshot. Readers take no lock; `offer` and `extend` decide what is newest."""
+    """The newest snapshot. Readers take no lock; `offer` and `extend` decide what is newest.
+
+    Attributes:
+        first: set once there is any snapshot.
+    """
 
     def __init__(
         self, *, clock: Callable[[], float], telemetry: Telemetry, view: View | None = None
@@ -84,7 +89,10 @@ class SnapshotHolder:
         self._clock = clock
         self._telemetry = telemetry
         self._view = view
-        self._changed = Condition()
+        self.first = Signal()
+        if view is not None:
+            self.first.set()
+        self._changing = Lock()
         self._replaced_uids: deque[str] = deque(maxlen=_REMEMBERED_UIDS)
 
     @property
@@ -105,7 +113,7 @@ class SnapshotHolder:
         A revision only rises, so that an api replica that lags cannot revive a candidate that was
         rolled back. A new Doer UID starts over; a UID that was replaced does not come back.
         """
-        with self._changed:
+        with self._changing:
             if self._is_older(snapshot):
                 self._telemetry.count("snapshots_refused")
                 return False
@@ -113,22 +121,16 @@ class SnapshotHolder:
             if current and current.snapshot.doer_uid != snapshot.doer_uid:
                 self._replaced_uids.append(current.snapshot.doer_uid)
             self._view = View(snapshot=snapshot, expires_at=self._deadline(ttl_seconds))
-            self._changed.notify_all()
+        self.first.set()
         self._telemetry.count("snapshots_accepted")
         return True
 
     def extend(self, *, etag: str, ttl_seconds: float | None) -> None:
         """The snapshot with this etag is still right: count its time to live anew."""
-        with self._changed:
+        with self._changing:
             if self._view and self._view.snapshot.etag == etag:
                 deadline = self._deadline(ttl_seconds)
                 self._view = View(snapshot=self._view.snapshot, expires_at=deadline)
-
-    def wait(self, timeout: float) -> View | None:
-        """Wait for the first snapshot, `timeout` seconds at most."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._view is not None, timeout=max(timeout, 0.0))
-            return self._view
 
     def _is_older(self, snapshot: Snapshot) -> bool:
         if snapshot.doer_uid in self._replaced_uids:

@@ -11,6 +11,7 @@ from learnops.client import Learner, Options
 from learnops.client.assignment import Assignment
 from learnops.client.engine import Engine
 from learnops.client.settings import Settings
+from learnops.client.waiting import in_thread
 from testbed.waiting import wait_until
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_routing import Connect, ready, unit
@@ -52,7 +53,7 @@ def knows(engine: Engine, check: Callable[[], bool], what: str) -> None:
 
 
 def assign(engine: Engine, unit_id: str) -> Assignment:
-    return engine.router.assign(run_id=f"run-{unit_id}", session=unit_id)
+    return in_thread(engine.router.assign(run_id=f"run-{unit_id}", session=unit_id))
 
 
 def test_the_dead_man_switch_gives_new_units_control_and_keeps_drawn_ones(api: Api) -> None:
@@ -70,7 +71,7 @@ def test_the_dead_man_switch_gives_new_units_control_and_keeps_drawn_ones(api: A
         late = assign(engine, unit("candidate", after="y"))
         assert (late.arm, late.propensity, late.policy.name) == ("control", 0.0, "planner-v1")
         assert engine.telemetry.counts()["dead_man_switch"] == 1
-        kept = engine.router.assign(run_id="another-run", session=drawn)
+        kept = in_thread(engine.router.assign(run_id="another-run", session=drawn))
         assert (kept.arm, kept.policy.name, kept.rollout) == ("candidate", "planner-v2", None)
 
 

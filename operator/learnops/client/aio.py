@@ -1,0 +1,232 @@
+"""The learner of agents that are coroutines (asyncio): the same engine, waited for by the loop."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+
+from learnops.client.bundle import Outcome
+from learnops.client.calls import Asked, asked, check_coroutine
+from learnops.client.learner import Learner
+from learnops.client.policy import Policy
+from learnops.client.prices import Amount
+from learnops.client.run import BaseRun
+from learnops.client.settings import Options
+from learnops.client.waiting import Steps, Wait
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+_Agent = Callable[Concatenate["AsyncRun", P], Awaitable[R]]
+
+
+class AsyncRun(BaseRun):
+    """A run of an `AsyncLearner`: as `Run`, with `await`."""
+
+    async def finish(
+        self,
+        *,
+        metrics: Mapping[str, Any] | None = None,
+        gates: Sequence[Mapping[str, Any]] | None = None,
+        costs: Mapping[str, Any] | None = None,
+        qav: Mapping[str, Any] | None = None,
+        artifacts: Sequence[Mapping[str, Any]] | None = None,
+        budget: Mapping[str, Any] | None = None,
+        duration_milliseconds: float | None = None,
+    ) -> None:
+        """As `Run.finish`; cancelled, it has reported the run all the same."""
+        outcome = Outcome(
+            metrics=metrics,
+            gates=gates,
+            costs=costs,
+            qav=qav,
+            artifacts=artifacts,
+            budget=budget,
+            duration_milliseconds=duration_milliseconds,
+        )
+        await in_loop(self._running.finishing(outcome))
+
+    async def fail(self, error: BaseException | str) -> None:
+        """As `Run.fail`."""
+        await in_loop(self._running.failing(error))
+
+    async def __aenter__(self) -> Self:
+        self._running.enter()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await in_loop(self._running.leaving(error))
+
+
+class AsyncLearner:
+    """`Learner` for coroutines: whatever waits leaves the event loop free.
+
+    Threads in the background do the talking, as for `Learner`; any number of loops and threads may
+    share one. The first one in a process loads the HTTP library: make it before the loop serves.
+    """
+
+    def __init__(
+        self,
+        doer: str,
+        *,
+        api: str | None = None,
+        token: str | None = None,
+        namespace: str | None = None,
+        serving: str | None = None,
+        default_policy: Policy | Mapping[str, Any] | None = None,
+        prices: Mapping[str, Mapping[str, Amount]] | None = None,
+        options: Options | None = None,
+    ) -> None:
+        """As `Learner`.
+
+        Raises:
+            ValueError: an argument is missing or malformed.
+        """
+        self._learner = Learner(
+            doer,
+            api=api,
+            token=token,
+            namespace=namespace,
+            serving=serving,
+            default_policy=default_policy,
+            prices=prices,
+            options=options,
+        )
+
+    async def start(
+        self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
+    ) -> AsyncRun:
+        """Begin a run, as `Learner.start`. Cancelled, it withdraws the registration that it may
+        have made: nobody ran with it."""
+        steps = self._learner.starting(tenant=tenant, run_id=run_id, session=session)
+        return AsyncRun(await in_loop(steps))
+
+    @asynccontextmanager
+    async def run(
+        self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
+    ) -> AsyncIterator[AsyncRun]:
+        """`async with learner.run() as run`: as `Learner.run`. A task that is cancelled in the
+        block reports a failed run as well: it may have been cancelled for being slow."""
+        async with await self.start(tenant=tenant, run_id=run_id, session=session) as run:
+            yield run
+
+    @overload
+    def agent(self, function: _Agent[P, R], /) -> Callable[P, Awaitable[R]]: ...
+    @overload
+    def agent(
+        self, function: None = None, /, *, tenant: Asked = None, session: Asked = None
+    ) -> Callable[[_Agent[P, R]], Callable[P, Awaitable[R]]]: ...
+    def agent(self, function: Any = None, /, *, tenant: Asked = None, session: Asked = None) -> Any:
+        """Decorate a coroutine function, as `Learner.agent` does a plain one. The candidate of a
+        shadow stage runs in the same loop, after the answer.
+
+        Raises:
+            TypeError: anything but a coroutine function.
+        """
+        if function is None:
+            return lambda given: self._decorated(given, tenant=tenant, session=session)
+        return self._decorated(function, tenant=tenant, session=session)
+
+    def shadow(self, run: AsyncRun, call: Callable[[AsyncRun], Awaitable[object]]) -> None:
+        """As `Learner.shadow`; `call` gives a coroutine, which this event loop runs."""
+        loop = asyncio.get_running_loop()
+        self._learner.shadowing(run.running, lambda again: _in(loop, call, AsyncRun(again)))
+
+    async def flush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109 - not a cancellation
+        """As `Learner.flush`."""
+        return await asyncio.to_thread(self._learner.flush, timeout)
+
+    async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        """As `Learner.close`; cancelled, it goes on to drain in the background."""
+        await asyncio.to_thread(self._learner.close, timeout)
+
+    def withdraw(self, run: AsyncRun) -> None:
+        """As `Learner.withdraw`."""
+        self._learner.withdraw(run)
+
+    def stats(self) -> dict[str, int | float | None]:
+        """As `Learner.stats`."""
+        return self._learner.stats()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _decorated(
+        self, function: _Agent[P, R], *, tenant: Asked, session: Asked
+    ) -> Callable[P, Awaitable[R]]:
+        check_coroutine(function)
+
+        @wraps(function)
+        async def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+            run = await self.start(**asked(tenant=tenant, session=session, call=(args, kwargs)))
+            try:
+                async with run:
+                    return await function(run, *args, **kwargs)
+            finally:
+                # Also where control failed, or the candidate would be judged on its good days only.
+                self.shadow(run, lambda again: function(again, *args, **kwargs))
+
+        return answer
+
+
+async def in_loop(steps: Steps[T]) -> T:
+    """The result of the steps; where they wait, the event loop goes on."""
+    try:
+        while True:
+            await _sit_out(next(steps))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        steps.close()  # cancelled: what the steps have begun, they give up
+
+
+async def _sit_out(wait: Wait) -> None:
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+            loop.call_soon_threadsafe(done.set)
+
+    wait.signal.listen(tell)
+    try:
+        async with asyncio.timeout(max(wait.seconds, 0.0)):
+            await done.wait()
+    except TimeoutError:
+        pass  # the steps see for themselves that nothing came
+    finally:
+        wait.signal.forget(tell)
+
+
+def _in(
+    loop: asyncio.AbstractEventLoop,
+    call: Callable[[AsyncRun], Awaitable[object]],
+    again: AsyncRun,
+) -> object:
+    """Run a candidate in the agent's loop, whose connections it uses; called in a thread."""
+
+    async def beside() -> object:
+        async with again:
+            return await call(again)
+
+    coroutine = beside()
+    try:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    except RuntimeError:
+        coroutine.close()  # where the loop is closed it was never begun
+        raise

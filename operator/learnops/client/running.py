@@ -1,0 +1,174 @@
+"""One execution of a doer, as the SDK keeps it; agents see it through `Run` or `AsyncRun`."""
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+
+from learnops.client import context
+from learnops.client.assignment import Assignment
+from learnops.client.bundle import Outcome, encode
+from learnops.client.policy import Policy
+from learnops.client.prices import Prices
+from learnops.client.responses import read, tokens
+from learnops.client.telemetry import Telemetry
+from learnops.client.usage import Call, Ledger, Source
+from learnops.client.waiting import Steps
+
+_FAILED_GATE = "completed"
+_MAX_ERROR_LENGTH = 500
+
+
+class Running:
+    """A run from its draw to its report. Thread-safe.
+
+    Attributes:
+        assignment: the draw, as it was answered.
+        shadow: the candidate that is to run on the same input; None: none is.
+        dry_run: this is the candidate beside a run of control.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: Mapping[str, str],
+        assignment: Assignment,
+        tenant: str | None,
+        report: Callable[[bytes], Steps[None]],
+        telemetry: Telemetry,
+        prices: Prices | None = None,
+        shadow: Policy | None = None,
+        dry_run: bool = False,
+    ) -> None:
+        self.assignment = assignment
+        self.shadow = shadow
+        self.dry_run = dry_run
+        self._identity = identity
+        self._tenant = tenant
+        self._report = report
+        self._telemetry = telemetry
+        self._prices = prices
+        self._ledger = Ledger()
+        self._began = time.monotonic()
+        self._finished = False
+        self._lock = Lock()
+        self._outside: list[Running | None] = []  # what was current before each `with` block
+
+    def begin(self, now: float) -> None:
+        """Count the duration from `now` (monotonic seconds) on, where a run had to wait."""
+        self._began = now
+
+    def record(self, call: Call, source: Source) -> None:
+        """Count a model call; one that comes after the report is counted as late."""
+        if self._finished:
+            self._telemetry.count("usage_late")
+            self._telemetry.warn("usage", "a model call ended after its run was finished")
+        else:
+            self._ledger.add(call, source)
+
+    def record_usage(
+        self,
+        *,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        cached_input_tokens: int,
+        response_id: str | None,
+    ) -> None:
+        """Count a call that the agent tells of itself."""
+        sent, made, cached = map(tokens, (input_tokens, output_tokens, cached_input_tokens))
+        if sent is None or made is None or cached is None or not isinstance(model, str):
+            self.record_silent("response")
+            self._telemetry.warn(
+                "response",
+                "record_usage got no numbers of tokens; the cost of its run is not known",
+            )
+            return
+        call = Call(
+            models=(model,),
+            input_tokens=sent,
+            output_tokens=made,
+            cached_input_tokens=cached,
+            response_id=response_id,
+        )
+        self.record(call, "response")
+
+    def record_silent(self, source: Source) -> None:
+        """Count a model call that does not say what it used."""
+        if not self._finished:
+            self._ledger.add_silent(source)
+        self._telemetry.count("usage_unreadable")
+
+    def record_response(self, response: object) -> None:
+        """Count the call that a client's response tells of."""
+        told = read(response)
+        if isinstance(told, Call):
+            self.record(told, "response")
+        elif told is None:
+            self.record_silent("response")
+            self._telemetry.warn(
+                "response",
+                "a response (%s) tells no token usage; the cost of its run is not known",
+                type(response).__name__,
+            )
+        elif told.response_id is not None:
+            self._ledger.begin_stream(told.response_id)
+
+    def finishing(self, outcome: Outcome) -> Steps[None]:
+        """Report the run; only the first time counts."""
+        if not self._end():
+            self._telemetry.count("finishes_ignored")
+            self._telemetry.warn("finish", "a run was finished twice; only the first time counts")
+            return
+        if not self.assignment.policy.name:
+            # Nobody could tell whose loss this is.
+            self._telemetry.count("bundles_unattributed")
+            return
+        sections = outcome.sections(
+            elapsed_milliseconds=(time.monotonic() - self._began) * 1000,
+            costs=self._ledger.costs(self._prices),
+        )
+        bundle = encode(
+            sections,
+            identity=self._identity,
+            assignment=self.assignment,
+            tenant=self._tenant,
+            telemetry=self._telemetry,
+        )
+        yield from self._report(bundle)
+
+    def failing(self, error: BaseException | str) -> Steps[None]:
+        """Report a failure; see `Run.fail`."""
+        kind = error if isinstance(error, str) else type(error).__qualname__
+        return self.finishing(
+            Outcome(
+                gates=[{"name": _FAILED_GATE, "passed": False}],
+                qav={"error": kind[:_MAX_ERROR_LENGTH]},
+            )
+        )
+
+    def withdraw(self) -> bool:
+        """Never report it; False where it was finished already."""
+        return self._end()
+
+    def enter(self) -> None:
+        """A `with` block begins: what is called in there is called for this run."""
+        self._outside.append(context.enter(self))
+
+    def leaving(self, error: BaseException | None) -> Steps[None]:
+        """The block ends: a run that was not finished in it is."""
+        if self._outside:
+            context.enter(self._outside.pop())
+        if self._finished:
+            return
+        if error is not None:
+            yield from self.failing(error)
+            return
+        self._telemetry.warn(
+            "unfinished", "a run ended without finish(); it is reported without any metric"
+        )
+        yield from self.finishing(Outcome())
+
+    def _end(self) -> bool:
+        with self._lock:
+            again, self._finished = self._finished, True
+        return not again

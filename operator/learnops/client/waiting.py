@@ -1,0 +1,74 @@
+"""What a start has to wait for, told so that a thread and a coroutine can both wait for it.
+
+The steps of a start are a generator of `Wait`s: the decisions stand there once, and only who sits
+out the waits differs (`in_thread` here, `in_loop` in `aio`).
+"""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Signal:
+    """Something that happens once, in whatever thread. Thread-safe."""
+
+    __slots__ = ("_event", "_listeners", "_lock")
+
+    def __init__(self) -> None:
+        self._event = Event()
+        self._lock = Lock()
+        self._listeners: list[Callable[[], object]] = []
+
+    def set(self) -> None:
+        """It happened; what listens is called in this thread. Again: nothing."""
+        with self._lock:
+            self._event.set()
+            listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener()
+
+    def wait(self, timeout: float) -> None:
+        """Block until it happened, `timeout` seconds at most."""
+        self._event.wait(timeout)
+
+    def listen(self, listener: Callable[[], object]) -> None:
+        """Call `listener`, which must not block or raise, when it happens; now if it has."""
+        with self._lock:
+            if not self._event.is_set():
+                self._listeners.append(listener)
+                return
+        listener()
+
+    def forget(self, listener: Callable[[], object]) -> None:
+        """Listen no more."""
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Wait for `signal`, `seconds` at most; whether it came, the steps find out themselves."""
+
+    signal: Signal
+    seconds: float
+
+
+Steps = Generator[Wait, None, T]
+
+
+def in_thread(steps: Steps[T]) -> T:
+    """The result of the steps, with this thread blocked where they wait."""
+    try:
+        while True:
+            wait = next(steps)
+            wait.signal.wait(wait.seconds)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        # Also where a signal handler raised meanwhile: the steps clean up behind themselves.
+        steps.close()
