@@ -102,3 +102,24 @@ def _hparams(content: Mapping[str, Any] | None) -> dict[str, float]:
 
 def _tools(content: list[str] | None) -> tuple[str, ...] | None:
     return None if content is None else tuple(str(tool) for tool in content)
+
+
+def document(policy: Policy) -> dict[str, Any]:
+    """A policy for readers in other languages; what it does not set is absent.
+
+    `name`, `version`, `digest`, `model`, `prompts` (`system`, `fewShot`), `hparams` (`temperature`,
+    `topP`, `topK`, `maxTokens`) and `toolsAllowlist`, as a Policy manifest calls them.
+    """
+    prompts, hparams = policy.prompts, policy.hparams
+    told: dict[str, Any] = {
+        "name": policy.name,
+        "version": policy.version,
+        "digest": policy.digest,
+        "prompts": {("fewShot" if name == "few_shot" else name): prompts[name] for name in prompts},
+        "hparams": {key: hparams[name] for key, (name, _) in _HPARAMS.items() if name in hparams},
+    }
+    if policy.model is not None:
+        told["model"] = policy.model
+    if policy.tools_allowlist is not None:
+        told["toolsAllowlist"] = list(policy.tools_allowlist)
+    return told

@@ -1,0 +1,224 @@
+"""What files tell `learnops run`: a bundle that a command wrote, and a policy to fall back on."""
+
+import json
+import os
+import stat
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from learnops.cli.child import Ended
+from learnops.client import Policy
+from learnops.client.bundle import Outcome
+from learnops.domain.crl.score import BundleMetrics, Gate, read_terms
+from learnops.domain.crl.terms import InvalidMetric
+from learnops.domain.crl.yardstick import Budget
+
+_COMPLETED = "completed"
+_GATE_PASS_RATE = "gatePassRate"  # noqa: S105 - a metric, no password
+_SECTIONS: Mapping[str, type[Any]] = {
+    "metrics": dict,
+    "gates": list,
+    "costs": dict,
+    "qav": dict,
+    "artifacts": list,
+    "budget": dict,
+}
+_BUDGETS = ("maxCostUSD", "maxDurationMilliseconds")
+# What the api takes (docs/reference/http-api.md); the run's own part of a bundle needs some room.
+_MAX_BYTES = 2**20 - 4096
+# One entry less of each: what is added here must find its place.
+_MAX_NAMES, _MAX_ITEMS, _MAX_NAME = 127, 255, 128
+_MAX_DEPTH, _MAX_TEXT, _MAX_BUDGET = 8, 65_536, 1e15
+
+
+class ToldError(Exception):
+    """A file that is not what it should be; the message names the field and the way out."""
+
+
+def outcome(path: Path, ended: Ended) -> tuple[Outcome, str | None]:
+    """What to report of a command that ended, and what is wrong with the bundle that it wrote.
+
+    A command that failed passes no gate. One that succeeded and says nothing of gates has passed
+    one: that it completed.
+    """
+    told, problem = {}, None
+    try:
+        told = _bundle(path)
+    except ToldError as error:
+        problem = str(error)
+    metrics, gates = dict(told.get("metrics", {})), list(told.get("gates", []))
+    qav = dict(told.get("qav", {}))
+    if ended.code != 0:
+        gates.append({"name": _COMPLETED, "passed": False})
+        metrics[_GATE_PASS_RATE] = 0.0
+        qav["exitCode"] = ended.code
+    elif not gates and _GATE_PASS_RATE not in metrics:
+        gates.append({"name": _COMPLETED, "passed": True})
+    if problem is not None:
+        qav["bundleProblem"] = problem[:500]
+    said = Outcome(
+        metrics=metrics,
+        gates=gates,
+        costs=told.get("costs"),
+        qav=qav,
+        artifacts=told.get("artifacts"),
+        budget=told.get("budget"),
+        duration_milliseconds=ended.milliseconds,
+    )
+    return said, problem
+
+
+def fallback_policy(path: Path) -> Policy:
+    """The Policy of a manifest, JSON or (with PyYAML) YAML; raises ToldError."""
+    try:
+        text = _read(path, links=True)  # a mounted ConfigMap is made of links
+        if not text:
+            raise ToldError("is not there or empty")
+        manifest = _manifest(text)
+        if not isinstance(manifest, dict) or manifest.get("kind") != "Policy":
+            raise ToldError("must be one manifest of kind Policy")
+        metadata = manifest.get("metadata")
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        if not isinstance(name, str) or not name:
+            raise ToldError("metadata.name: must be the name of the policy")
+        return Policy.from_wire(name, manifest.get("spec") or {})
+    except (ToldError, ValueError) as error:
+        raise ToldError(f"--fallback {path}: {error}") from error
+
+
+def _manifest(text: bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        import yaml
+    except ImportError as error:
+        raise ToldError("must be JSON, as PyYAML is not installed") from error
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ToldError("must be one manifest, YAML or JSON") from error
+
+
+def _bundle(path: Path) -> dict[str, Any]:
+    """The sections that a command wrote; empty where it wrote none. Raises ToldError."""
+    text = _read(path)
+    if not text.strip():
+        return {}
+    try:
+        told = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise ToldError(f"is no JSON ({error})") from error
+    if not isinstance(told, dict):
+        raise ToldError("must be an object")
+    for name, value in told.items():
+        kind = _SECTIONS.get(name)
+        if kind is None:
+            raise ToldError(f"{name!r:.80}: must be one of {', '.join(_SECTIONS)}")
+        if not isinstance(value, kind):
+            raise ToldError(f"{name}: must be {'an object' if kind is dict else 'a list'}")
+        _check_size(name, value)
+        _check_content(name, value)
+    _check_gates(told.get("gates", []))
+    _check_objects(told.get("artifacts", []))
+    _check_terms(told)
+    _check_budget(told.get("budget", {}))
+    return told
+
+
+def _read(path: Path, *, links: bool = False) -> bytes:
+    """The content of a plain file; empty where there is none. Raises ToldError."""
+    try:
+        # A pipe must not hold us up, nor a link that an agent made lead to another file.
+        file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | (0 if links else os.O_NOFOLLOW))
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise ToldError(f"cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise ToldError("must be a plain file")
+    with os.fdopen(file, "rb") as opened:
+        text = opened.read(_MAX_BYTES + 1)
+    if len(text) > _MAX_BYTES:
+        raise ToldError(f"must have at most {_MAX_BYTES:,} bytes")
+    return text
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _check_size(section: str, value: dict[str, Any] | list[Any]) -> None:
+    most = _MAX_NAMES if isinstance(value, dict) else _MAX_ITEMS
+    if len(value) > most:
+        raise ToldError(f"{section}: must have at most {most} entries")
+    for name in value if isinstance(value, dict) else ():
+        _check_name(f"{section}.{name!r:.80}", name)
+
+
+def _check_name(field: str, name: Any) -> None:
+    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
+        raise ToldError(f"{field}: must be a name of 1 to {_MAX_NAME} printable characters")
+
+
+def _check_content(field: str, value: Any, depth: int = 0) -> None:
+    if depth > _MAX_DEPTH:
+        raise ToldError(f"{field:.80}: must be nested at most {_MAX_DEPTH} levels deep")
+    if isinstance(value, str):
+        _check_text(field, value)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ToldError(f"{field:.80}: must be a finite number")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            _check_text(field, name)
+            _check_content(f"{field}.{name}", inner, depth + 1)
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            _check_content(f"{field}[{place}]", inner, depth + 1)
+
+
+def _check_text(field: str, text: str) -> None:
+    odd = "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+    if len(text) > _MAX_TEXT or odd:
+        raise ToldError(f"{field:.80}: must be Unicode text of at most {_MAX_TEXT:,} characters")
+
+
+def _check_gates(gates: list[Any]) -> None:
+    for place, gate in enumerate(gates):
+        if not isinstance(gate, dict) or set(gate) != {"name", "passed"}:
+            raise ToldError(f"gates[{place}]: must be an object of name and passed")
+        _check_name(f"gates[{place}].name", gate["name"])
+        if not isinstance(gate["passed"], bool):
+            raise ToldError(f"gates[{place}].passed: must be true or false")
+
+
+def _check_budget(budget: Mapping[str, Any]) -> None:
+    if unknown := set(budget) - {*_BUDGETS}:
+        raise ToldError(f"budget.{min(unknown)}: must be one of {', '.join(_BUDGETS)}")
+    for name, most in budget.items():
+        if most is not None and most > _MAX_BUDGET:
+            raise ToldError(f"budget.{name}: must be at most {_MAX_BUDGET:g}")
+
+
+def _check_objects(artifacts: list[Any]) -> None:
+    for place, artifact in enumerate(artifacts):
+        if not isinstance(artifact, dict):
+            raise ToldError(f"artifacts[{place}]: must be an object")
+
+
+def _check_terms(told: Mapping[str, Any]) -> None:
+    """By the code that ingest scores with, which would refuse the run."""
+    bundle = BundleMetrics(
+        metrics=told.get("metrics", {}),
+        costs=told.get("costs", {}),
+        budget=told.get("budget", {}),
+        gates=[Gate(name=gate["name"], passed=gate["passed"]) for gate in told.get("gates", [])],
+    )
+    try:
+        read_terms(bundle, Budget())
+    except InvalidMetric as error:
+        raise ToldError(f"{error.field}: {error.detail}") from error
