@@ -1,0 +1,147 @@
+"""What the documentation shows, is run; what the SDK counts, is documented."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from learnops.client import Learner
+from tests.contract.client.api import Api
+from tests.contract.client.models import Models
+
+ROOT = Path(__file__).parents[3]
+CLIENT = ROOT / "operator/learnops/client"
+STATS = ROOT / "docs/reference/sdk-stats.md"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of a how-to."""
+    text = (ROOT / "docs/how-to" / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def environment(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+    """What the pages say to set, and a model that answers."""
+    models = Models()
+    monkeypatch.setenv("LEARNOPS_API", api.url)
+    monkeypatch.setenv("LEARNOPS_NAMESPACE", "agents")
+    monkeypatch.setenv("OPENAI_BASE_URL", models.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    yield models
+    models.stop()
+
+
+def my_agent(_task: object, **given: object) -> str:
+    """Stands for the reader's own."""
+    return f"planned with {sorted(given)}"
+
+
+async def my_async_agent(task: object, **given: object) -> str:
+    """The same as a coroutine."""
+    return my_agent(task, **given)
+
+
+def readers_code() -> dict[str, Any]:
+    """What the pages take for granted."""
+    return {
+        "my_agent": my_agent,
+        "my_async_agent": my_async_agent,
+        "answer_with": lambda run, task: run.finish(metrics=measured(my_agent(task))),
+        "measured": measured,
+        "task": SimpleNamespace(tenant="acme", session="s1"),
+        "read_only_tools": [],
+        "all_tools": ["search"],
+    }
+
+
+def measured(_answer: object) -> dict[str, float]:
+    """Metrics of an answer."""
+    return {"grounding": 0.93}
+
+
+def play(page: str) -> dict[str, Any]:
+    """Run the Python of a page from its beginning to its end; what it has defined then."""
+    names = readers_code()
+    for number, code in enumerate(blocks(page, "python")):
+        learner = names.get("learner")
+        exec(compile(code, f"{page}[{number}]", "exec"), names)  # noqa: S102 - it is our own page
+        if isinstance(learner, Learner) and names["learner"] is not learner:
+            learner.close()
+    names["learner"].close()
+    return names
+
+
+def test_the_sdk_page(api: Api, environment: Models) -> None:
+    assert len(blocks("use-the-sdk.md", "python")) == 6
+    play("use-the-sdk.md")
+    told = list(api.runs.values())
+    assert {one.get("tenant") for one in told} == {"acme", None}
+    failed = [one for one in told if one["gates"] == [{"name": "completed", "passed": False}]]
+    assert [one["qav"] for one in failed] == [{"error": "tool timed out"}]
+    # With the block, by the decorator, by hand; three coroutines; decorated, by hand, a gateway.
+    assert len(told) == 9 - 0
+    assert sum(one["metrics"] == {"grounding": 0.93} for one in told) == len(told) - 2
+
+
+def test_the_page_of_costs(api: Api, environment: Models) -> None:
+    play("costs-of-a-run.md")
+    (told,) = api.runs.values()
+    assert (told["costs"]["modelCalls"], told["costs"]["inputTokens"]) == (2, 2000)
+    expected = 2 * (600 * 0.15 + 400 * 0.075 + 100 * 0.60) / 1e6
+    assert told["costs"]["costUSD"] == pytest.approx(expected)
+
+
+def test_the_page_of_agents_in_other_languages(
+    api: Api, environment: Models, tmp_path: Path
+) -> None:
+    """With stand-ins for the reader's `node`, `jq` and `./agent`."""
+    (tmp_path / "node").write_text('#!/bin/sh\necho "$LEARNOPS_POLICY: $2"\n')
+    (tmp_path / "jq").write_text(
+        f"#!{sys.executable}\n"
+        "import json, sys\n"
+        "print(json.load(open(sys.argv[3]))['prompts']['system'])\n"
+    )
+    (tmp_path / "agent").write_text("#!/bin/sh\ncat\n")
+    (tmp_path / "learnops").symlink_to(Path(sys.executable).with_name("learnops"))
+    for name in ("node", "jq", "agent"):
+        (tmp_path / name).chmod(0o755)
+    export, script = blocks("agents-not-in-python.md", "sh")
+    assert export.startswith("export LEARNOPS_API=")
+    done = subprocess.run(
+        ["sh", "-ec", export.split("\n", 1)[1] + script],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout == "planner-v1: plan a bridge\n"
+    assert (tmp_path / "plan.txt").read_text() == "Plan.\n"
+    first, second = api.runs.values()
+    assert (first["tenant"], first["gates"]) == ("acme", [{"name": "completed", "passed": True}])
+    assert (second["metrics"], second["costs"]) == ({"grounding": 0.93}, {"costUSD": 0.02})
+
+
+def counted() -> set[str]:
+    """The names of all counters in the SDK's source."""
+    source = "\n".join(path.read_text() for path in sorted(CLIENT.glob("*.py")))
+    names = set(re.findall(r'\.count\(\s*"([a-z0-9_]+)"', source))
+    # By what the api answered.
+    assert 'count(f"bundles_{status}")' in source
+    return names | {"bundles_accepted", "bundles_duplicate", "bundles_conflict"}
+
+
+def test_every_counter_is_documented_and_no_other(api: Api, environment: Models) -> None:
+    listed = re.findall(r"^\| `([a-z0-9_]+)` \|", STATS.read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    with Learner("planner") as learner:
+        shown = {name for name in learner.stats() if name not in learner._engine.telemetry.counts()}
+    assert set(listed) == counted() | shown
