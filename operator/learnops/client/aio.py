@@ -1,6 +1,7 @@
 """The learner of agents that are coroutines (asyncio): the same engine, waited for by the loop."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
@@ -80,6 +81,7 @@ class AsyncLearner:
         token: str | None = None,
         namespace: str | None = None,
         serving: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
         default_policy: Policy | Mapping[str, Any] | None = None,
         prices: Mapping[str, Mapping[str, Amount]] | None = None,
         options: Options | None = None,
@@ -95,6 +97,7 @@ class AsyncLearner:
             token=token,
             namespace=namespace,
             serving=serving,
+            spool=spool,
             default_policy=default_policy,
             prices=prices,
             options=options,

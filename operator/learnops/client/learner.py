@@ -260,8 +260,7 @@ class Learner:
         self.close()
 
     def _report(self, bundle: bytes) -> Steps[None]:
-        self._engine.reporter.report(bundle)
-        yield from ()
+        return self._engine.reporter.report(bundle)
 
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""

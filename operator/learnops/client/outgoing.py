@@ -11,6 +11,7 @@ from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
 from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
+from learnops.client.waiting import Steps, Wait
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -65,10 +66,10 @@ class Reporter:
         if spool is not None:
             spool.attach(path, self.outbox)
 
-    def report(self, bundle: bytes) -> None:
+    def report(self, bundle: bytes) -> Steps[None]:
         """Keep one bundle on disk, else in memory; over the bounds it is dropped and counted.
 
-        Returns within `Options.spool_seconds`, whatever the disk does.
+        Waits for `Options.spool_seconds` at most, whatever the disk does.
         """
         if len(bundle) > MAX_BODY_BYTES:
             self._telemetry.count("bundles_dropped")
@@ -76,9 +77,25 @@ class Reporter:
                 "bundle-size", "a bundle of %d bytes is over the limit of 1 MiB", len(bundle)
             )
             self._bury(bundle, reason="over the limit of 1 MiB")
-        elif self._spool is not None and self._spool.keep(self._record(bundle)):
-            pass  # it hands the bundle to the outbox
-        elif not self.outbox.put(Parcel(body=bundle)):
+            return
+        spool = self._spool
+        ticket = None if spool is None else spool.offer(self._record(bundle))
+        if spool is None or ticket is None:
+            self._remember(bundle)
+            return
+        patient = False
+        try:
+            yield Wait(signal=ticket.done, seconds=spool.wait_seconds)
+            patient = True
+        finally:
+            # Also where the agent's task was cancelled: what is not on disk by then is remembered,
+            # and what is, the spool hands to the outbox.
+            if not spool.collect(ticket, patient=patient):
+                self._remember(bundle)
+
+    def _remember(self, bundle: bytes) -> None:
+        """Keep one bundle in memory."""
+        if not self.outbox.put(Parcel(body=bundle)):
             self._telemetry.count("bundles_dropped")
             self._telemetry.warn("buffer", "the buffer is full or closed; bundles are dropped")
         elif self._spool is not None:

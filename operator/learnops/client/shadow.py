@@ -56,7 +56,7 @@ class Shadower:
         settings: Settings,
         transport: "Transport",
         holder: SnapshotHolder,
-        report: Callable[[bytes], None],
+        report: Callable[[bytes], Steps[None]],
         telemetry: Telemetry,
         clock: Callable[[], float],
     ) -> None:
@@ -106,7 +106,7 @@ class Shadower:
             identity={"namespace": self._settings.namespace, "doer": self._settings.doer},
             assignment=again,
             tenant=None,
-            report=self._reporting,
+            report=self._report,
             telemetry=self._telemetry,
             prices=prices,
             dry_run=True,
@@ -192,7 +192,3 @@ class Shadower:
                 task.call(task.run)
         except Exception as error:  # noqa: BLE001 - a queue worker: reported as the candidate's loss
             self._telemetry.warn("shadow", "a candidate failed in shadow: %s", type(error).__name__)
-
-    def _reporting(self, bundle: bytes) -> Steps[None]:
-        self._report(bundle)
-        yield from ()

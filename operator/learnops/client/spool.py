@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from threading import Condition, Event, Thread
+from threading import Condition, Thread
 
 from learnops.client.frames import Record
 from learnops.client.letters import DeadLetters, Letter
@@ -14,6 +14,7 @@ from learnops.client.segment import Segment
 from learnops.client.store import Store
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread
+from learnops.client.waiting import Signal
 
 _MAX_GROUP = 256
 _MAX_LETTERS = 1000
@@ -43,15 +44,15 @@ class _State(Enum):
     ABANDONED = auto()  # the agent did not wait any longer and keeps it in memory
 
 
-class _Ticket:
-    """One record that waits to be written."""
+class Ticket:
+    """One record that waits to be written; `done` is set once that is decided."""
 
     __slots__ = ("done", "record", "state")
 
     def __init__(self, record: Record) -> None:
         self.record = record
         self.state = _State.QUEUED
-        self.done = Event()
+        self.done = Signal()
 
 
 class Spool:
@@ -77,7 +78,7 @@ class Spool:
         self._telemetry = telemetry
         self._clock = clock
         self._changed = Condition()
-        self._queue: deque[_Ticket] = deque()
+        self._queue: deque[Ticket] = deque()
         self._buried: deque[Letter] = deque()
         self._busy = 0  # tickets that are queued or being written
         self._backlog = 0  # records on disk alone
@@ -108,18 +109,39 @@ class Spool:
             with self._changed:
                 self._ensure_thread()
 
-    def keep(self, record: Record) -> bool:
-        """Whether the record is on disk and on its way; False: the caller keeps it in memory."""
+    @property
+    def wait_seconds(self) -> float:
+        """How long an agent waits at most until its record is on disk."""
+        return self._pace.wait_seconds
+
+    def offer(self, record: Record) -> Ticket | None:
+        """Have the record written, and tell by `collect` what came of it; None: it is not taken."""
         with self._changed:
             if self._closing or self._stalled or self._is_resting() or not self._ensure_thread():
-                return False
-            ticket = _Ticket(record)
+                return None
+            ticket = Ticket(record)
             self._queue.append(ticket)
             self._busy += 1
             self._changed.notify_all()
-        if not ticket.done.wait(self._pace.wait_seconds):
-            self._abandon(ticket)
-        return ticket.state is _State.KEPT
+            return ticket
+
+    def collect(self, ticket: Ticket, *, patient: bool) -> bool:
+        """Whether the record is on disk and on its way; False: the caller keeps it in memory.
+
+        `patient`: it was waited for as long as it may take, so that the disk is to blame.
+        """
+        with self._changed:
+            if ticket.state is not _State.QUEUED:
+                return ticket.state is _State.KEPT
+            ticket.state = _State.ABANDONED
+            self._busy -= 1
+            self._stalled = self._stalled or patient
+        if patient:
+            self._telemetry.count("spool_stalls")
+            self._telemetry.warn(
+                _WARNING, "the disk of the spool did not answer; bundles wait in memory meanwhile"
+            )
+        return False
 
     def settle(self, parcels: Sequence[Parcel]) -> None:
         """These are done with: stored by the api, or given up."""
@@ -155,18 +177,6 @@ class Spool:
         """In a forked child: close the parent's files and locks, and touch nothing else."""
         self._store.forget()
 
-    def _abandon(self, ticket: _Ticket) -> None:
-        with self._changed:
-            if ticket.state is not _State.QUEUED:
-                return  # written in this very moment
-            ticket.state = _State.ABANDONED
-            self._busy -= 1
-            self._stalled = True
-        self._telemetry.count("spool_stalls")
-        self._telemetry.warn(
-            _WARNING, "the disk of the spool did not answer; bundles wait in memory meanwhile"
-        )
-
     def _ensure_thread(self) -> bool:
         if self._thread is None and not self._closing:
             self._thread = start_thread(self._loop, name=_NAME, telemetry=self._telemetry)
@@ -191,7 +201,7 @@ class Spool:
                 self._store.close()
                 return
 
-    def _next(self, search_at: float) -> tuple[list[_Ticket], list[Letter], bool]:
+    def _next(self, search_at: float) -> tuple[list[Ticket], list[Letter], bool]:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._queue or self._buried or self._attention or self._closing,
@@ -204,7 +214,7 @@ class Spool:
             self._buried.clear()
             return tickets, letters, self._closing
 
-    def _write(self, tickets: Sequence[_Ticket]) -> None:
+    def _write(self, tickets: Sequence[Ticket]) -> None:
         records = [ticket.record for ticket in tickets]
         size = sum(len(record.body) for record in records)
         handed_on = not self._store.backlog and self._has_room(len(records), size)
@@ -221,7 +231,7 @@ class Spool:
             segment.settle(len(tickets) - len(kept))
         self._release(tickets)
 
-    def _refuse(self, tickets: Sequence[_Ticket], error: OSError) -> None:
+    def _refuse(self, tickets: Sequence[Ticket], error: OSError) -> None:
         self._telemetry.count("spool_errors")
         self._telemetry.warn(
             _WARNING, "the spool cannot be written, bundles wait in memory: %s", error
@@ -231,7 +241,7 @@ class Spool:
         self._conclude(tickets, _State.REFUSED)
         self._release(tickets)
 
-    def _conclude(self, tickets: Sequence[_Ticket], state: _State) -> list[_Ticket]:
+    def _conclude(self, tickets: Sequence[Ticket], state: _State) -> list[Ticket]:
         """Those whose agents still wait for it."""
         with self._changed:
             live = [ticket for ticket in tickets if ticket.state is _State.QUEUED]
@@ -240,7 +250,7 @@ class Spool:
             self._stalled = False
             return live
 
-    def _release(self, tickets: Sequence[_Ticket]) -> None:
+    def _release(self, tickets: Sequence[Ticket]) -> None:
         self._backlog = self._store.backlog  # before `_busy`: together they must not touch zero
         with self._changed:
             self._busy -= sum(ticket.state is not _State.ABANDONED for ticket in tickets)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from learnops.client import AsyncLearner, AsyncRun, Learner, Options
+from learnops.client.segment import Segment
 from tests.contract.client.api import Api, Handler, content
 from tests.contract.client.test_routing import ASSIGNMENTS, LOADED_MACHINE_SECONDS, unit
 
@@ -304,6 +305,51 @@ async def test_loops_in_many_threads_share_a_learner(api: Api, connect: Open) ->
     assert await learner.flush(DEADLINE_SECONDS)
     assert len(ids) == 250
     assert set(api.runs) == ids
+
+
+@pytest.fixture
+def hanging_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Nothing is written until this is set."""
+    answers = threading.Event()
+    append = Segment.append
+
+    def hang(segment: Segment, records: Any) -> None:
+        answers.wait(DEADLINE_SECONDS)
+        append(segment, records)
+
+    monkeypatch.setattr(Segment, "append", hang)
+    return answers
+
+
+async def test_the_loop_goes_on_while_a_bundle_is_written(
+    api: Api, connect: Open, hanging_disk: threading.Event
+) -> None:
+    learner = await connect(options={"spool_seconds": DEADLINE_SECONDS})
+    run = await learner.start(run_id="r")
+    finishing = asyncio.create_task(run.finish(metrics={"grounding": 1.0}))
+    for _ in range(1000):
+        await asyncio.sleep(0)
+    assert not finishing.done()
+    hanging_disk.set()
+    await finishing
+    assert await learner.flush(DEADLINE_SECONDS)
+    assert set(api.runs) == {"r"}
+    assert learner.stats()["bundles_spooled"] == 1
+    assert "bundles_unspooled" not in learner.stats()
+
+
+async def test_a_finish_that_is_cancelled_has_reported(
+    api: Api, connect: Open, hanging_disk: threading.Event
+) -> None:
+    learner = await connect(options={"spool_seconds": DEADLINE_SECONDS})
+    run = await learner.start(run_id="r")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await run.finish(metrics={"grounding": 1.0})
+    assert await learner.flush(DEADLINE_SECONDS)  # from memory, as the disk still hangs
+    assert set(api.runs) == {"r"}
+    assert "spool_stalls" not in learner.stats()  # the disk had its time
+    hanging_disk.set()
 
 
 FORK = """

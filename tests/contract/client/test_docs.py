@@ -71,7 +71,7 @@ def play(page: str) -> dict[str, Any]:
     names = readers_code()
     for number, code in enumerate(blocks(page, "python")):
         learner = names.get("learner")
-        exec(compile(code, f"{page}[{number}]", "exec"), names)  # noqa: S102 - it is our own page
+        exec(compile(code, f"{page}[{number}]", "exec"), names)
         if isinstance(learner, Learner) and names["learner"] is not learner:
             learner.close()
     names["learner"].close()
@@ -85,9 +85,9 @@ def test_the_sdk_page(api: Api, environment: Models) -> None:
     assert {one.get("tenant") for one in told} == {"acme", None}
     failed = [one for one in told if one["gates"] == [{"name": "completed", "passed": False}]]
     assert [one["qav"] for one in failed] == [{"error": "tool timed out"}]
-    # With the block, by the decorator, by hand; three coroutines; decorated, by hand, a gateway.
-    assert len(told) == 9 - 0
-    assert sum(one["metrics"] == {"grounding": 0.93} for one in told) == len(told) - 2
+    # The first; a block, a decorated call, by hand; three coroutines; decorated and by hand again.
+    assert len(told) == 9
+    assert sum(one["metrics"].get("grounding") == 0.93 for one in told) == 8
 
 
 def test_the_page_of_costs(api: Api, environment: Models) -> None:
