@@ -26,6 +26,8 @@ _Agent = Callable[Concatenate["AsyncRun", P], Awaitable[R]]
 class AsyncRun(BaseRun):
     """A run of an `AsyncLearner`: as `Run`, with `await`."""
 
+    __slots__ = ()
+
     async def finish(
         self,
         *,

@@ -14,6 +14,8 @@ from learnops.client.waiting import in_thread
 class BaseRun:
     """What an agent got for one run, and what it tells of it on the way."""
 
+    __slots__ = ("_running",)
+
     def __init__(self, running: Running) -> None:
         self._running = running
 
@@ -103,6 +105,8 @@ class BaseRun:
 class Run(BaseRun):
     """A run of a `Learner`. As a context manager it reports an exception as a failed run and lets
     it pass; what is called in the block is called for this run (`current` in `context`)."""
+
+    __slots__ = ()
 
     def finish(
         self,

@@ -27,6 +27,22 @@ class Running:
         dry_run: this is the candidate beside a run of control.
     """
 
+    __slots__ = (
+        "_began",
+        "_finished",
+        "_identity",
+        "_ledger",
+        "_lock",
+        "_outside",
+        "_prices",
+        "_report",
+        "_telemetry",
+        "_tenant",
+        "assignment",
+        "dry_run",
+        "shadow",
+    )
+
     def __init__(
         self,
         *,
@@ -47,7 +63,7 @@ class Running:
         self._report = report
         self._telemetry = telemetry
         self._prices = prices
-        self._ledger = Ledger()
+        self._ledger: Ledger | None = None  # most runs record no call, and each would pay for it
         self._began = time.monotonic()
         self._finished = False
         self._lock = Lock()
@@ -63,7 +79,7 @@ class Running:
             self._telemetry.count("usage_late")
             self._telemetry.warn("usage", "a model call ended after its run was finished")
         else:
-            self._ledger.add(call, source)
+            self._calls().add(call, source)
 
     def record_usage(
         self,
@@ -95,7 +111,7 @@ class Running:
     def record_silent(self, source: Source) -> None:
         """Count a model call that does not say what it used."""
         if not self._finished:
-            self._ledger.add_silent(source)
+            self._calls().add_silent(source)
         self._telemetry.count("usage_unreadable")
 
     def record_response(self, response: object) -> None:
@@ -111,7 +127,7 @@ class Running:
                 type(response).__name__,
             )
         elif told.response_id is not None:
-            self._ledger.begin_stream(told.response_id)
+            self._calls().begin_stream(told.response_id)
 
     def finishing(self, outcome: Outcome) -> Steps[None]:
         """Report the run; only the first time counts."""
@@ -125,7 +141,7 @@ class Running:
             return
         sections = outcome.sections(
             elapsed_milliseconds=(time.monotonic() - self._began) * 1000,
-            costs=self._ledger.costs(self._prices),
+            costs={} if self._ledger is None else self._ledger.costs(self._prices),
         )
         bundle = encode(
             sections,
@@ -167,6 +183,12 @@ class Running:
             "unfinished", "a run ended without finish(); it is reported without any metric"
         )
         yield from self.finishing(Outcome())
+
+    def _calls(self) -> Ledger:
+        with self._lock:
+            if self._ledger is None:
+                self._ledger = Ledger()
+            return self._ledger
 
     def _end(self) -> bool:
         with self._lock:

@@ -64,7 +64,7 @@ def in_thread(steps: Steps[T]) -> T:
     """The result of the steps, with this thread blocked where they wait."""
     try:
         while True:
-            wait = next(steps)
+            wait = next(steps)  # ends at once where nothing has to be waited for
             wait.signal.wait(wait.seconds)
     except StopIteration as done:
         result: T = done.value
