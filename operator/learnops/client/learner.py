@@ -7,19 +7,21 @@ from contextlib import contextmanager
 from functools import wraps
 from hashlib import blake2b
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
-from weakref import WeakMethod
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from learnops.client.calls import Asked, asked, check_plain
 from learnops.client.engine import Engine
 from learnops.client.policy import Policy
-from learnops.client.prices import Amount, Prices
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
 from learnops.client.settings import Options, Settings
 from learnops.client.waiting import Steps, in_thread
+from learnops.client.weak import weak
 
 _MAX_ID_BYTES = 128
+if TYPE_CHECKING:
+    from learnops.client.prices import Amount, Prices
+
 P = ParamSpec("P")
 R = TypeVar("R")
 _Agent = Callable[Concatenate[Run, P], R]
@@ -43,7 +45,7 @@ class Learner:
         serving: str | None = None,
         spool: str | os.PathLike[str] | None = None,
         default_policy: Policy | Mapping[str, Any] | None = None,
-        prices: Mapping[str, Mapping[str, Amount]] | None = None,
+        prices: "Mapping[str, Mapping[str, Amount]] | None" = None,
         options: Options | None = None,
     ) -> None:
         """Find the api and begin to ask it for the doer's traffic.
@@ -81,13 +83,13 @@ class Learner:
         if isinstance(default_policy, Mapping):
             default_policy = Policy.from_wire("", default_policy)
         self._default_policy = default_policy
-        self._prices = None if prices is None else Prices.of(prices)
+        self._prices = None if prices is None else _priced(prices)
         self._closed = False
         self._engine = Engine(settings=self._settings, default_policy=default_policy)
         self._engine.start()
-        self._close_at_exit = _weak(WeakMethod(self.close))
+        self._close_at_exit = weak(self.close)
         atexit.register(self._close_at_exit)
-        os.register_at_fork(after_in_child=_weak(WeakMethod(self._after_fork)))
+        os.register_at_fork(after_in_child=weak(self._after_fork))
 
     def start(
         self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
@@ -281,13 +283,8 @@ class Learner:
         return blake2b(encoded, digest_size=16).hexdigest()
 
 
-class _weak:  # noqa: N801 - used like a function
-    """Call a method if its object still lives: process-wide hooks must not keep learners alive."""
+def _priced(table: "Mapping[str, Mapping[str, Amount]]") -> "Prices":
+    # Here and not above: most agents state none, and fractions take a while to load.
+    from learnops.client.prices import Prices
 
-    def __init__(self, method: WeakMethod[Any]) -> None:
-        self._method = method
-
-    def __call__(self) -> None:
-        method = self._method()
-        if method is not None:
-            method()
+    return Prices.of(table)

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
-from weakref import ref
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -22,6 +21,7 @@ from learnops.client.context import current
 from learnops.client.responses import tokens
 from learnops.client.running import Running
 from learnops.client.usage import Call
+from learnops.client.weak import weak
 
 _INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")
 _OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")
@@ -55,8 +55,7 @@ class RunUsageProcessor(SpanProcessor):
     def __init__(self) -> None:
         self._lock = Lock()
         self._open: OrderedDict[_Key, _Open] = OrderedDict()
-        itself = ref(self)  # process-wide hooks must not keep it alive
-        os.register_at_fork(after_in_child=lambda: _renew_lock(itself()))
+        os.register_at_fork(after_in_child=weak(self._after_fork))
 
     def on_start(
         self,
@@ -91,11 +90,9 @@ class RunUsageProcessor(SpanProcessor):
         elif attributes.get(_OPERATION) in _CALLS and span.status.status_code != StatusCode.ERROR:
             ended.run.record_silent("span")
 
-
-def _renew_lock(processor: RunUsageProcessor | None) -> None:
-    """Another thread of the parent may have held it, and that thread does not live in the child."""
-    if processor is not None:
-        processor._lock = Lock()
+    def _after_fork(self) -> None:
+        """Another thread of the parent may have held the lock, and does not live in the child."""
+        self._lock = Lock()
 
 
 def read(attributes: Mapping[str, Any]) -> Call | None:

@@ -3,16 +3,19 @@
 import time
 from collections.abc import Callable, Mapping
 from threading import Lock
+from typing import TYPE_CHECKING
 
 from learnops.client import context
 from learnops.client.assignment import Assignment
 from learnops.client.bundle import Outcome, encode
 from learnops.client.policy import Policy
-from learnops.client.prices import Prices
 from learnops.client.responses import read, tokens
 from learnops.client.telemetry import Telemetry
 from learnops.client.usage import Call, Ledger, Source
 from learnops.client.waiting import Steps
+
+if TYPE_CHECKING:
+    from learnops.client.prices import Prices
 
 _FAILED_GATE = "completed"
 _MAX_ERROR_LENGTH = 500
@@ -51,7 +54,7 @@ class Running:
         tenant: str | None,
         report: Callable[[bytes], Steps[None]],
         telemetry: Telemetry,
-        prices: Prices | None = None,
+        prices: "Prices | None" = None,
         shadow: Policy | None = None,
         dry_run: bool = False,
     ) -> None:

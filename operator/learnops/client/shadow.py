@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from learnops.client.answer import TransportError
 from learnops.client.assignment import Assignment
 from learnops.client.policy import Policy
-from learnops.client.prices import Prices
 from learnops.client.run import Run
 from learnops.client.running import Running
 from learnops.client.settings import Settings
@@ -21,6 +20,7 @@ from learnops.client.threads import start_thread
 from learnops.client.waiting import Steps
 
 if TYPE_CHECKING:
+    from learnops.client.prices import Prices
     from learnops.client.transport import Transport
 
 _PATH = "/v1/shadows"
@@ -91,7 +91,7 @@ class Shadower:
         assignment: Assignment,
         call: Callable[[Running], object],
         *,
-        prices: Prices | None = None,
+        prices: "Prices | None" = None,
     ) -> None:
         """Run the candidate later, on this process's own time. Never raises."""
         again = Assignment(

@@ -1,5 +1,8 @@
 """HTTP to the api: bounded in time and size, and closable while an answer is awaited."""
 
+# Looking up a host loads it. Loaded first by a background thread, a fork in this very moment would
+# leave its import lock held in the child for ever, and the child would never reach the api.
+import encodings.idna  # noqa: F401
 import json
 import socket
 import time

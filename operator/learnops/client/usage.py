@@ -3,11 +3,13 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from learnops.client.prices import Prices
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    from learnops.client.prices import Prices
 
 Source = Literal["span", "response"]
 
@@ -98,7 +100,7 @@ class Ledger:
             if len(self._streams) < _MAX_CALLS:
                 self._streams.add(response_id)
 
-    def costs(self, prices: Prices | None) -> dict[str, Any]:
+    def costs(self, prices: "Prices | None") -> dict[str, Any]:
         """The section `costs` of a bundle; empty where no call was told.
 
         `costUSD` is there only where every call has a price: a cost that is not known must not look
@@ -121,11 +123,12 @@ class Ledger:
         return {**told, **self._priced(calls, prices, silent=silent)}
 
     def _priced(
-        self, calls: list[Call], prices: Prices | None, *, silent: int
+        self, calls: list[Call], prices: "Prices | None", *, silent: int
     ) -> Mapping[str, float | int]:
         if prices is None:
             return {}
-        cost, unpriced = Fraction(0), 0
+        cost: Fraction | int = 0
+        unpriced = 0
         for call in calls:
             price = prices.find(call.models)
             if price is None or call.output_tokens is None:

@@ -1,6 +1,9 @@
 """What a run cost, from the real OpenAI client and the real OpenTelemetry SDK."""
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -342,3 +345,45 @@ async def test_concurrent_coroutines_have_their_own_costs(
     assert api.runs[few]["costs"]["modelCalls"] == 2
     assert api.runs[many]["costs"]["modelCalls"] == 5
     assert api.runs[many]["costs"]["costUSD"] == pytest.approx(5 * CHAT_USD)
+
+
+FORK = """
+import os, sys, threading
+from opentelemetry.sdk.trace import TracerProvider
+from learnops.client import Learner
+from learnops.client.otel import RunUsageProcessor
+
+processor = RunUsageProcessor()
+provider = TracerProvider()
+provider.add_span_processor(processor)
+tracer = provider.get_tracer("tests")
+learner = Learner("planner", api=sys.argv[1], namespace="agents")
+holds, go_on = threading.Event(), threading.Event()
+
+def hold():
+    with processor._lock:
+        holds.set()
+        go_on.wait(30)
+
+threading.Thread(target=hold, daemon=True).start()
+holds.wait(30)
+child = os.fork()
+if child == 0:
+    with learner.run(run_id="r") as run:
+        with tracer.start_as_current_span("chat") as span:
+            span.set_attributes({"gen_ai.usage.input_tokens": 7, "gen_ai.usage.output_tokens": 1})
+        run.finish()
+    learner.close()
+    os._exit(0)
+go_on.set()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_was_forked_while_a_span_began_is_not_held_up(api: Api) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, api.url], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert api.runs["r"]["costs"]["inputTokens"] == 7

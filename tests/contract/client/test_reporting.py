@@ -377,7 +377,7 @@ def test_a_process_that_ends_without_close_still_reports(api: Api) -> None:
 LIGHT = """
 import sys
 import learnops.client
-heavy = {"pydantic", "numpy", "urllib3", "kopf", "fastapi", "asyncio"} & set(sys.modules)
+heavy = {"pydantic", "numpy", "urllib3", "kopf", "fastapi", "asyncio", "decimal"} & set(sys.modules)
 sys.exit(f"imported {sorted(heavy)}" if heavy else 0)
 """
 

@@ -1,0 +1,52 @@
+"""A process may fork at any time, also while a background thread is at work."""
+
+import subprocess
+import sys
+
+from tests.contract.client.api import Api
+
+LATE_IMPORTS = """
+import sys
+import learnops.client.transport  # the calling thread does it when it makes a learner
+from learnops.client import Learner
+before = set(sys.modules)
+learner = Learner("planner", api=sys.argv[1], namespace="agents")
+for _ in range(10):
+    learner.start().finish(metrics={"grounding": 1.0})
+learner.close()
+if learner.stats()["bundles_accepted"] != 10:
+    sys.exit(f"the api has {learner.stats()}")
+late = set(sys.modules) - before
+sys.exit(f"loaded by a thread: {sorted(late)}" if late else 0)
+"""
+
+
+def test_no_background_thread_loads_a_module(api: Api) -> None:
+    """A fork while one does leaves the module's lock held in the child, for ever."""
+    api.serve(percent=50)
+    done = subprocess.run(
+        [sys.executable, "-c", LATE_IMPORTS, api.url], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+FORK_AT_ONCE = """
+import os, sys
+from learnops.client import Learner
+learner = Learner("planner", api=sys.argv[1], namespace="agents")
+child = os.fork()  # the parent's threads are just beginning
+run = learner.start(run_id="child" if child == 0 else "parent")
+run.finish(metrics={"grounding": 1.0})
+learner.close()
+if child == 0:
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_fork_right_after_the_learner_was_made(api: Api) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK_AT_ONCE, api.url], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(api.runs) == {"child", "parent"}
