@@ -290,6 +290,11 @@ def test_a_dead_api_runs_the_fallback(api: Api, run: Any, tmp_path: Path, form: 
     assert done.returncode == 3
     assert done.stdout.split()[1:4] == ["control", "planner-v0", "model-0"]
     assert '"system": "Plan anyway."' in done.stdout
+    assert "1 bundles wait in" in done.stderr
+    api.start()
+    assert run("true").returncode == 0
+    late = [told for told in api.runs.values() if told["policy"] == "planner-v0"]
+    assert [told["qav"] for told in late] == [{"exitCode": 3}]
 
 
 def test_an_api_that_comes_in_time_gets_the_report_of_the_fallback(
