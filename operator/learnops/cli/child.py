@@ -17,6 +17,7 @@ from learnops.client import Run
 from learnops.client.policy import document
 
 _FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP")
+_SECRETS = ("LEARNOPS_TOKEN", "LEARNOPS_TOKEN_FILE")
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 _FAILED = 125  # as env(1) and timeout(1): what was to start the command failed
 _SIGNALLED = 128
@@ -119,7 +120,7 @@ class Files:
         self.bundle = folder / "bundle.json"
         self.environment = {
             # Whoever talks to the api is this process; an agent has no use for its token.
-            **{name: value for name, value in os.environ.items() if name != "LEARNOPS_TOKEN"},
+            **{name: value for name, value in os.environ.items() if name not in _SECRETS},
             "LEARNOPS_RUN_ID": run.id,
             "LEARNOPS_ARM": run.arm,
             "LEARNOPS_POLICY": run.policy.name,

@@ -36,6 +36,7 @@ def environment(api: Api) -> dict[str, str]:
         "LEARNOPS_API": api.url,
         "LEARNOPS_NAMESPACE": "agents",
         "LEARNOPS_TOKEN": "s3cret",
+        "LEARNOPS_TOKEN_FILE": "/nowhere/token-of-the-pod",
     }
 
 
@@ -190,6 +191,7 @@ def test_the_token_is_not_handed_on(api: Api, run: Any) -> None:
     done = run("env")
     assert "LEARNOPS_RUN_ID" in done.stdout
     assert "s3cret" not in done.stdout
+    assert "token-of-the-pod" not in done.stdout
     assert {request["token"] for request in api.requests} == {"Bearer s3cret"}
 
 
