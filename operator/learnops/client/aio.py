@@ -1,26 +1,36 @@
 """The learner of agents that are coroutines (asyncio): the same engine, waited for by the loop."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import wraps
+from inspect import signature
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
 from learnops.client.bundle import Outcome
 from learnops.client.calls import Asked, asked, check_coroutine
 from learnops.client.learner import Learner
-from learnops.client.policy import Policy
-from learnops.client.prices import Amount
 from learnops.client.run import BaseRun
-from learnops.client.settings import Options
 from learnops.client.waiting import Steps, Wait
 
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
-_Agent = Callable[Concatenate["AsyncRun", P], Awaitable[R]]
+_Agent = Callable[Concatenate["AsyncRun", P], Coroutine[Any, Any, R]]
+
+
+def _with_arguments_of(
+    model: Callable[Concatenate[Any, P], None],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """For readers and type checkers a constructor has the arguments of another one: the two sides
+    cannot drift apart."""
+
+    def dressed(constructor: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
+        constructor.__signature__ = signature(model)  # type: ignore[attr-defined]
+        return constructor
+
+    return dressed
 
 
 class AsyncRun(BaseRun):
@@ -75,35 +85,14 @@ class AsyncLearner:
     share one. The first one in a process loads the HTTP library: make it before the loop serves.
     """
 
-    def __init__(
-        self,
-        doer: str,
-        *,
-        api: str | None = None,
-        token: str | None = None,
-        namespace: str | None = None,
-        serving: str | None = None,
-        spool: str | os.PathLike[str] | None = None,
-        default_policy: Policy | Mapping[str, Any] | None = None,
-        prices: Mapping[str, Mapping[str, Amount]] | None = None,
-        options: Options | None = None,
-    ) -> None:
-        """As `Learner`.
+    @_with_arguments_of(Learner.__init__)
+    def __init__(self, doer: str, **given: Any) -> None:
+        """As `Learner`, with the same arguments.
 
         Raises:
             ValueError: an argument is missing or malformed.
         """
-        self._learner = Learner(
-            doer,
-            api=api,
-            token=token,
-            namespace=namespace,
-            serving=serving,
-            spool=spool,
-            default_policy=default_policy,
-            prices=prices,
-            options=options,
-        )
+        self._learner = Learner(doer, **given)
 
     async def start(
         self, *, tenant: str | None = None, run_id: str | None = None, session: str | None = None
@@ -123,11 +112,11 @@ class AsyncLearner:
             yield run
 
     @overload
-    def agent(self, function: _Agent[P, R], /) -> Callable[P, Awaitable[R]]: ...
+    def agent(self, function: _Agent[P, R], /) -> Callable[P, Coroutine[Any, Any, R]]: ...
     @overload
     def agent(
         self, function: None = None, /, *, tenant: Asked = None, session: Asked = None
-    ) -> Callable[[_Agent[P, R]], Callable[P, Awaitable[R]]]: ...
+    ) -> Callable[[_Agent[P, R]], Callable[P, Coroutine[Any, Any, R]]]: ...
     def agent(self, function: Any = None, /, *, tenant: Asked = None, session: Asked = None) -> Any:
         """Decorate a coroutine function, as `Learner.agent` does a plain one. The candidate of a
         shadow stage runs in the same loop, after the answer.
@@ -173,7 +162,7 @@ class AsyncLearner:
 
     def _decorated(
         self, function: _Agent[P, R], *, tenant: Asked, session: Asked
-    ) -> Callable[P, Awaitable[R]]:
+    ) -> Callable[P, Coroutine[Any, Any, R]]:
         check_coroutine(function)
 
         @wraps(function)
