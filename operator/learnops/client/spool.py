@@ -75,6 +75,7 @@ class Spool:
         self._letters = letters
         self._outlets: dict[str, Outlet] = {}
         self._pace = pace
+        self.wait_seconds = pace.wait_seconds
         self._telemetry = telemetry
         self._clock = clock
         self._changed = Condition()
@@ -109,11 +110,6 @@ class Spool:
             with self._changed:
                 self._ensure_thread()
 
-    @property
-    def wait_seconds(self) -> float:
-        """How long an agent waits at most until its record is on disk."""
-        return self._pace.wait_seconds
-
     def offer(self, record: Record) -> Ticket | None:
         """Have the record written, and tell by `collect` what came of it; None: it is not taken."""
         with self._changed:
@@ -127,9 +123,7 @@ class Spool:
 
     def collect(self, ticket: Ticket, *, patient: bool) -> bool:
         """Whether the record is on disk and on its way; False: the caller keeps it in memory.
-
-        `patient`: it was waited for as long as it may take, so that the disk is to blame.
-        """
+        `patient`: it was waited for as long as it may take, so that the disk is to blame."""
         with self._changed:
             if ticket.state is not _State.QUEUED:
                 return ticket.state is _State.KEPT
