@@ -21,6 +21,50 @@ from learnops.domain.observed import Key
 from learnops.ports.runlog import LogRows, RunLogUnavailableError
 
 KEY = Key(namespace="agents", doer="planner")
+TABLES = {
+    "alembic_version",
+    "crl_results",
+    "daily_rollups",
+    "dataset_samples",
+    "deployment_routings",
+    "drift_runs",
+    "drift_watches",
+    "embeddings",
+    "experiments",
+    "golden_datasets",
+    "learning_approvals",
+    "learning_progress",
+    "learning_sessions",
+    "memories",
+    "offline_replays",
+    "outbox",
+    "patterns",
+    "policies",
+    "policy_promotions",
+    "reflections",
+    "retention_marks",
+    "rollout_candidates",
+    "rollout_generations",
+    "rollout_prefixes",
+    "rollup_state",
+    "runs",
+    "score_cards",
+    "shadow_deployments",
+    "shadow_pairs",
+    "skill_cards",
+    "tenant_erasure_units",
+    "tenant_erasures",
+    "unit_runs",
+    "voided_runs",
+}
+VIEWS = {
+    "learning_bundles",
+    "v_crl_trend_by_doer",
+    "v_daily_rollup",
+    "v_experiment_success_rate",
+    "v_policy_performance",
+    "v_rollout_progress",
+}
 
 
 def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str) -> None:
@@ -30,26 +74,7 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         found = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         ).fetchall()
-    assert {name for (name,) in found} == {
-        "alembic_version",
-        "policies",
-        "policy_promotions",
-        "shadow_deployments",
-        "rollout_generations",
-        "rollout_candidates",
-        "rollout_prefixes",
-        "deployment_routings",
-        "voided_runs",
-        "shadow_pairs",
-        "drift_watches",
-        "drift_runs",
-        "unit_runs",
-        "runs",
-        "crl_results",
-        "learning_progress",
-        "v_crl_trend_by_doer",
-        "v_policy_performance",
-    }
+    assert {name for (name,) in found} == TABLES | VIEWS
 
 
 def test_a_log_of_0002_is_read_on_as_it_was(database: str) -> None:
@@ -104,7 +129,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0008: run `learnops db upgrade`"),
+        (None, "has no learnops schema, this version needs 0009: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
@@ -129,7 +154,7 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0008")
+    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0009")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1
