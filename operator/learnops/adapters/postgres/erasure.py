@@ -231,7 +231,7 @@ async def _pass(
 
 async def _runs_of(pool: Pool, *, values: dict[str, Any], told: Callable[[int], None]) -> int:
     values = {**values, "at": values["since"], "id": ""}
-    redacted = 0
+    redacted: int = 0
     while True:
         mine, seen, at, id_ = await _turn(pool, _RUNS, values)
         redacted += mine
@@ -257,7 +257,7 @@ async def _epoch_units(pool: Pool, *, values: dict[str, Any]) -> None:
 async def _units(pool: Pool, *, values: dict[str, Any]) -> int:
     renamed = 0
     while True:
-        (over,) = await _turn(pool, _UNITS, values)
+        over: int = (await _turn(pool, _UNITS, values))[0]
         renamed += over
         if over < values["limit"]:
             return renamed
