@@ -62,13 +62,18 @@ def run(arguments: argparse.Namespace) -> int:
     url = url_of(os.environ)
     if url is None:
         return 2
-    told = [*os.environ.get(VARIABLE, "").split(","), *arguments.keep]
     try:
-        keep = keep_days([it for it in told if it.strip()])
+        keep = told_keep_days(arguments.keep)
     except RetentionError as error:
         print(f"learnops db retention: {error}", file=sys.stderr)
         return 2
     return report(lambda: asyncio.run(_retain(url, keep, arguments)))
+
+
+def told_keep_days(options: list[str]) -> dict[str, int]:
+    """Days by table from the environment and from options, which win. Raises RetentionError."""
+    told = [*os.environ.get(VARIABLE, "").split(","), *options]
+    return keep_days([it for it in told if it.strip()])
 
 
 def keep_days(settings: list[str]) -> dict[str, int]:
