@@ -64,6 +64,10 @@ WITH page AS MATERIALIZED (
 ), redacted AS (
     UPDATE runs r SET bundle = NULL, tenant = '{ERASED}', content_hash = ''
     FROM page p WHERE p.mine AND r.namespace = %(namespace)s AND r.run_id = p.id
+), pairs AS (
+    UPDATE shadow_pairs s SET content_hash = '' FROM page p
+    WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
+      AND s.content_hash IS NOT NULL
 ), samples AS (
     DELETE FROM dataset_samples s USING page p
     WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
