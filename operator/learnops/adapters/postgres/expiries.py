@@ -13,8 +13,8 @@ class Expiry:
     """How the rows of one table expire.
 
     `scopes` answers with the parameters of each part that is paged through by itself. `page` has
-    the columns at, id and free. `write` changes the rows of `page` that are free, `before` what
-    depends on them.
+    the columns at, id and free. `write` changes the rows of `page` that are free, `also` what goes
+    with them.
     """
 
     table: str
@@ -22,7 +22,7 @@ class Expiry:
     scopes: LiteralString
     page: LiteralString
     write: LiteralString
-    before: LiteralString = "SELECT"
+    also: tuple[LiteralString, ...] = ()
     begin: tuple[str, str] = ("-infinity", "")
     # Rows come in the order of their age: where none of a page may go, none after it may.
     by_age: bool = False
@@ -143,10 +143,12 @@ ORDER BY "timestamp", id LIMIT %(limit)s
         scopes=_ENDED.format(table="deployment_routings"),
         page=_NUMBERED.format(table="deployment_routings"),
         # The runs of a unit go with it; the statement's end is soon enough for the foreign key.
-        before="""
+        also=(
+            """
 DELETE FROM unit_runs u USING page p
 WHERE p.free AND u.rollout = %(rollout)s AND u.seq = p.at
 """,
+        ),
         write="""
 DELETE FROM deployment_routings t USING page p
 WHERE p.free AND t.rollout = %(rollout)s AND t.seq = p.at

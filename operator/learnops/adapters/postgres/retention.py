@@ -119,22 +119,27 @@ class _Sweep:
     ) -> tuple[int, int, str, str]:
         """Rows that went, rows looked at, and the cursor after them."""
         await connection.execute(UPKEEP_LOCK)
-        query = _LOOK if self.dry_run else _ACT
-        cursor = await connection.execute(
-            query.format(page=expiry.page, before=expiry.before, write=expiry.write), values
-        )
+        cursor = await connection.execute(_query(expiry, dry_run=self.dry_run), values)
         row = await cursor.fetchone()
         assert row is not None
         return row[0], row[1], row[2], row[3]
 
 
-_LOOK: LiteralString = """
-WITH page AS ({page})
+_QUERY: LiteralString = """
+WITH page AS MATERIALIZED ({page}){writes}
 SELECT (SELECT count(*) FROM page WHERE free), (SELECT count(*) FROM page), last.at::text, last.id
 FROM (VALUES (1)) one LEFT JOIN LATERAL (
     SELECT at, id::text FROM page ORDER BY page.at DESC, page.id DESC LIMIT 1
 ) last ON true
 """
-_ACT: LiteralString = _LOOK.replace(
-    "({page})", "MATERIALIZED ({page}), earlier AS ({before}), done AS ({write})", 1
-)
+
+
+def _query(expiry: Expiry, *, dry_run: bool) -> LiteralString:
+    """One statement, so that all of a page goes or nothing of it."""
+    writes: LiteralString = ""
+    name: LiteralString = "part"
+    if not dry_run:
+        for write in (expiry.write, *expiry.also):
+            name += "_more"
+            writes += f", {name} AS ({write})"
+    return _QUERY.format(page=expiry.page, writes=writes)
