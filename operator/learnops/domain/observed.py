@@ -56,6 +56,7 @@ class Promotion:
     by: str
     why: str
     rollout: str = ""  # rollout id (salt), empty where no canary was involved
+    reason: str = ""  # why a rollout ended, in one CamelCase word; empty for moves up
 
 
 @dataclass(frozen=True, kw_only=True)

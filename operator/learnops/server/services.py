@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from learnops.adapters.postgres.connection import Pool
@@ -18,6 +19,7 @@ from learnops.server.problems import unavailable
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
 from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
+from learnops.server.upkeep import Upkeep
 from learnops.server.wake import Wake
 
 _GATE_PERIOD_SECONDS = 1.0
@@ -40,6 +42,7 @@ class Services:
     tracker: PrefixTracker
     mirror: Mirror
     keeper: SeriesKeeper
+    upkeep: Upkeep
     # Which reflectors have listed once, by kind; filled by whoever runs them.
     synced: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
@@ -56,7 +59,13 @@ class Services:
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """The loops of this process."""
-        return [self.tracker.run(), self.mirror.run(), self.keeper.run(), self._watch_database()]
+        return [
+            self.tracker.run(),
+            self.mirror.run(),
+            self.keeper.run(),
+            self.upkeep.run(),
+            self._watch_database(),
+        ]
 
     def close_polls(self) -> None:
         """Answer every long poll now: the process is about to end."""
@@ -74,8 +83,14 @@ class Services:
             await asyncio.sleep(_GATE_PERIOD_SECONDS)
 
 
-def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services:
-    """All services on one pool; nothing runs yet."""
+def assemble(
+    *,
+    pool: Pool,
+    clock: Clock,
+    ttl_seconds: float | None,
+    keep_days: Mapping[str, int] = MappingProxyType({}),
+) -> Services:
+    """All services on one pool; nothing runs yet. `keep_days`: what expires, by table."""
     state = State(clock=clock)
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
@@ -95,4 +110,5 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
         tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
         mirror=Mirror(pool=pool, state=state, outage=outage),
         keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
+        upkeep=Upkeep(pool=pool, keep_days=keep_days, outage=outage),
     )

@@ -1,5 +1,7 @@
 """The beginning of a rollout: its turn, its attempt, its first traffic."""
 
+from typing import Any
+
 from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
 from learnops.api.policy import GateOutcome, Stage
 from learnops.api.served import TrafficStatus
@@ -102,6 +104,7 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
             crl=draft.doer.spec.scoring.to_wire(),
             unit=assignment.unit,
             epoch_seconds=assignment.epoch_seconds,
+            safety_thresholds=_safety_thresholds(canary),
         )
     )
     traffic = drawn_for(traffic, assignment)
@@ -133,6 +136,12 @@ def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: Traffic
     )
     draft.fire("start", f"{name}: {_who_gets(candidates, percent)}")
     mark_started(draft, canary)
+
+
+def _safety_thresholds(canary: CanaryDeployment) -> dict[str, Any]:
+    """On record as they were declared: none of them changes under a canary."""
+    told = canary.spec.analysis.to_wire()
+    return {name: told[name] for name in ("rollback", "guardrails") if told.get(name)}
 
 
 def _identity(draft: Draft, candidate: str) -> str:
