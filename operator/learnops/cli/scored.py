@@ -23,10 +23,12 @@ _MAX_LINE = 1_048_576  # characters: what the api takes of one bundle
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """One line: its score, or why it has none (naming the line and the field)."""
+    """One line: its score and who ran, or why it has none (naming the line and the field)."""
 
     answer: RunAnswer | None = None
     error: str | None = None
+    policy: str = ""
+    arm: str = ""
 
     def to_json(self) -> str:
         """The score as the api answers it, on one line."""
@@ -61,9 +63,10 @@ class Scorer:
         """One result a line, in order; blank lines are none."""
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield self._score(number, line)
+                yield self.score(number, line)
 
-    def _score(self, number: int, line: str) -> Scored:
+    def score(self, number: int, line: str) -> Scored:
+        """The result of one line."""
         if len(line) > _MAX_LINE:
             return Scored(error=f"line {number}: has over {_MAX_LINE:,} characters")
         try:
@@ -79,7 +82,8 @@ class Scorer:
             return Scored(error=f"line {number}: {first_of(error)}")
         except InvalidMetric as error:
             return Scored(error=f"line {number}: {error}")
-        return Scored(answer=answer(bundle.run_id, status="scored", result=result))
+        told = answer(bundle.run_id, status="scored", result=result)
+        return Scored(answer=told, policy=bundle.policy, arm=bundle.arm.value)
 
     def _completed(self, number: int, found: dict[str, Any]) -> dict[str, Any]:
         """With what a score does not depend on, where it was left out."""
