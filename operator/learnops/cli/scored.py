@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from learnops.api.crl import CRL
-from learnops.api.doer import DoerSpec
+from learnops.api.doer import DoerSpec, DoerStatus
 from learnops.cli.inputs import InputError, document, first_of
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.terms import InvalidMetric
@@ -46,18 +46,19 @@ class Scorer:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """From a Doer's manifest, of which only `spec.crl` and `spec.phase` are read.
+        """From a Doer's manifest, of which only `spec.crl` and `spec.phase` are read; and
+        `status.crl` where the spec has no weights.
 
         Raises:
             InputError: it is no Doer, or its CRL is refused.
         """
         found = document(path, kind="Doer")
-        spec = found.get("spec")
-        if not isinstance(spec, dict) or "crl" not in spec:
-            raise InputError(f"{path}: spec.crl: must be there")
+        spec, status = found.get("spec"), found.get("status")
+        if not isinstance(spec, dict):
+            raise InputError(f"{path}: spec: must be there, with crl in it")
         metadata = found.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
-        return cls(doer=name, yardsticks=yardsticks(_crl(path, spec)))
+        return cls(doer=name, yardsticks=yardsticks(_crl(path, spec, status)))
 
     def scores(self, lines: Iterable[str]) -> Iterator[Scored]:
         """One result a line, in order; blank lines are none."""
@@ -137,10 +138,17 @@ def table_line(one: Scored | None) -> str:
     return f"{told.run_id:<28.28} {told.loss:>6.3f}  {'yes' if told.partial else 'no':<8} {most}"
 
 
-def _crl(path: Path, spec: dict[str, Any]) -> CRL:
+def _crl(path: Path, spec: dict[str, Any], status: Any) -> CRL:
     """Raises InputError."""
     given = {"policyRef": {"name": "any"}, **spec}
+    known = {"crl": status["crl"]} if isinstance(status, dict) and "crl" in status else {}
     try:
-        return DoerSpec.model_validate(given).scoring
+        crl = DoerSpec.model_validate(given).scoring(DoerStatus.model_validate(known))
     except ValidationError as error:
         raise InputError(f"{path}: spec.{first_of(error)}") from error
+    if crl.weights is None:
+        raise InputError(
+            f"{path}: spec.crl.weights: must be there; a Doer that lives without has the weights "
+            "that its runs gave it in status.crl (kubectl get doer -o yaml)"
+        )
+    return crl

@@ -1,0 +1,73 @@
+"""Rollouts by weights that nobody wrote down, and terms that nobody reports."""
+
+from tests.simulation import objects
+from tests.simulation.acts import (
+    Beat,
+    apply,
+    learn,
+    lose_reports,
+    report,
+    reweigh,
+    run_log,
+    start,
+    wait,
+    win,
+)
+from tests.simulation.evidence import WORSE
+
+STEP = wait(minutes=11)
+NEWCOMER = apply(objects.policy("v1"), objects.doer(policy="v1", crl={}))
+BOTH = {"weights": {"grounding": "1", "securityCriticals": "1"}}
+WEIGHED = apply(objects.policy("v1"), objects.doer(policy="v1", crl=BOTH))
+
+TERM_STORIES: dict[str, list[Beat]] = {
+    "weights-decided-by-what-runs-report": [
+        NEWCOMER,
+        *start("v2"),
+        report("v1", runs=7, grounding=7),
+        report("v1", runs=24, grounding=24, contradictions=22, latencyP95=21),
+        learn("v2", WORSE, "24 runs, worse"),
+        STEP,
+    ],
+    "weights-not-decided-by-silence": [
+        NEWCOMER,
+        *start("v2"),
+        report("v1", runs=200, grounding=100),
+        lose_reports(),
+        report("v1", runs=200, grounding=190),
+    ],
+    "weights-stay-while-a-canary-has-traffic": [
+        NEWCOMER,
+        report("v1", runs=40, grounding=40),
+        *start("v2"),
+        report("v1", runs=200, grounding=200, ragCoverage=200),
+        *win("v2"),
+        STEP,
+        STEP,
+        report("v2", runs=200, grounding=200, ragCoverage=200),
+        *start("v3"),
+    ],
+    "weights-taken-out-mid-rollout": [
+        WEIGHED,
+        *start("v2"),
+        reweigh(),
+        *win("v2"),
+        report("v1", runs=200, grounding=200),
+        reweigh(grounding="1", securityCriticals="1"),
+    ],
+    "terms-nobody-reports": [
+        WEIGHED,
+        report("v1", runs=12, grounding=12),
+        report("v1", runs=60, grounding=60),
+        report("v1", runs=200, grounding=200, securityCriticals=7),
+        lose_reports(),
+        run_log(up=False),
+        STEP,
+        run_log(up=True),
+        report("v1", runs=200, grounding=200, securityCriticals=7),
+        report("v1", runs=200, grounding=200, securityCriticals=30),
+        report("v1", runs=200, grounding=200, securityCriticals=7),
+        report("v1", runs=200, grounding=200),
+        reweigh(grounding="1"),
+    ],
+}
