@@ -37,6 +37,7 @@ def report(
     prefix: str,
     *,
     runs: int,
+    doer: str = "planner",
     policy: str = "planner-v1",
     **terms: Any,
 ) -> None:
