@@ -6,6 +6,7 @@ from tests.simulation.acts import (
     apply,
     learn,
     lose_reports,
+    lose_status,
     report,
     reweigh,
     run_log,
@@ -46,6 +47,13 @@ TERM_STORIES: dict[str, list[Beat]] = {
         STEP,
         report("v2", runs=200, grounding=200, ragCoverage=200),
         *start("v3"),
+    ],
+    "weights-decided-again-for-a-restored-doer": [
+        NEWCOMER,
+        report("v1", runs=200, grounding=200),
+        *start("v2"),
+        lose_status(of_policies=False),
+        *win("v2"),
     ],
     "weights-taken-out-mid-rollout": [
         WEIGHED,

@@ -32,6 +32,10 @@ WHERE r.namespace = {namespace} AND r.doer = {doer}
 """
 
 
+class TooMuchError(Exception):
+    """More than can be told apart in bounded memory."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """A number of a run: its name here, and where it is read from."""
@@ -81,9 +85,13 @@ def reading(url: str) -> Iterator[Reader]:
 
 
 def kept(connection: Reader, *, namespace: str, doer: str, days: int) -> Kept:
-    """What there is of the doer, of the last days."""
+    """What there is of the doer, of the last days. Raises TooMuchError."""
     query = sql.SQL("SELECT r.policy, r.arm, c.weights, count(*)" + _OF_DOER + "GROUP BY 1, 2, 3")
-    rows = connection.execute(_of(query, namespace, doer, days)).fetchmany(MAX_GROUPS)
+    rows = connection.execute(_of(query, namespace, doer, days)).fetchmany(MAX_GROUPS + 1)
+    if len(rows) > MAX_GROUPS:
+        raise TooMuchError(
+            f"these runs have over {MAX_GROUPS:,} different policies and weights; take fewer days"
+        )
     weights = list({repr(sorted(row[2].items())): row[2] for row in rows if row[2]}.values())
     return Kept(
         groups=tuple(dict.fromkeys((row[0], row[1]) for row in sorted(rows, key=_by_name))),

@@ -34,10 +34,13 @@ def replay(
     """Score the runs and judge the rollouts once more.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is no such run, or there are too many kinds of them.
         psycopg.Error: the database broke off.
     """
-    known = log.kept(connection, namespace=asked.namespace, doer=asked.doer, days=asked.days)
+    try:
+        known = log.kept(connection, namespace=asked.namespace, doer=asked.doer, days=asked.days)
+    except log.TooMuchError as error:
+        raise InputError(f"{error} with --days") from error
     if not known.groups:
         raise InputError(
             f"no run of doer {asked.doer} in namespace {asked.namespace} in the last "
