@@ -20,6 +20,14 @@ STEP = wait(minutes=11)
 NEWCOMER = apply(objects.policy("v1"), objects.doer(policy="v1", crl={}))
 BOTH = {"weights": {"grounding": "1", "securityCriticals": "1"}}
 WEIGHED = apply(objects.policy("v1"), objects.doer(policy="v1", crl=BOTH))
+GUARDED = apply(
+    objects.policy("v2"),
+    objects.canary(
+        "try-v2",
+        candidate="v2",
+        analysis=objects.analysis(guardrails=[{"term": "securityCriticals"}]),
+    ),
+)
 
 TERM_STORIES: dict[str, list[Beat]] = {
     "weights-decided-by-what-runs-report": [
@@ -36,6 +44,12 @@ TERM_STORIES: dict[str, list[Beat]] = {
         report("v1", runs=200, grounding=100),
         lose_reports(),
         report("v1", runs=200, grounding=190),
+    ],
+    "guardrail-on-a-term-that-runs-do-not-report": [
+        NEWCOMER,
+        report("v1", runs=200, grounding=200),
+        GUARDED,
+        reweigh(grounding="1", securityCriticals="1"),
     ],
     "weights-stay-while-a-canary-has-traffic": [
         NEWCOMER,
