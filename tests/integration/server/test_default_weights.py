@@ -2,6 +2,8 @@
 
 from itertools import count
 
+import pytest
+
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
@@ -26,10 +28,18 @@ def test_runs_are_scored_by_their_own_terms_until_weights_are_decided(
         return told if told is not None and sorted(told["weights"]) == sorted(terms) else None
 
     # Refused until the api's watch has brought the doer.
-    told = wait_until(lambda: scored_by("grounding", "securityCriticals"), what="the doer's runs")
-    assert told["loss"] == 0.2
+    told = wait_until(
+        lambda: scored_by("grounding", "securityCriticals"),
+        what="the doer's runs to be taken",
+        deadline_seconds=30,
+    )
+    assert told["loss"] == pytest.approx(0.2)
     assert not told["partial"]
     world.status("doers", "newcomer", {"crl": {"weights": {"grounding": "1", "ragCoverage": "1"}}})
-    told = wait_until(lambda: scored_by("grounding", "ragCoverage"), what="the weights in force")
-    assert told["loss"] == 0.7
+    told = wait_until(
+        lambda: scored_by("grounding", "ragCoverage"),
+        what="the weights of the status to be in force",
+        deadline_seconds=30,
+    )
+    assert told["loss"] == pytest.approx(0.7)
     assert told["missing"] == ["ragCoverage"]
