@@ -9,6 +9,7 @@ from learnops.adapters.postgres import runs as table
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.generations import GenerationId, frozen_crl
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
+from learnops.api.crl import CRLStatus
 from learnops.api.doer import Doer
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import CRLResult
@@ -25,6 +26,7 @@ from learnops.server.state import State
 from learnops.server.wake import Wake
 
 Outcome = RunAnswer | Problem
+_Version = tuple[int, CRLStatus | None]
 _YARDSTICKS = 1000
 
 
@@ -52,7 +54,7 @@ class Ingest:
         self._resolved = resolved
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
-        self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
+        self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
@@ -165,12 +167,13 @@ class Ingest:
         return self._present_yardsticks(doer).of(bundle.tenant)
 
     def _present_yardsticks(self, doer: Doer) -> Yardsticks:
-        uid, generation = doer.metadata.uid, doer.metadata.generation
+        # Weights that nobody wrote down come from the status, which has no generation.
+        uid, version = doer.metadata.uid, (doer.metadata.generation, doer.status.crl)
         held = self._present.get(uid)
-        if held is None or held[0] != generation:
+        if held is None or held[0] != version:
             if len(self._present) >= _YARDSTICKS:
                 self._present.clear()
-            held = self._present[uid] = (generation, yardsticks(doer.spec.scoring))
+            held = self._present[uid] = (version, yardsticks(doer.spec.scoring(doer.status)))
         return held[1]
 
     def _count(self, rows: Sequence[RunRow]) -> None:
