@@ -36,7 +36,6 @@ def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResu
         bundle=content,
         content_hash=hash_of(content),
         loss=result.loss,
-        crl=result.crl,
         weights=json.dumps({line.term: line.weight for line in result.contributions}),
         breakdown=json.dumps(breakdown_of(result)),
         partial=result.partial,

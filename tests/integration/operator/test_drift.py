@@ -97,7 +97,6 @@ def _run(namespace: str, run_id: str, *, loss: float, revision: int) -> RunRow:
         bundle="{}",
         content_hash=run_id.encode(),
         loss=loss,
-        crl=loss,
         weights="{}",
         breakdown="{}",
         partial=False,

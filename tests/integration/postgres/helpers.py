@@ -60,7 +60,6 @@ def row(
         bundle="{}",
         content_hash=content,
         loss=loss,
-        crl=2 * loss,
         weights='{"grounding": 1.0}',
         breakdown='{"terms": {}, "contributions": {}, "missing": []}',
         partial=False,

@@ -46,7 +46,6 @@ class RunRow:
     bundle: str
     content_hash: bytes
     loss: float
-    crl: float
     weights: str
     breakdown: str
     partial: bool
@@ -86,10 +85,6 @@ JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
 """
 
 _TERMS = ", ".join(TERM_COLUMNS.values())
-COMPUTED = "crl_computed"
-"""The channel that tells of each run that was scored, once it is stored: namespace, doer, runId,
-crl (the weighted sum of its terms) and loss. For listeners of the user's own; nothing of ours
-listens, and who was away hears nothing of what was missed."""
 
 # Written in the order of the keys everywhere, so that two batches with the same runs queue up
 # behind one another instead of locking each other out. The rows travel as one JSON text: an array
@@ -99,8 +94,8 @@ WITH input AS (
     SELECT * FROM json_to_recordset(%s::json) AS i (
         namespace text, run_id text, doer text, policy text, arm text, propensity float8,
         revision bigint, rollout text, tenant text, duration_milliseconds float8, cost_usd float8,
-        bundle jsonb, content_hash text, crl float8, loss float8, weights jsonb, breakdown jsonb,
-        partial bool, {", ".join(f"{column} float8" for column in TERM_COLUMNS.values())})
+        bundle jsonb, content_hash text, loss float8, weights jsonb, breakdown jsonb, partial bool,
+        {", ".join(f"{column} float8" for column in TERM_COLUMNS.values())})
 ), added AS (
     INSERT INTO runs (namespace, run_id, doer, policy, arm, propensity, revision, rollout, tenant,
                       duration_milliseconds, cost_usd, bundle, content_hash)
@@ -109,17 +104,11 @@ WITH input AS (
     FROM input ORDER BY namespace, run_id
     ON CONFLICT (namespace, run_id) DO NOTHING
     RETURNING namespace, run_id
-), scored AS (
-    INSERT INTO crl_results (namespace, run_id, loss_value, loss, weights, breakdown, partial,
-                             {_TERMS})
-    SELECT i.namespace, i.run_id, i.loss, i.loss, i.weights, i.breakdown, i.partial, {_TERMS}
-    FROM input i JOIN added a ON a.namespace = i.namespace AND a.run_id = i.run_id
-    RETURNING namespace, run_id
 )
-SELECT s.namespace, s.run_id, pg_notify('{COMPUTED}', json_build_object(
-    'namespace', i.namespace, 'doer', i.doer, 'runId', i.run_id, 'crl', i.crl, 'loss', i.loss
-)::text)
-FROM scored s JOIN input i ON i.namespace = s.namespace AND i.run_id = s.run_id
+INSERT INTO crl_results (namespace, run_id, loss_value, loss, weights, breakdown, partial, {_TERMS})
+SELECT i.namespace, i.run_id, i.loss, i.loss, i.weights, i.breakdown, i.partial, {_TERMS}
+FROM input i JOIN added a ON a.namespace = i.namespace AND a.run_id = i.run_id
+RETURNING namespace, run_id
 """  # noqa: S608 - column names are constants of this file
 
 _RESOLVE = """
@@ -248,7 +237,6 @@ _FIELDS = (
     "tenant",
     "duration_milliseconds",
     "cost_usd",
-    "crl",
     "loss",
     "partial",
 )
