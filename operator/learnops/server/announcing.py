@@ -9,7 +9,6 @@ import psycopg
 
 from learnops.adapters.postgres.announcements import Computed, announce
 from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
-from learnops.server.outage import Outage
 from learnops.server.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -19,18 +18,16 @@ _AT_ONCE: Final = 5_000
 # this time costs less than one a batch, and a failure of it can never undo an ingest.
 _GATHER_SECONDS: Final = 0.05
 _PERIOD_SECONDS: Final = 60.0
-_AWAY_SECONDS: Final = 1.0
 
 
 class Announcer:
     """Events wait in memory, bounded: the oldest are dropped, and the log of runs has them all."""
 
-    def __init__(self, *, pool: Pool, outage: Outage) -> None:
+    def __init__(self, *, pool: Pool) -> None:
         self._pool = pool
-        self._outage = outage
         self._waiting: deque[Computed] = deque(maxlen=_WAITING)
         self._wake = Wake()
-        self._away = False
+        self._dropping = False
 
     def add(self, computed: Computed) -> None:
         """A run was stored with this CRL; told a moment later."""
@@ -40,23 +37,21 @@ class Announcer:
     async def run(self) -> None:
         """For ever."""
         while True:
-            await self._wake.wait(period_seconds=_AWAY_SECONDS if self._away else _PERIOD_SECONDS)
+            await self._wake.wait(period_seconds=_PERIOD_SECONDS)
             await asyncio.sleep(_GATHER_SECONDS)
             await self.step()
 
     async def step(self) -> None:
         """Tell what waits. What could not be told is dropped: nobody waits for an old event."""
-        while self._waiting or self._away:
+        while self._waiting:
             told = [self._waiting.popleft() for _ in range(min(len(self._waiting), _AT_ONCE))]
             try:
                 await announce(self._pool, computed=told)
-            except DatabaseUnavailableError as error:
-                self._away = True
-                self._outage.away("announcements", str(error))
-                return
-            except psycopg.Error as error:
-                # A listener that stands still in a transaction lets the queue fill up.
-                line = str(error).partition("\n")[0]
-                log.warning("%d crl_computed events were dropped: %s", len(told), line)
-            self._away = False
-            self._outage.back("announcements")
+            except (DatabaseUnavailableError, psycopg.Error) as error:
+                # Also where a listener that stands still in a transaction let the queue fill up.
+                if not self._dropping:
+                    reason = str(error).partition("\n")[0]
+                    log.warning("crl_computed events are dropped until they work again: %s", reason)
+                self._dropping = True
+            else:
+                self._dropping = False

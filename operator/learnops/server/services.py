@@ -102,7 +102,7 @@ def assemble(
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     outage = Outage()
-    announcer = Announcer(pool=pool, outage=outage)
+    announcer = Announcer(pool=pool)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     return Services(
         pool=pool,

@@ -43,8 +43,8 @@ def payloads(computed: Iterable[Computed]) -> list[str]:
 
 
 async def announce(pool: Pool, *, computed: Sequence[Computed]) -> None:
-    """Tell all who listen. Raises DatabaseUnavailableError, and psycopg's error where Postgres'
-    queue of notifications is full."""
+    """Tell all who listen. Raises DatabaseUnavailableError, also where Postgres' queue of
+    notifications is full."""
     async with transaction(pool) as connection:
         await connection.execute(
             "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload",
