@@ -1,6 +1,7 @@
 """Payloads of crl_computed: complete, by doer, and within what Postgres takes."""
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -43,5 +44,5 @@ def test_many_are_split_so_that_each_fits(letter: str) -> None:
     assert max(len(it.encode()) for it in made) <= MAX_PAYLOAD_BYTES
     assert [name for it in made for name in told(it)] == [("planner", it) for it in ids]
     # No more of them than are needed: two neighbours would not fit into one.
-    for first, second in zip(made, made[1:], strict=False):
+    for first, second in pairwise(made):
         assert len(first) + len(second) > MAX_PAYLOAD_BYTES

@@ -82,7 +82,7 @@ class Appended:
     """What became of it: whether each signal is new, and the run's reward now."""
 
     new: tuple[bool, ...]
-    reward: StoredReward | None
+    reward: StoredReward
 
 
 _DOER = """
@@ -178,7 +178,9 @@ async def append(pool: Pool, *, run: RunSignals) -> Appended:
             fresh = [it for it, is_new in zip(run.signals, new, strict=True) if is_new]
             await _insert(connection, [replace(run, signals=fresh)])
             await _recompute(connection, [run])
-        return Appended(new=new, reward=await _stored(connection, run.key))
+        reward_now = await _stored(connection, run.key)
+    assert reward_now is not None  # its row is the lock
+    return Appended(new=new, reward=reward_now)
 
 
 async def add_of_bundles(connection: Connection, *, runs: Sequence[RunSignals]) -> None:

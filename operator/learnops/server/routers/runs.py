@@ -83,7 +83,7 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
 
 
 @router.get(
-    "/runs/{run_id}",
+    "/runs/{run_id:path}",
     summary="A run with its loss, terms and weights, its signals and its reward",
     responses=problems(404, 422, 503),
 )

@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["runs"])
 
 
 @router.post(
-    "/runs/{run_id}/signals",
+    "/runs/{run_id:path}/signals",
     summary="Append what was found out about a run's work",
     status_code=HTTPStatus.CREATED,
     response_model=SignalsAnswer,
