@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from learnops.client import Learner
+from learnops.client import Learner, Run
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, finish
 from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.test_shadow import SHADOWS, Beside, opened
 
 
 def told(api: Api, run_id: str) -> list[tuple[str, Any]]:
@@ -135,21 +136,21 @@ def test_what_can_be_no_signal_costs_neither_the_agent_nor_the_run(
 
 
 def test_a_dry_run_has_none(api: Api, connect: Connect) -> None:
-    api.serve(percent=None, shadow="planner-v2")
-    learner = ready(connect(), 2)
-    seen: list[bool] = []
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    learner = ready(connect())
 
-    def again(run: Any) -> None:
-        run.signal("human", True)
-        seen.append(run.dry_run)
-        run.finish()
+    @learner.agent
+    def plan(run: Run) -> None:
+        run.finish(metrics={"grounding": 0.5})
+        run.signal("human", not run.dry_run)
 
-    run = learner.start()
-    run.finish()
-    learner.shadow(run, again)
-    api.wait_for(lambda: learner.stats().get("shadows_unopened") or seen, "the candidate's turn")
-    assert learner.flush(20) is not None
-    assert api.signals == []
+    beside = Beside(api, learner)  # takes what the candidate reports
+    plan()
+    assert learner.flush(20)
+    assert len(beside.told) == 1
+    ((run_id, _),) = api.runs.items()
+    assert told(api, run_id) == [("human", True)]
+    assert learner.stats()["signals_ignored"] == 1
 
 
 def test_a_closed_learner_counts_what_it_could_not_tell(api: Api, connect: Connect) -> None:

@@ -199,22 +199,14 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "field", "detail"), BAD)
-def test_what_is_no_signal_is_refused_with_its_field(
-    api: Api, world: World, changes: dict[str, Any], field: str, detail: str
-) -> None:
-    answer = tell(api, world, "a", {**signal("tests", 1, "k"), **changes})
-    assert (answer.status, answer.body["field"]) == (422, f"signals[0].{field}")
-    assert answer.body["detail"].startswith(f"signals[0].{field}: {detail}")
-
-
-@pytest.mark.parametrize("signals", [[], [signal("tests", 1, str(n)) for n in range(101)]])
-def test_a_request_has_one_to_a_hundred(api: Api, world: World, signals: list[object]) -> None:
-    answer = tell(api, world, "a", *signals)
-    assert (answer.status, answer.body["field"]) == (422, "signals")
-
-
-def test_a_bundle_with_a_bad_signal_is_refused(api: Api, world: World) -> None:
+def test_what_is_no_signal_is_refused_with_its_field(api: Api, world: World) -> None:
+    for changes, field, detail in BAD:
+        answer = tell(api, world, "a", {**signal("tests", 1, "k"), **changes})
+        assert (answer.status, answer.body["field"]) == (422, f"signals[0].{field}")
+        assert answer.body["detail"].startswith(f"signals[0].{field}: {detail}")
+    for signals in ([], [signal("tests", 1, str(number)) for number in range(101)]):
+        answer = tell(api, world, "a", *signals)
+        assert (answer.status, answer.body["field"]) == (422, "signals")
     answer = api.post("/v1/runs", world.bundle("a", signals={"errors": 3}))
     assert (answer.status, answer.body["detail"]) == (
         422,
