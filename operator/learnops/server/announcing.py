@@ -13,7 +13,7 @@ from learnops.server.wake import Wake
 
 log = logging.getLogger(__name__)
 _WAITING: Final = 20_000
-_AT_ONCE: Final = 5_000
+_AT_ONCE: Final = 1_000  # a few milliseconds of work between two answers
 # Postgres commits transactions that notify one after another, in all databases: one for all runs of
 # this time costs less than one a batch, and a failure of it can never undo an ingest.
 _GATHER_SECONDS: Final = 0.05
