@@ -106,8 +106,9 @@ class Signals:
                 f"no run {run.run_id[:200]!r} in namespace {run.namespace!r}; send its bundle to "
                 "POST /v1/runs first, or correct the id"
             )
-        except table.OtherDoerError as error:
-            detail = f"doer: is {run.doer!r}, but the run is of doer {str(error)!r}"
+        except table.OtherDoerError:
+            # Which one is not for whoever may report for this doer alone.
+            detail = f"doer: is {run.doer!r}, but the run is another doer's; name that one"
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="doer")
         except table.KeyTakenError as error:
             detail = f"signal {run.signals[error.position].key!r} is stored with other content; "

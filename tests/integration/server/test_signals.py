@@ -139,7 +139,7 @@ def test_a_run_of_another_doer(api: Api, world: World) -> None:
     api.post("/v1/runs", world.bundle("a"))
     answer = tell(api, world, "a", signal("tests", 1, "ci/7"), doer="judge")
     assert (answer.status, answer.body["field"]) == (422, "doer")
-    assert answer.body["detail"] == "doer: is 'judge', but the run is of doer 'planner'"
+    assert answer.body["detail"] == "doer: is 'judge', but the run is another doer's; name that one"
 
 
 def test_a_run_takes_a_hundred(api: Api, world: World) -> None:

@@ -21,7 +21,7 @@ class UnknownRunError(Exception):
 
 
 class OtherDoerError(Exception):
-    """The run is of the doer that this names."""
+    """The run is of another doer than it is said to be."""
 
 
 class KeyTakenError(Exception):
@@ -214,7 +214,7 @@ async def _check_run(connection: Connection, run: RunSignals) -> None:
     if row is None:
         raise UnknownRunError
     if row[0] != run.doer:
-        raise OtherDoerError(row[0])
+        raise OtherDoerError
 
 
 def _news(signals: Sequence[Signal], *, held: Mapping[str | None, Signal]) -> tuple[bool, ...]:

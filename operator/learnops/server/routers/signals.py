@@ -5,9 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from learnops.ports.access import Verb
 from learnops.server.documents import problems
 from learnops.server.models import RunId
-from learnops.server.routers import Use
+from learnops.server.routers import May, Use
 from learnops.server.signal_models import SignalsAnswer, SignalsRequest
 from learnops.server.signals import RunRef
 
@@ -25,9 +26,14 @@ router = APIRouter(prefix="/v1", tags=["runs"])
     },
 )
 async def append(
-    run_id: Annotated[RunId, Path()], body: SignalsRequest, use: Use, response: Response
+    run_id: Annotated[RunId, Path()],
+    body: SignalsRequest,
+    use: Use,
+    may: May,
+    response: Response,
 ) -> SignalsAnswer:
     """Stored together when this answers. They may come before the bundle of a registered run."""
+    await may.require(Verb.INGEST, namespace=body.namespace, doer=body.doer)
     use.require_database()
     use.require_state()
     run = RunRef(namespace=body.namespace, run_id=run_id, doer=body.doer)
