@@ -64,6 +64,7 @@ VIEWS = {
     "v_experiment_success_rate",
     "v_policy_performance",
     "v_rollout_progress",
+    "v_run_rewards",
 }
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.erasure import erase_tenant
+from learnops.adapters.postgres.retention import expire
 from learnops.adapters.postgres.runs import store
 from learnops.adapters.postgres.signals import (
     KeyTakenError,
@@ -116,3 +118,27 @@ async def test_a_run_without_signals_is_in_the_view_without_a_reward(pool: Pool)
     assert await rows_of(pool, "SELECT run_id, loss, reward FROM v_run_rewards") == [
         ("a", 0.5, None)
     ]
+
+
+async def test_they_expire_with_their_run(pool: Pool) -> None:
+    await reported(pool, "old", "young")
+    for run in ("old", "young"):
+        await append(pool, run=told(run, later("tests", 1, "k")))
+    async with pool.connection() as connection:
+        await connection.execute(
+            "UPDATE runs SET received_at = now() - interval '30 days' WHERE run_id = 'old'"
+        )
+    await expire(pool, keep_days={"runs": 20})
+    for table in ("runs", "signals", "run_rewards"):
+        assert await rows_of(pool, f"SELECT run_id FROM {table}") == [("young",)]
+
+
+async def test_erasing_a_tenant_takes_their_texts_and_leaves_the_reward(pool: Pool) -> None:
+    await store(pool, rows=[replace(row("a", rollout=None), tenant="acme")])
+    signal = replace(later("tests", 1, "k"), source="acme ci", note="acme said so")
+    await append(pool, run=told("a", signal))
+    await erase_tenant(pool, namespace="agents", tenant="acme", by="alice")
+    assert await rows_of(pool, "SELECT source, note, value, key FROM signals") == [
+        ("", "", 1.0, "k")
+    ]
+    assert await rows_of(pool, "SELECT tenant, reward FROM v_run_rewards") == [("(erased)", 1.0)]
