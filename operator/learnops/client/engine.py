@@ -10,6 +10,7 @@ from learnops.client.registrar import Registrar
 from learnops.client.router import Router
 from learnops.client.settings import Settings
 from learnops.client.shadow import Shadower
+from learnops.client.signals import Signaler
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.telemetry import Telemetry
@@ -55,6 +56,9 @@ class Engine:
             path=SHADOWS_PATH,
             name="learnops-shadow-report",
         )
+        self.signaler = Signaler(
+            settings=settings, transport=self.transport, telemetry=self.telemetry
+        )
         self.shadower = Shadower(
             settings=settings,
             transport=self.transport,
@@ -88,10 +92,15 @@ class Engine:
         self.source.start()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all reports and voids were acknowledged within `timeout` seconds."""
+        """Whether all reports, signals and voids were acknowledged within `timeout` seconds."""
         end = time.monotonic() + timeout
         done = [self.reporter.outbox.flush(timeout)]
-        later = (self.voider.outbox, self.shadower, self.shadow_reporter.outbox)
+        later = (
+            self.signaler.outbox,
+            self.voider.outbox,
+            self.shadower,
+            self.shadow_reporter.outbox,
+        )
         done += [part.flush(max(end - time.monotonic(), 0.0)) for part in later]
         return all(done)
 
@@ -101,11 +110,13 @@ class Engine:
         self.source.stop()
         self.registrar.stop()
         left = self.reporter.outbox.close(timeout)
+        self.signaler.close(max(end - time.monotonic(), 0.0))
         self.shadower.close(max(end - time.monotonic(), 0.0))
         outboxes = (self.voider.outbox, self.shadow_reporter.outbox)
         for outbox in outboxes:
             outbox.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
-        for part in (self.source, self.registrar, self.reporter.outbox, self.shadower, *outboxes):
+        reports = (self.reporter.outbox, self.signaler.outbox)
+        for part in (self.source, self.registrar, *reports, self.shadower, *outboxes):
             part.join(_JOIN_SECONDS)
         return left
