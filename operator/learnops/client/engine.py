@@ -12,6 +12,7 @@ from learnops.client.registrar import Registrar
 from learnops.client.router import Router
 from learnops.client.settings import Settings
 from learnops.client.shadow import Shadower
+from learnops.client.signals import Signaler
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.spool import Pace, Spool
@@ -64,6 +65,9 @@ class Engine:
             path=SHADOWS_PATH,
             name="learnops-shadow-report",
         )
+        self.signaler = Signaler(
+            settings=settings, transport=self.transport, telemetry=self.telemetry
+        )
         self.shadower = Shadower(
             settings=settings,
             transport=self.transport,
@@ -100,10 +104,15 @@ class Engine:
             self.spool.start()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all reports and voids were acknowledged within `timeout` seconds."""
+        """Whether all reports, signals and voids were acknowledged within `timeout` seconds."""
         end = time.monotonic() + timeout
         done = [self.reporter.outbox.flush(timeout)]
-        later = (self.voider.outbox, self.shadower, self.shadow_reporter.outbox)
+        later = (
+            self.signaler.outbox,
+            self.voider.outbox,
+            self.shadower,
+            self.shadow_reporter.outbox,
+        )
         done += [part.flush(max(end - time.monotonic(), 0.0)) for part in later]
         return all(done)
 
@@ -114,11 +123,13 @@ class Engine:
         self.source.stop()
         self.registrar.stop()
         lost = self.reporter.close(timeout)
+        self.signaler.close(max(end - time.monotonic(), 0.0))
         self.shadower.close(max(end - time.monotonic(), 0.0))
         self.voider.outbox.close(max(end - time.monotonic(), 0.0))
         lost += self.shadow_reporter.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
-        outboxes = (self.reporter.outbox, self.voider.outbox, self.shadow_reporter.outbox)
+        parts = (self.reporter, self.signaler, self.voider, self.shadow_reporter)
+        outboxes = [part.outbox for part in parts]
         end = time.monotonic() + _JOIN_SECONDS
         for part in (self.source, self.registrar, self.shadower, *outboxes):
             part.join(max(end - time.monotonic(), 0.0))

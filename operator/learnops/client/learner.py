@@ -3,6 +3,7 @@
 import atexit
 import os
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import wraps
 from hashlib import blake2b
 from inspect import iscoroutinefunction
@@ -14,6 +15,7 @@ from learnops.client.engine import Engine
 from learnops.client.policy import Policy
 from learnops.client.run import Run
 from learnops.client.settings import Options, Settings
+from learnops.client.signals import Remark
 
 _MAX_ID_BYTES = 128
 P = ParamSpec("P")
@@ -111,7 +113,36 @@ class Learner:
             report=self._report,
             telemetry=engine.telemetry,
             shadow=None if offer is None else offer.policy,
+            signal=self._signal,
         )
+
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        value: float | bool,
+        *,
+        source: str = "",
+        note: str = "",
+        key: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """Tell what was found out about the work of a run of any process; never blocks or raises.
+
+        For reward and datasets, never for the evidence of a rollout.
+
+        Args:
+            run_id: of a run of this doer that was reported, or registered while a canary is live.
+            name: `compile`, `tests`, `errors` or `human` for the reward; any other camelCase word.
+            value: 0 to 1, True or False; of `errors` 0 is the best, of the others 1.
+            source: who says so, such as "ci" or "thumbs".
+            note: a few words; personal data is taken out of it before it is stored.
+            key: names this signal within its run, so that telling it twice is telling it once;
+                default: a random one.
+            observed_at: when it was seen; default: now.
+        """
+        remark = Remark(source=source, note=note, key=key, observed_at=observed_at)
+        self._signal(self._bounded("run_id", str(run_id)), name, value, remark)
 
     def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
         """In the shadow stage, run the candidate on what `run` was given; returns at once.
@@ -189,6 +220,7 @@ class Learner:
             **engine.telemetry.counts(),
             "bundles_waiting": engine.reporter.waiting(),
             "bundles_on_disk": engine.on_disk(),
+            "signals_waiting": engine.signaler.outbox.waiting(),
             "voids_waiting": engine.voider.outbox.waiting(),
             "revision": view.snapshot.revision if view else None,
             "snapshot_seconds_left": engine.holder.seconds_left(),
@@ -207,6 +239,9 @@ class Learner:
 
     def _report(self, bundle: bytes) -> None:
         self._engine.reporter.report(bundle)
+
+    def _signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
+        self._engine.signaler.signal(run_id, name, value, remark)
 
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""

@@ -3,12 +3,14 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
 from learnops.client.assignment import Assignment
 from learnops.client.policy import Policy
+from learnops.client.signals import MAX_SIGNALS, Remark, usable
 from learnops.client.telemetry import Telemetry
 
 _FAILED_GATE = "completed"
@@ -31,8 +33,10 @@ class Run:
         telemetry: Telemetry,
         shadow: Policy | None = None,
         dry_run: bool = False,
+        signal: Callable[[str, str, object, Remark], None] | None = None,
     ) -> None:
-        """`shadow`: see the property. `dry_run`: this is the candidate beside a run of control."""
+        """`shadow`: see the property. `dry_run`: this is the candidate beside a run of control.
+        `signal`: takes what is told of the run's work; None: nothing of it is kept."""
         self._identity = identity
         self._assignment = assignment
         self._tenant = tenant
@@ -40,8 +44,10 @@ class Run:
         self._telemetry = telemetry
         self._shadow = shadow
         self._dry_run = dry_run
+        self._signal = signal
         self._began = time.monotonic()
         self._finished = False
+        self._early: list[tuple[str, object, Remark]] = []
         self._lock = Lock()
 
     @property
@@ -97,6 +103,7 @@ class Run:
         qav: Mapping[str, Any] | None = None,
         artifacts: Sequence[Mapping[str, Any]] | None = None,
         budget: Mapping[str, Any] | None = None,
+        signals: Mapping[str, float | bool] | None = None,
         duration_milliseconds: float | None = None,
     ) -> None:
         """Report the run; returns at once and never raises. Only the first call counts.
@@ -108,6 +115,7 @@ class Run:
             qav: answers of quality checks, as they are.
             artifacts: references to what the run made, each a mapping such as {"uri": …}.
             budget: `maxCostUSD` and `maxDurationMilliseconds`, where the run has its own.
+            signals: what is known of the quality of its work by now, as in `signal`.
             duration_milliseconds: how long the run took; default: since `start`.
         """
         with self._lock:
@@ -129,7 +137,41 @@ class Run:
         }
         if budget:
             sections["budget"] = budget
+        # A bad one is left out here: the api would refuse the run for it.
+        kept = usable(signals, telemetry=self._telemetry) if signals else {}
+        if kept:
+            sections["signals"] = kept
         self._send(sections)
+        for name, value, remark in self._early:
+            if self._signal is not None:
+                self._signal(self.id, name, value, remark)
+
+    def signal(
+        self,
+        name: str,
+        value: float | bool,
+        *,
+        source: str = "",
+        note: str = "",
+        key: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """Tell what was found out about the run's work; see `Learner.signal`.
+
+        Before `finish` it is kept until then: the api knows of no run before its bundle. Of a dry
+        run nothing is kept, as nobody got its answer.
+        """
+        if self._signal is None:
+            self._telemetry.count("signals_ignored")
+            return
+        at = observed_at or datetime.now(UTC)
+        told = (name, value, Remark(source=source, note=note, key=key, observed_at=at))
+        with self._lock:
+            if not self._finished:
+                # The oldest go first: of a name the last one counts.
+                self._early = [*self._early[1 - MAX_SIGNALS :], told]
+                return
+        self._signal(self.id, *told)
 
     def fail(self, error: BaseException | str) -> None:
         """Report that the agent failed: one gate, not passed, and every other term at its worst.

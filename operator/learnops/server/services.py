@@ -9,6 +9,7 @@ from typing import Any
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.ports.clock import Clock
+from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
@@ -16,6 +17,7 @@ from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
 from learnops.server.pairing import Pairing
 from learnops.server.problems import unavailable
+from learnops.server.signals import Signals
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
 from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
@@ -38,6 +40,8 @@ class Services:
     assigner: Assigner
     ingest: Ingest
     pairing: Pairing
+    signals: Signals
+    announcer: Announcer
     snapshots: Snapshots
     tracker: PrefixTracker
     mirror: Mirror
@@ -64,6 +68,7 @@ class Services:
             self.mirror.run(),
             self.keeper.run(),
             self.upkeep.run(),
+            self.announcer.run(),
             self._watch_database(),
         ]
 
@@ -76,6 +81,8 @@ class Services:
         """Wait until everything taken is written."""
         await self.assigner.drain()
         await self.ingest.drain()
+        await self.signals.drain()
+        await self.announcer.step()
 
     async def _watch_database(self) -> None:
         while True:
@@ -95,6 +102,7 @@ def assemble(
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     outage = Outage()
+    announcer = Announcer(pool=pool)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     return Services(
         pool=pool,
@@ -104,8 +112,10 @@ def assemble(
         outage=outage,
         gate=DatabaseGate(pool=pool, outage=outage),
         assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
-        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
+        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer),
+        announcer=announcer,
         pairing=Pairing(pool=pool, state=state),
+        signals=Signals(pool=pool, state=state, metrics=metrics),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
         mirror=Mirror(pool=pool, state=state, outage=outage),

@@ -66,6 +66,50 @@ VALUES ('uid.0', 2, 3, '{"weights": {"grounding": "2"}}');
 INSERT INTO rollout_candidates (rollout, policy, generation, identity, attempt)
 VALUES ('uid.0', 'planner-v2', 2, 'v1:abc', 4);
 """,
+    "0009": """
+WITH opened AS (
+    INSERT INTO learning_sessions (namespace, doer, started_by, why)
+    VALUES ('agents', 'planner', 'signals', 'loss up') RETURNING id
+), tried AS (
+    INSERT INTO experiments (namespace, name, doer, type, session_id, base_policy_id)
+    SELECT 'agents', 'e', 'planner', 'prompt_synthesis', id, 'planner-v1' FROM opened RETURNING id
+)
+INSERT INTO offline_replays (namespace, doer, experiment_id, candidate_policy_id, parent_policy_id,
+                             golden_dataset, cases, seeds, candidate_loss, parent_loss, delta_low,
+                             delta_high, spread, deterministic, digest, passed)
+SELECT 'agents', 'planner', id, 'planner-v2', 'planner-v1', 'golden', 10, 5, 0.1, 0.3,
+       -0.3, -0.1, 0.01, true, 'v1:r', true FROM tried;
+INSERT INTO skill_cards (namespace, doer, strengths, loss_delta_7d)
+VALUES ('agents', 'planner', '["grounding"]', -0.1);
+INSERT INTO golden_datasets (namespace, name, doer, digest, cases, created_by)
+VALUES ('agents', 'golden', 'planner', 'v1:a', '[{"task": "x"}]', 'alice');
+INSERT INTO dataset_samples (dataset_id, namespace, doer, role, run_id, content_hash, content,
+                             reward)
+VALUES (gen_random_uuid(), 'agents', 'planner', 'coder', 'a', 'x', '{"messages": []}', 0.7);
+INSERT INTO learning_approvals (namespace, doer, policy_id, identity, attempt, rollout, decision,
+                                decided_by, why)
+VALUES ('agents', 'planner', 'planner-v2', 'v1:abc', 3, 'uid.0', 'approved', 'alice', 'good');
+INSERT INTO score_cards (namespace, run_id, doer, accuracy, efficiency, reusability, surprise)
+VALUES ('agents', 'a', 'planner', 100, 50, 0, 70);
+INSERT INTO reflections (namespace, doer, run_id, kind, root_cause)
+VALUES ('agents', 'planner', 'a', 'mandatory_reflection', 'no sources');
+WITH remembered AS (
+    INSERT INTO memories (namespace, doer, kind, topic, content, source_run_id)
+    VALUES ('agents', 'planner', 'long_term', 'domain', 'x', 'a') RETURNING id
+)
+INSERT INTO embeddings (memory_id, model, embedding)
+SELECT id, 'm', array_fill(0.5::real, ARRAY[256])::vector FROM remembered;
+INSERT INTO patterns (namespace, doer, kind, items, support, lift, occurrences)
+VALUES ('agents', 'planner', 'failure_patterns', '["timeout"]', 0.1, 2.5, 3);
+INSERT INTO outbox (namespace, doer, event) VALUES ('agents', 'planner', 'promoted');
+INSERT INTO daily_rollups VALUES ('agents', 'planner', '2026-11-20', 2, 0.425, 1, 1, 0, 1, 0, 1);
+INSERT INTO retention_marks VALUES ('agents', 'planner', '2026-11-01T00:00:00Z');
+WITH asked AS (
+    INSERT INTO tenant_erasures (namespace, tenant_mark, salt, requested_by, forget_at)
+    VALUES ('agents', 'm', 's', 'alice', now() + interval '30 days') RETURNING id
+)
+INSERT INTO tenant_erasure_units (erasure, rollout, seq) SELECT id, 'uid.0', 3 FROM asked;
+""",
 }
 # What a later revision replaced.
 _UNTIL = {"0006": "0006"}

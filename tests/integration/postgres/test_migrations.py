@@ -45,10 +45,12 @@ TABLES = {
     "rollout_generations",
     "rollout_prefixes",
     "rollup_state",
+    "run_rewards",
     "runs",
     "score_cards",
     "shadow_deployments",
     "shadow_pairs",
+    "signals",
     "skill_cards",
     "tenant_erasure_units",
     "tenant_erasures",
@@ -62,6 +64,7 @@ VIEWS = {
     "v_experiment_success_rate",
     "v_policy_performance",
     "v_rollout_progress",
+    "v_run_rewards",
 }
 
 

@@ -68,6 +68,9 @@ WITH page AS MATERIALIZED (
     UPDATE shadow_pairs s SET content_hash = '' FROM page p
     WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
       AND s.content_hash IS NOT NULL
+), noted AS (
+    UPDATE signals s SET source = '', note = '' FROM page p
+    WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
 ), samples AS (
     DELETE FROM dataset_samples s USING page p
     WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id

@@ -122,6 +122,16 @@ WHERE p.free AND w.namespace = %(namespace)s AND w.doer = %(doer)s AND w.watch =
 DELETE FROM runs r USING page p
 WHERE p.free AND r.namespace = %(namespace)s AND r.run_id = p.id
 """,
+        also=(
+            """
+DELETE FROM signals s USING page p
+WHERE p.free AND s.namespace = %(namespace)s AND s.run_id = p.id
+""",
+            """
+DELETE FROM run_rewards w USING page p
+WHERE p.free AND w.namespace = %(namespace)s AND w.run_id = p.id
+""",
+        ),
     ),
     Expiry(
         table="learning_progress",
