@@ -6,6 +6,7 @@ import signal
 from importlib.metadata import distribution, version
 from pathlib import Path
 
+import psutil
 import psycopg
 
 from testbed.binaries.cache import cache_root, fill_once
@@ -76,6 +77,21 @@ class Postgres:
     def kill(self) -> None:
         """SIGKILL it, as a crash; the data stays and is recovered by the next start."""
         self.process.kill()
+
+    def freeze(self) -> None:
+        """SIGSTOP every process of it: connections stay open, and nobody answers."""
+        for process in self._family():
+            process.suspend()
+
+    def thaw(self) -> None:
+        """Let it go on after `freeze`; idempotent."""
+        for process in self._family():
+            process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        # Not the process group: each session of the server makes one of its own.
+        server = psutil.Process(self.process.pid)
+        return [server, *server.children(recursive=True)]
 
     def create_database(self, prefix: str = "test") -> str:
         """Make an empty database with a name nobody has; returns its URL."""

@@ -29,6 +29,12 @@ def _needs_stack(item: pytest.Item) -> bool:
     return "stack" in getattr(item, "fixturenames", ())
 
 
+@pytest.fixture(autouse=True)
+def no_spool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No learner of a test finds what another left; tests of the spool name a folder."""
+    monkeypatch.setenv("LEARNOPS_SPOOL", "off")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The real API server, Prometheus and PostgreSQL, started when the first test asks."""

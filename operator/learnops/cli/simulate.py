@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         truth = load_truth(arguments.truth)
-        learner = Learner(arguments.doer, serving=arguments.serving)
+        # What nobody really ran is not worth to be delivered by a later process.
+        learner = Learner(arguments.doer, serving=arguments.serving, spool="off")
     except (TruthError, ValueError) as error:
         print(f"learnops simulate: {error}", file=sys.stderr)
         return 2

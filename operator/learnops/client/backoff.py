@@ -20,11 +20,13 @@ class Backoff:
     def seconds(self, *, retry_after: float | None = None) -> float:
         """The next wait: between half and all of the step, or what the server asked for and more.
 
-        A server may ask for at most a minute; nobody can switch reporting off by a header.
+        A server may ask for at most a minute; nobody can switch reporting off by a header. Those
+        who were all asked for the same time are spread over a quarter of it.
         """
         step = self._next
         self._next = min(step * 2, self._most)
         jittered = step * (0.5 + random() / 2)  # noqa: S311 - jitter, no secret
         if retry_after is None:
             return jittered
-        return min(max(retry_after, 0.0), MAX_RETRY_AFTER_SECONDS) + jittered
+        asked = min(max(retry_after, 0.0), MAX_RETRY_AFTER_SECONDS)
+        return asked + max(jittered, random() * asked / 4)  # noqa: S311

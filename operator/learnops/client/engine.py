@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 
 from learnops.client.content import Contents
+from learnops.client.folder import name_of
+from learnops.client.letters import DeadLetters
 from learnops.client.outgoing import SHADOWS_PATH, Reporter, Voider
 from learnops.client.policy import Policy
 from learnops.client.registrar import Registrar
@@ -13,6 +15,8 @@ from learnops.client.shadow import Shadower
 from learnops.client.signals import Signaler
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
+from learnops.client.spool import Pace, Spool
+from learnops.client.store import Store, StoreLimits
 from learnops.client.telemetry import Telemetry
 
 _JOIN_SECONDS = 1.0
@@ -46,13 +50,18 @@ class Engine:
             telemetry=self.telemetry,
         )
         self.voider = Voider(settings=settings, transport=self.transport, telemetry=self.telemetry)
+        self.spool = make_spool(settings, telemetry=self.telemetry)
         self.reporter = Reporter(
-            settings=settings, transport=self.transport, telemetry=self.telemetry
+            settings=settings,
+            transport=self.transport,
+            telemetry=self.telemetry,
+            spool=self.spool,
         )
         self.shadow_reporter = Reporter(
             settings=settings,
             transport=self.transport,
             telemetry=self.telemetry,
+            spool=self.spool,
             path=SHADOWS_PATH,
             name="learnops-shadow-report",
         )
@@ -88,8 +97,11 @@ class Engine:
         )
 
     def start(self) -> None:
-        """Begin to ask for snapshots; the other threads start when they are needed."""
+        """Begin to ask for snapshots and to look for what ended processes owe; the other threads
+        start when they are needed."""
         self.source.start()
+        if self.spool is not None:
+            self.spool.start()
 
     def flush(self, timeout: float) -> bool:
         """Whether all reports, signals and voids were acknowledged within `timeout` seconds."""
@@ -104,19 +116,57 @@ class Engine:
         done += [part.flush(max(end - time.monotonic(), 0.0)) for part in later]
         return all(done)
 
-    def close(self, timeout: float) -> int:
-        """Drain for `timeout` seconds, then end every thread; how many bundles were left."""
+    def close(self, timeout: float) -> tuple[int, int]:
+        """Drain for `timeout` seconds, then end every thread, for which 2 s are waited at most; how
+        many bundles are lost, and how many wait on disk."""
         end = time.monotonic() + timeout
         self.source.stop()
         self.registrar.stop()
-        left = self.reporter.outbox.close(timeout)
+        lost = self.reporter.close(timeout)
         self.signaler.close(max(end - time.monotonic(), 0.0))
         self.shadower.close(max(end - time.monotonic(), 0.0))
-        outboxes = (self.voider.outbox, self.shadow_reporter.outbox)
-        for outbox in outboxes:
-            outbox.close(max(end - time.monotonic(), 0.0))
+        self.voider.outbox.close(max(end - time.monotonic(), 0.0))
+        lost += self.shadow_reporter.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
-        reports = (self.reporter.outbox, self.signaler.outbox)
-        for part in (self.source, self.registrar, *reports, self.shadower, *outboxes):
-            part.join(_JOIN_SECONDS)
-        return left
+        parts = (self.reporter, self.signaler, self.voider, self.shadow_reporter)
+        outboxes = [part.outbox for part in parts]
+        end = time.monotonic() + _JOIN_SECONDS
+        for part in (self.source, self.registrar, self.shadower, *outboxes):
+            part.join(max(end - time.monotonic(), 0.0))
+        return lost, self._close_spool()
+
+    def on_disk(self) -> int:
+        """Bundles on disk that are not settled: what the next process would deliver."""
+        return 0 if self.spool is None else self.spool.on_disk
+
+    def forget(self) -> None:
+        """In a forked child: let go of the parent's files and locks, which go on in the parent."""
+        if self.spool is not None:
+            self.spool.forget()
+
+    def _close_spool(self) -> int:
+        if self.spool is not None:
+            self.spool.stop()  # after the outboxes: what they settled needs no second delivery
+            self.spool.join(_JOIN_SECONDS)
+        return self.on_disk()
+
+
+def make_spool(settings: Settings, *, telemetry: Telemetry) -> Spool | None:
+    """The spool of one doer at one api; None where there is to be none."""
+    if settings.spool is None:
+        return None
+    options = settings.options
+    folder = settings.spool / name_of(
+        api=settings.api, namespace=settings.namespace, doer=settings.doer
+    )
+    limits = StoreLimits(
+        bytes=options.spool_bytes,
+        records=options.spool_runs,
+        keep_seconds=options.spool_keep_seconds,
+    )
+    return Spool(
+        store=Store(folder, limits=limits, telemetry=telemetry),
+        letters=DeadLetters(folder),
+        pace=Pace(wait_seconds=options.spool_seconds),
+        telemetry=telemetry,
+    )

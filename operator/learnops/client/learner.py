@@ -38,6 +38,7 @@ class Learner:
         token_file: str | None = None,
         namespace: str | None = None,
         serving: str | None = None,
+        spool: str | os.PathLike[str] | None = None,
         default_policy: Policy | Mapping[str, Any] | None = None,
         options: Options | None = None,
     ) -> None:
@@ -51,6 +52,8 @@ class Learner:
                 LEARNOPS_TOKEN_FILE, or /var/run/secrets/learnops.dev/token where that exists.
             namespace: where the Doer lives; default: LEARNOPS_NAMESPACE.
             serving: behind a gateway, the one policy that this process serves; it does not draw.
+            spool: folder in which bundles wait until the api has them, so that they survive this
+                process; `off` for none; default: LEARNOPS_SPOOL, else the user's state folder.
             default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
                 of a Policy manifest.
             options: bounds, where the defaults do not fit.
@@ -66,6 +69,7 @@ class Learner:
             namespace=namespace,
             serving=serving,
             options=options or Options(),
+            spool=spool,
         )
         if isinstance(default_policy, Mapping):
             default_policy = Policy.from_wire("", default_policy)
@@ -183,17 +187,25 @@ class Learner:
         return self._engine.flush(timeout)
 
     def close(self, timeout: float | None = None) -> None:
-        """Drain the buffer for `timeout` seconds (default: the option) and end; idempotent."""
+        """Drain for `timeout` seconds (default: the option) and end, 2 s later at most; idempotent.
+
+        What the api did not acknowledge in time stays on disk for the next process.
+        """
         if self._closed:
             return
         self._closed = True
         atexit.unregister(self._close_at_exit)
         seconds = self._settings.options.close_seconds if timeout is None else timeout
-        left = self._engine.close(seconds)
-        if left:
-            self._engine.telemetry.count("bundles_dropped", left)
+        lost, left = self._engine.close(seconds)
+        if lost:
+            self._engine.telemetry.count("bundles_dropped", lost)
             self._engine.telemetry.warn(
-                "close", "%d bundles were not acknowledged within %g s and are lost", left, seconds
+                "close", "%d bundles were not acknowledged within %g s and are lost", lost, seconds
+            )
+        if left:
+            self._engine.telemetry.count("bundles_left", left)
+            self._engine.telemetry.warn(
+                "left", "%d bundles wait in %s for the next process", left, self._settings.spool
             )
 
     def stats(self) -> dict[str, int | float | None]:
@@ -206,7 +218,8 @@ class Learner:
         view = engine.holder.view
         return {
             **engine.telemetry.counts(),
-            "bundles_waiting": engine.reporter.outbox.waiting(),
+            "bundles_waiting": engine.reporter.waiting(),
+            "bundles_on_disk": engine.on_disk(),
             "signals_waiting": engine.signaler.outbox.waiting(),
             "voids_waiting": engine.voider.outbox.waiting(),
             "revision": view.snapshot.revision if view else None,
@@ -233,6 +246,7 @@ class Learner:
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""
         view = self._engine.holder.view
+        self._engine.forget()
         self._engine = Engine(
             settings=self._settings, default_policy=self._default_policy, view=view
         )

@@ -10,38 +10,16 @@ from typing import Generic, TypeVar
 from learnops.client.backoff import Backoff
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread
+from learnops.client.verdict import Broken, Delivered, Failing, Retry, Split, Verdict
+
+__all__ = ["Broken", "Delivered", "Failing", "Limits", "Outbox", "Retry", "Split", "Verdict"]
 
 T = TypeVar("T")
 
 _MAX_BATCH_BYTES = 8 * 2**20
 _CLOSING_WAIT_SECONDS = 0.25
 _FAILING_TRIES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """Not stored; try again, after the seconds that the server asked for if it did."""
-
-    after: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failing:
-    """Something failed on this request: try again, but not for ever, as one item may be why."""
-
-    reason: str
-    after: float | None = None
-
-
-class Delivered:
-    """Stored, or refused for good: done with either way."""
-
-
-class Split:
-    """The request as a whole was refused: try its halves, so that one bad item stands alone."""
-
-
-Verdict = Delivered | Split | Retry | Failing
+_BROKEN_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +32,27 @@ class Limits:
     bytes: int
 
 
+class _Part(Generic[T]):
+    """Items of one request, and how often they failed together."""
+
+    def __init__(self, items: Sequence[T]) -> None:
+        self.items = items
+        self.failures = 0
+
+    def halves(self) -> "list[_Part[T]]":
+        """In their order."""
+        middle = len(self.items) // 2
+        return [_Part(self.items[:middle]), _Part(self.items[middle:])]
+
+
 class Outbox(Generic[T]):
-    """Delivers items in the background, in order, by one thread that starts with the first item.
+    """Delivers items in the background by one thread that starts with the first item, in order
+    but for those that fail.
 
     `deliver` gets a batch and says what became of it; `refused` gets an item that was refused when
-    it stood alone, `failed` one that failed each time when it stood alone, and why. Thread-safe.
+    it stood alone, `failed` one that failed each time when it stood alone, and why. `settled` gets
+    all that is done with, whatever became of it. `upstream` is how many items are still to come
+    from whoever feeds it, who calls `poke` when that changes. Thread-safe.
     """
 
     def __init__(
@@ -66,12 +60,14 @@ class Outbox(Generic[T]):
         *,
         name: str,
         deliver: Callable[[Sequence[T]], Verdict],
-        refused: Callable[[T], None],
+        refused: Callable[[T, str], None],
         failed: Callable[[T, str], None],
         size: Callable[[T], int],
         limits: Limits,
         telemetry: Telemetry,
         backoff: Backoff | None = None,
+        settled: Callable[[Sequence[T]], None] = lambda _: None,
+        upstream: Callable[[], int] = lambda: 0,
     ) -> None:
         self._name = name
         self._telemetry = telemetry
@@ -80,10 +76,15 @@ class Outbox(Generic[T]):
         self._failed = failed
         self._size = size
         self._limits = limits
+        self._settled = settled
+        self._upstream = upstream
         self._buffer: deque[T] = deque()
         self._bytes = 0
-        self._under_way = 0
-        self._lost = 0
+        self._under_way: list[T] = []
+        self._lost: list[T] = []
+        self._batches = 0  # that were delivered
+        # Items that broke off alone, by identity: how often, and how many batches went through.
+        self._broken: dict[int, tuple[int, int]] = {}
         self._flushing = 0
         self._closing = False
         self._give_up_at: float | None = None
@@ -91,15 +92,11 @@ class Outbox(Generic[T]):
         self._backoff = backoff or Backoff()
         self._thread: Thread | None = None
 
-    def put(self, item: T) -> bool:
-        """Queue an item; False if the buffer is full or closed."""
+    def put(self, item: T, *, force: bool = False) -> bool:
+        """Queue an item; False if the buffer is full or closed, unless it is forced."""
         size = self._size(item)
         with self._changed:
-            full = (
-                len(self._buffer) + self._under_way >= self._limits.items
-                or self._bytes + size > self._limits.bytes
-            )
-            if self._closing or full:
+            if not force and (self._closing or not self._fits(1, size)):
                 return False
             self._buffer.append(item)
             self._bytes += size
@@ -107,10 +104,24 @@ class Outbox(Generic[T]):
             self._changed.notify_all()
         return True
 
+    def hungry(self) -> bool:
+        """Whether less than a batch is here."""
+        return self.waiting() < min(self._limits.batch, self._limits.items)
+
+    def room(self, items: int, size: int) -> bool:
+        """Whether so many items of so many bytes more are within the bounds, or it is empty."""
+        with self._changed:
+            return self._fits(items, size) or not (self._buffer or self._under_way)
+
+    def poke(self) -> None:
+        """`upstream` has changed."""
+        with self._changed:
+            self._changed.notify_all()
+
     def waiting(self) -> int:
         """Items that are not acknowledged yet."""
         with self._changed:
-            return len(self._buffer) + self._under_way
+            return len(self._buffer) + len(self._under_way)
 
     def flush(self, timeout: float) -> bool:
         """Send what is there without waiting for a full batch; True once all is acknowledged."""
@@ -122,16 +133,18 @@ class Outbox(Generic[T]):
             self._flushing -= 1
             return done
 
-    def close(self, timeout: float) -> int:
-        """Take nothing more and drain for `timeout` seconds; how many items were left behind."""
+    def close(self, timeout: float) -> list[T]:
+        """Take nothing more and drain for `timeout` seconds; the items that were left behind."""
         with self._changed:
             self._closing = True
             self._give_up_at = time.monotonic() + max(timeout, 0.0)
             self._ensure_thread()
             self._changed.notify_all()
-            if self._thread is not None:
+            if self._thread is not None or self._upstream():
                 self._changed.wait_for(self._is_empty, timeout=max(timeout, 0.0))
-            return len(self._buffer) + self._under_way + self._lost
+            self._give_up_at = time.monotonic()
+            self._changed.notify_all()
+            return [*self._lost, *self._under_way, *self._buffer]
 
     def join(self, timeout: float) -> None:
         """Wait for the thread's end after `close`."""
@@ -142,8 +155,12 @@ class Outbox(Generic[T]):
         if self._thread is None and self._buffer:
             self._thread = start_thread(self._loop, name=self._name, telemetry=self._telemetry)
 
+    def _fits(self, items: int, size: int) -> bool:
+        held = len(self._buffer) + len(self._under_way)
+        return held + items <= self._limits.items and self._bytes + size <= self._limits.bytes
+
     def _is_empty(self) -> bool:
-        return not self._buffer and not self._under_way
+        return not (self._buffer or self._under_way or self._upstream())
 
     def _loop(self) -> None:
         while batch := self._take():
@@ -151,67 +168,111 @@ class Outbox(Generic[T]):
             with self._changed:
                 self._lost += lost
                 self._bytes -= sum(self._size(item) for item in batch)
-                self._under_way = 0
+                self._under_way = []
                 self._changed.notify_all()
 
     def _take(self) -> list[T]:
         """The next batch; empty when closed and drained, or when the time to drain is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self._buffer or self._closing)
+            self._changed.wait_for(lambda: self._buffer or self._is_done())
             if not self._buffer or self._is_over():
                 return []
             self._changed.wait_for(self._is_due, timeout=self._limits.linger_seconds)
-            batch: list[T] = []
-            size = 0
-            while self._buffer and len(batch) < self._limits.batch:
-                size += self._size(self._buffer[0])
-                if batch and size > _MAX_BATCH_BYTES:
-                    break
-                batch.append(self._buffer.popleft())
-            self._under_way = len(batch)
-            return batch
+            self._under_way = self._next_batch()
+            return self._under_way
+
+    def _next_batch(self) -> list[T]:
+        batch: list[T] = []
+        size = 0
+        while self._buffer and len(batch) < self._limits.batch:
+            size += self._size(self._buffer[0])
+            if batch and (size > _MAX_BATCH_BYTES or self._is_alone(batch[-1], self._buffer[0])):
+                break
+            batch.append(self._buffer.popleft())
+        return batch
+
+    def _is_alone(self, *items: T) -> bool:
+        """What broke off once holds up no others again."""
+        return any(id(item) in self._broken for item in items)
+
+    def _is_done(self) -> bool:
+        return self._closing and (not self._upstream() or self._is_over())
 
     def _is_due(self) -> bool:
         return len(self._buffer) >= self._limits.batch or self._closing or self._flushing > 0
 
-    def _send(self, batch: Sequence[T]) -> int:
-        """Deliver a batch; how many items of it were given up, as the time to drain was over."""
-        parts = [batch]
-        failures = 0  # of the part that is next
+    def _send(self, batch: Sequence[T]) -> list[T]:
+        """Deliver a batch; the items of it that were left, as the time to drain was over."""
+        parts = deque([_Part(batch)])
         while parts and not self._is_over():
-            verdict = self._deliver(parts[-1])
-            if isinstance(verdict, Failing):
-                failures += 1
-                if failures == _FAILING_TRIES:
-                    parts.extend(self._narrow(parts.pop(), reason=verdict.reason))
-                    failures = 0
-            if isinstance(verdict, Retry | Failing):
+            part = parts.popleft()
+            verdict = self._deliver(part.items)
+            if isinstance(verdict, Failing | Broken):
+                # The other parts first: they show whether it is this one.
+                parts.extend(self._failing(part, verdict))
+            elif isinstance(verdict, Retry):
+                parts.appendleft(part)
+            else:
+                self._backoff.reset()
+                parts.extendleft(self._conclude(part, verdict))
+            if isinstance(verdict, Retry | Failing | Broken):
                 # Also before a half: where the api fails on everything, little must be given up.
-                self._pause(self._backoff.seconds(retry_after=verdict.after))
-                continue
-            self._backoff.reset()
-            failures = 0
-            part = parts.pop()
-            if isinstance(verdict, Split):
-                parts.extend(self._split(part))
-        return sum(len(part) for part in parts)
+                seconds = self._backoff.seconds(retry_after=verdict.after)
+                self._pause(seconds, asked=verdict.after is not None)
+        return [item for part in parts for item in part.items]
 
-    def _narrow(self, part: Sequence[T], *, reason: str) -> list[Sequence[T]]:
-        if len(part) == 1:
-            self._failed(part[0], reason)
-            return []
-        return _halves(part)
+    def _conclude(self, part: "_Part[T]", verdict: Delivered | Split) -> "list[_Part[T]]":
+        """What of it is still to be sent, the last first."""
+        if isinstance(verdict, Delivered):
+            self._batches += 1
+        elif len(part.items) > 1:
+            return part.halves()[::-1]
+        else:
+            self._refused(part.items[0], verdict.reason)
+        self._settle(part.items)
+        return []
 
-    def _split(self, part: Sequence[T]) -> list[Sequence[T]]:
-        if len(part) == 1:
-            self._refused(part[0])
-            return []
-        return _halves(part)
+    def _failing(self, part: "_Part[T]", verdict: Failing | Broken) -> "list[_Part[T]]":
+        """What of it is still to be sent, after all others."""
+        part.failures += 1
+        if part.failures < _FAILING_TRIES:
+            return [part]
+        if len(part.items) > 1:
+            return part.halves()
+        item = part.items[0]
+        if isinstance(verdict, Broken) and self._rounds(item) < _BROKEN_ROUNDS:
+            self._put_back(item)
+        else:
+            self._failed(item, verdict.reason)
+            self._settle(part.items)
+        return []
 
-    def _pause(self, seconds: float) -> None:
-        """Wait before the next try; a learner that closes tries sooner and more often."""
+    def _rounds(self, item: T) -> int:
+        """How often it broke off alone, counted anew only where others went through since."""
+        rounds, batches = self._broken.get(id(item), (0, -1))
+        if self._batches > batches:
+            rounds += 1
+        self._broken[id(item)] = rounds, self._batches
+        return rounds
+
+    def _put_back(self, item: T) -> None:
+        """Let the others pass, who will show whether it is the item."""
         with self._changed:
-            if self._closing:
+            self._under_way.remove(item)
+            self._buffer.append(item)
+
+    def _settle(self, part: Sequence[T]) -> None:
+        for item in part if self._broken else ():
+            self._broken.pop(id(item), None)
+        self._settled(part)
+
+    def _pause(self, seconds: float, *, asked: bool) -> None:
+        """Wait before the next try; a learner that closes tries sooner and more often, unless it
+        was the server that asked for the time."""
+        with self._changed:
+            if asked:
+                self._changed.wait_for(self._is_over, timeout=seconds)
+            elif self._closing:
                 seconds = min(seconds, _CLOSING_WAIT_SECONDS)
                 self._changed.wait_for(self._is_over, timeout=seconds)
             else:
@@ -219,9 +280,3 @@ class Outbox(Generic[T]):
 
     def _is_over(self) -> bool:
         return self._give_up_at is not None and time.monotonic() >= self._give_up_at
-
-
-def _halves(part: Sequence[T]) -> list[Sequence[T]]:
-    """The first half last: it is the next to be taken."""
-    middle = len(part) // 2
-    return [part[middle:], part[:middle]]

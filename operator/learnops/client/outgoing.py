@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
-from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.frames import MAX_BODY_BYTES, Record
+from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
+from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
-
-MAX_BUNDLE_BYTES = 2**20  # what the api takes as one run
 
 RUNS_PATH = "/v1/runs:batch"
 SHADOWS_PATH = "/v1/shadows:report"
@@ -20,11 +21,13 @@ _VOID_PATH = "/v1/assignments:void"
 _VOID_BATCH = 1000
 _VOID_ITEMS = 50_000
 _REFUSED = (400, 409, 413, 422)  # something in this request; anything else is worth another try
+_FORBIDDEN = "forbidden"  # of one item
 _FAILED = 500  # a bug of the api, maybe with one item; a proxy without an api says 502 to 504
 
 
 class Reporter:
-    """Delivers encoded bundles. One bad bundle never holds up its neighbours."""
+    """Delivers encoded bundles, from disk or from memory. One bad bundle never holds up its
+    neighbours."""
 
     def __init__(
         self,
@@ -32,21 +35,25 @@ class Reporter:
         settings: Settings,
         transport: "Transport",
         telemetry: Telemetry,
+        spool: Spool | None = None,
         path: str = RUNS_PATH,
         name: str = "learnops-report",
     ) -> None:
+        """`spool` None: bundles wait in memory."""
         self._path = path
         self._settings = settings
         self._transport = transport
         self._telemetry = telemetry
         options = settings.options
-        self.outbox: Outbox[bytes] = Outbox(
+        self.outbox: Outbox[Parcel] = Outbox(
             name=name,
             deliver=self._deliver,
-            refused=lambda _: telemetry.count("bundles_invalid"),
+            refused=self._refuse,
             failed=self._give_up,
-            size=len,
+            size=lambda parcel: len(parcel.body),
             telemetry=telemetry,
+            settled=self._settle,
+            upstream=self._upstream,
             limits=Limits(
                 batch=options.batch_runs,
                 linger_seconds=options.batch_seconds,
@@ -54,44 +61,89 @@ class Reporter:
                 bytes=options.buffer_bytes,
             ),
         )
+        self._spool = spool
+        if spool is not None:
+            spool.attach(path, self.outbox)
 
     def report(self, bundle: bytes) -> None:
-        """Queue one bundle; over the bounds it is dropped and counted."""
-        if len(bundle) > MAX_BUNDLE_BYTES:
+        """Keep one bundle on disk, else in memory; over the bounds it is dropped and counted.
+
+        Returns within `Options.spool_seconds`, whatever the disk does.
+        """
+        if len(bundle) > MAX_BODY_BYTES:
             self._telemetry.count("bundles_dropped")
             self._telemetry.warn(
                 "bundle-size", "a bundle of %d bytes is over the limit of 1 MiB", len(bundle)
             )
-        elif not self.outbox.put(bundle):
+            self._bury(bundle, reason="over the limit of 1 MiB")
+        elif self._spool is not None and self._spool.keep(self._record(bundle)):
+            pass  # it hands the bundle to the outbox
+        elif not self.outbox.put(Parcel(body=bundle)):
             self._telemetry.count("bundles_dropped")
             self._telemetry.warn("buffer", "the buffer is full or closed; bundles are dropped")
+        elif self._spool is not None:
+            self._telemetry.count("bundles_unspooled")
 
-    def _give_up(self, _bundle: bytes, reason: str) -> None:
+    def waiting(self) -> int:
+        """Bundles that are not acknowledged yet; a file of an ended process counts as one until it
+        is read."""
+        return self.outbox.waiting() + self._upstream()
+
+    def close(self, timeout: float) -> int:
+        """Drain for `timeout` seconds; how many bundles were left that are not on disk."""
+        return sum(parcel.segment is None for parcel in self.outbox.close(timeout))
+
+    def _upstream(self) -> int:
+        return 0 if self._spool is None else self._spool.waiting
+
+    def _settle(self, parcels: Sequence[Parcel]) -> None:
+        if self._spool is not None:
+            self._spool.settle(parcels)
+
+    def _bury(self, body: bytes, *, reason: str) -> None:
+        if self._spool is not None:
+            self._spool.bury(self._record(body), reason=reason)
+
+    def _record(self, body: bytes) -> Record:
+        return Record(path=self._path, body=body)
+
+    def _refuse(self, parcel: Parcel, reason: str) -> None:
+        self._telemetry.count("bundles_invalid")
+        self._bury(parcel.body, reason=reason)
+
+    def _give_up(self, parcel: Parcel, reason: str) -> None:
         self._telemetry.count("bundles_dropped")
         self._telemetry.warn(
-            f"failed {reason}", "a bundle on which the api failed each time is dropped: %s", reason
+            f"failed {reason}", "a bundle that failed each time is dropped: %s", reason
         )
+        self._bury(parcel.body, reason=reason)
 
-    def _deliver(self, bundles: Sequence[bytes]) -> Verdict:
+    def _deliver(self, parcels: Sequence[Parcel]) -> Verdict:
         answer = _post(
             self._transport,
             self._path,
-            body=b'{"runs":[' + b",".join(bundles) + b"]}",
+            body=b'{"runs":[' + b",".join(parcel.body for parcel in parcels) + b"]}",
             settings=self._settings,
             telemetry=self._telemetry,
         )
         if not isinstance(answer, Answer):
             return answer
         results = answer.body.get("results") if isinstance(answer.body, dict) else None
-        if not isinstance(results, list) or len(results) != len(bundles):
+        if not isinstance(results, list) or len(results) != len(parcels):
             self._telemetry.count("report_errors")
             self._telemetry.warn("report-shape", "the api answered a batch without its results")
             return Retry()
-        for result in results:
-            self._count(result if isinstance(result, dict) else {})
+        told = [result if isinstance(result, dict) else {} for result in results]
+        if any(result.get("status") == _FORBIDDEN for result in told):
+            # As where all of them are, which is a 403: the right may be granted yet.
+            self._telemetry.count("report_errors")
+            self._telemetry.warn("forbidden", "the token lacks the right to report some bundles")
+            return Retry()
+        for parcel, result in zip(parcels, told, strict=True):
+            self._conclude(parcel, result)
         return Delivered()
 
-    def _count(self, result: dict[str, Any]) -> None:
+    def _conclude(self, parcel: Parcel, result: dict[str, Any]) -> None:
         status = str(result.get("status"))
         if status in ("accepted", "duplicate", "conflict"):
             self._telemetry.count(f"bundles_{status}")
@@ -100,6 +152,7 @@ class Reporter:
         if status not in ("accepted", "duplicate"):
             reason = _problem(result)
             self._telemetry.warn(f"refused {reason}", "the api refused a bundle: %s", reason)
+            self._bury(parcel.body, reason=reason)
 
 
 class Voider:
@@ -112,7 +165,7 @@ class Voider:
         self.outbox: Outbox[str] = Outbox(
             name="learnops-void",
             deliver=self._deliver,
-            refused=lambda _: telemetry.count("voids_refused"),
+            refused=lambda *_: telemetry.count("voids_refused"),
             failed=lambda *_: telemetry.count("voids_dropped"),
             size=len,
             telemetry=telemetry,
@@ -152,14 +205,14 @@ def _post(
     except TransportError as error:
         telemetry.count("report_errors")
         telemetry.warn(path, "no answer at %s: %s; trying again", settings.api, error)
-        return Retry()
+        return Broken(reason=str(error)) if error.sent else Retry()
     if 200 <= answer.status < 300:
         telemetry.forget(path)
         return answer
     telemetry.count("report_errors")
     telemetry.warn(path, "%s refused %s: %s", settings.api, path, answer.detail)
     if answer.status in _REFUSED:
-        return Split()
+        return Split(reason=answer.detail)
     if answer.status == _FAILED:
         return Failing(reason=answer.detail, after=answer.retry_after)
     return Retry(after=answer.retry_after)

@@ -8,8 +8,9 @@ from enum import Enum, auto
 from threading import Condition, Event, Thread
 from typing import TYPE_CHECKING, Any
 
-from learnops.client.answer import TransportError
+from learnops.client.answer import Answer, TransportError
 from learnops.client.assignment import Assignment, Drawn
+from learnops.client.backoff import Backoff
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread
@@ -67,6 +68,7 @@ class Registrar:
         self._queue: deque[_Ticket] = deque()
         self._changed = Condition()
         self._stopped = False
+        self._held_until = 0.0  # monotonic seconds, as the api asked
         self._thread: Thread | None = None
 
     def register(
@@ -81,7 +83,7 @@ class Registrar:
             request["policy"] = policy
         ticket = _Ticket(run_id, request)
         with self._changed:
-            if self._stopped or not self._ensure_thread():
+            if self._stopped or self._is_held() or not self._ensure_thread():
                 return None
             self._queue.append(ticket)
             self._changed.notify()
@@ -98,6 +100,13 @@ class Registrar:
         """Wait for the thread's end."""
         if self._thread is not None:
             self._thread.join(timeout)
+
+    def _is_held(self) -> bool:
+        """An api that asked for time is not asked: the agent goes on with control at once."""
+        if time.monotonic() >= self._held_until:
+            return False
+        self._telemetry.count("registrations_held")
+        return True
 
     def _collect(self, ticket: _Ticket) -> Assignment | None:
         with self._changed:
@@ -170,10 +179,16 @@ class Registrar:
         self._telemetry.count("registration_requests")
         self._telemetry.count("registration_milliseconds", round((time.monotonic() - began) * 1000))
         if answer.status != 200:
+            self._hold(answer)
             self._failed(answer.detail)
             return {}, answer.status in (500, 502, 504)
         self._telemetry.forget(_WARNING)
         return self._parse(answer.body), True
+
+    def _hold(self, answer: Answer) -> None:
+        if answer.retry_after is not None:
+            seconds = Backoff().seconds(retry_after=answer.retry_after)
+            self._held_until = time.monotonic() + seconds
 
     def _parse(self, body: Any) -> dict[str, Drawn]:
         entries = body.get("assignments") if isinstance(body, dict) else None

@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -30,6 +31,12 @@ class Options:
             bundle may still be on the way.
         shadow_waiting: candidates that may wait to run beside control; more are left out.
         close_seconds: how long `close` waits for the buffer to drain.
+        spool_seconds: how long `finish` waits at most until its bundle is on disk; then it is kept
+            in memory as well.
+        spool_runs: bundles on disk of this process; more wait in memory alone.
+        spool_bytes: the same as a size, of all processes of the doer; a process may begin one file
+            of 1 MiB more.
+        spool_keep_seconds: what a process left longer ago is deleted unsent.
     """
 
     registration_seconds: float = 0.25
@@ -43,11 +50,15 @@ class Options:
     signal_seconds: float = 30.0
     shadow_waiting: int = 16
     close_seconds: float = 5.0
+    spool_seconds: float = 0.05
+    spool_runs: int = 200_000
+    spool_bytes: int = 256 * 2**20
+    spool_keep_seconds: float = 7 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Whom this learner speaks for, and to which api."""
+    """Whom this learner speaks for, and to which api. `spool` None: bundles wait in memory."""
 
     api: str
     token: str | None = field(repr=False)
@@ -55,6 +66,7 @@ class Settings:
     doer: str
     serving: str | None
     options: Options
+    spool: Path | None = None
     token_file: str | None = None  # instead of `token`: read again whenever it changes
 
     @classmethod
@@ -67,10 +79,11 @@ class Settings:
         namespace: str | None,
         serving: str | None,
         options: Options,
+        spool: str | os.PathLike[str] | None = None,
         token_file: str | None = None,
     ) -> Self:
-        """Fill what is not given from LEARNOPS_API, LEARNOPS_NAMESPACE, and LEARNOPS_TOKEN,
-        LEARNOPS_TOKEN_FILE or the place of a projected token.
+        """Fill what is not given from LEARNOPS_API, LEARNOPS_NAMESPACE, LEARNOPS_SPOOL, and
+        LEARNOPS_TOKEN, LEARNOPS_TOKEN_FILE or the place of a projected token.
 
         Raises:
             ValueError: naming the argument that is missing or malformed; an agent that cannot be
@@ -98,7 +111,34 @@ class Settings:
             doer=doer,
             serving=serving,
             options=options,
+            spool=spool_folder(spool),
         )
+
+
+def spool_folder(given: str | os.PathLike[str] | None) -> Path | None:
+    """Where bundles wait on disk: `given`, else LEARNOPS_SPOOL, else the user's state folder.
+
+    None where it is empty or `off`, or where nothing is said and the user has no home.
+
+    Raises:
+        ValueError: it can be no path.
+    """
+    told = os.environ.get("LEARNOPS_SPOOL") if given is None else os.fspath(given)
+    if told is not None and told.strip().lower() in ("", "off"):
+        return None
+    if told is not None and "\0" in told:
+        raise ValueError(f"spool is {told!r}, which is no path; pass a folder, or 'off'")
+    try:
+        # Absolute from the beginning: an agent may change its folder later.
+        return _state_folder() if told is None else Path(told).expanduser().absolute()
+    except (RuntimeError, OSError):  # nobody knows the home of this user, or the present folder
+        return None
+
+
+def _state_folder() -> Path:
+    state = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    return base / "learnops" / "spool"
 
 
 def _check_name(field_name: str, value: str, *, hint: str) -> None:

@@ -102,7 +102,7 @@ class Signaler:
         """Drain for `timeout` seconds; what is left is counted as dropped."""
         left = self.outbox.close(timeout)
         if left:
-            self._telemetry.count("signals_dropped", left)
+            self._telemetry.count("signals_dropped", len(left))
 
     def _deliver(self, batch: Sequence[Outgoing]) -> Verdict:
         by_run: dict[str, list[Outgoing]] = {}

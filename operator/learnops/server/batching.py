@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from learnops.adapters.postgres.connection import DatabaseUnavailableError
 from learnops.server.problems import overloaded
 
 In = TypeVar("In")
@@ -15,11 +16,13 @@ Flush = Callable[[Sequence[In]], Awaitable[Sequence[Out]]]
 
 @dataclass(frozen=True, kw_only=True)
 class BatchLimits:
-    """At most `batch` items a flush, `waiting` items in all, `flushes` flushes at a time."""
+    """At most `batch` items a flush, `waiting` items in all, `flushes` flushes at a time, each of
+    `flush_seconds`: a database that is frozen must not hold the flushes for ever."""
 
     batch: int = 1000
     waiting: int = 20_000
     flushes: int = 1
+    flush_seconds: float = 20.0
 
 
 @dataclass(slots=True)
@@ -91,7 +94,7 @@ class Batcher(Generic[In, Out]):
     async def _run(self, jobs: list[_Job[In, Out]]) -> None:
         items = [item for job in jobs for item in job.items]
         try:
-            answers = await self._flush(items)
+            answers = await self._in_time(items)
         except Exception as error:  # noqa: BLE001 - handed to each caller, who answers for it
             for job in jobs:
                 if not job.done.done():
@@ -104,3 +107,11 @@ class Batcher(Generic[In, Out]):
                 position += len(job.items)
         finally:
             self._waiting -= len(items)
+
+    async def _in_time(self, items: Sequence[In]) -> Sequence[Out]:
+        seconds = self._limits.flush_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._flush(items)
+        except TimeoutError as error:
+            raise DatabaseUnavailableError(f"no answer within {seconds:g} s") from error

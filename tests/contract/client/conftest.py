@@ -1,7 +1,8 @@
-"""An api of its own for each test, and learners that are closed in the end."""
+"""An api and a spool of its own for each test, and learners that are closed in the end."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,14 @@ def api() -> Iterator[Api]:
     served = Api()
     yield served
     served.stop()
+
+
+@pytest.fixture(autouse=True)
+def spool(no_spool: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the learners of this test, also in other processes, keep bundles."""
+    folder = tmp_path / "spool"
+    monkeypatch.setenv("LEARNOPS_SPOOL", str(folder))
+    return folder
 
 
 @pytest.fixture

@@ -107,11 +107,21 @@ def test_closing_drains(api: Api, connect: Connect) -> None:
     assert learner.stats()["bundles_dropped"] == 1
 
 
+def one_forbidden(handler: Handler) -> None:
+    others = [{"status": "accepted"} for _ in handler.body["runs"][1:]]
+    handler.answer(200, {"results": [{"status": "forbidden"}, *others]})
+
+
 TRANSIENT: dict[str, Callable[[Handler], None]] = {
     "500": lambda handler: handler.answer(500, {}),
     "403": lambda handler: handler.answer(403, {}),
     "429": lambda handler: handler.answer(429, {}, {"Retry-After": "0"}),
+    "503": lambda handler: handler.answer(503, {}, {"Retry-After": "0"}),
+    "redirect": lambda handler: handler.answer(307, {}, {"Location": "/v1/elsewhere"}),
     "html": lambda handler: handler.raw(200, b"<html>", {"Content-Type": "text/html"}),
+    "garbage": lambda handler: handler.raw(200, b"\x00\xff" * 50, {}),
+    "one is forbidden": one_forbidden,
+    "cut off": lambda handler: handler.cut_off(),
     "fewer results": lambda handler: handler.answer(200, {"results": []}),
     "gone": lambda handler: handler.drop(),
 }
@@ -206,7 +216,7 @@ def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
 
 
 def test_a_full_buffer_drops_and_counts(api: Api, connect: Connect) -> None:
-    learner = ready(connect(options={"buffer_runs": 10}))
+    learner = ready(connect(options={"buffer_runs": 10}, spool="off"))
     api.stop()
     for _ in range(25):
         finish(learner)
@@ -228,7 +238,7 @@ def test_a_bundle_over_the_size_limit_is_dropped(api: Api, connect: Connect) -> 
 def test_closing_on_a_dead_api_is_bounded_and_says_what_is_lost(
     api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    learner = ready(connect())
+    learner = ready(connect(spool="off"))
     api.stop()
     for _ in range(4):
         finish(learner)

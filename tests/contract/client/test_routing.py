@@ -361,3 +361,16 @@ def test_settings_come_from_the_environment(api: Api, monkeypatch: pytest.Monkey
 
 def _questions(api: Api) -> int:
     return sum(request["path"] == "/v1/snapshot" for request in api.requests)
+
+
+def test_an_api_that_asks_for_time_is_not_asked_meanwhile(api: Api, connect: Connect) -> None:
+    api.serve(percent=50)
+    learner = ready(connect(), 2)
+    api.misbehave[ASSIGNMENTS] = lambda handler: handler.answer(429, {}, {"Retry-After": "1"})
+    began = time.monotonic()
+    learner.start()
+    api.misbehave.clear()
+    assert learner.start().propensity == 0.0
+    assert learner.stats()["registrations_held"] == 1
+    api.wait_for(lambda: learner.start().propensity == 0.5, "registration after the second")
+    assert 1.0 <= time.monotonic() - began < 5.0

@@ -2,12 +2,16 @@
 
 import logging
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from learnops.client import Learner
+from testbed.waiting import wait_until
 from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, finish
+from tests.contract.client.test_reporting import BATCH, TRANSIENT, finish
 from tests.contract.client.test_routing import Connect, ready
 
 
@@ -34,6 +38,67 @@ def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
     assert "500 a bug of the api" in told[0]
 
 
+def test_a_bundle_that_breaks_the_connection_holds_up_nobody(
+    api: Api, connect: Connect, spool: Path
+) -> None:
+    def break_off(handler: Handler) -> None:
+        if any(run["runId"] == "poison" for run in handler.body["runs"]):
+            handler.drop()
+        else:
+            handler.behave(BATCH)
+
+    api.misbehave[BATCH] = break_off
+    learner = ready(connect(options={"batch_seconds": 0.5}))
+    runs = {finish(learner, run) for run in ("a", "poison", "b", "c")} - {"poison"}
+    api.wait_for(lambda: set(api.runs) == runs, "its neighbours")
+
+    def given_up() -> bool:
+        runs.add(finish(learner))
+        return "dead_letters" in learner.stats()
+
+    wait_until(given_up, what="it to be given up", deadline_seconds=60, interval_seconds=0.3)
+    assert learner.flush(10)
+    assert set(api.runs) == runs
+    (file,) = spool.glob("*/refused.ndjson")
+    assert '"reason": "ProtocolError"' in file.read_text()
+    assert file.read_text().count("\n") == 1
+
+
+def hang(handler: Handler) -> None:
+    """Take the request and never answer."""
+    with handler.api.changed:
+        handler.api.changed.wait_for(lambda: handler.api.stopped or not handler.api.misbehave, 60)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("kind", [*TRANSIENT, "hangs", "dead"])
+@pytest.mark.parametrize("spool", [None, "off"])
+def test_finish_and_close_are_bounded_whatever_the_api_does(
+    api: Api, connect: Connect, kind: str, spool: str | None
+) -> None:
+    learner = ready(connect(spool=spool))
+    wrong: dict[str, Callable[[Handler], None]] = {**TRANSIENT, "hangs": hang}
+    if kind == "dead":
+        api.stop()
+    else:
+        api.misbehave[BATCH] = wrong[kind]
+    took = []
+    for _ in range(20):
+        run = learner.start()
+        began = time.perf_counter()
+        run.finish(metrics={"grounding": 0.9})
+        took.append(time.perf_counter() - began)
+    # Tied to the api they would take until its time-out, 10 s; half of them are not even late.
+    assert max(took) < 1.0
+    assert sorted(took)[10] < 0.05
+    began = time.perf_counter()
+    learner.close(0.2)
+    assert time.perf_counter() - began < 0.2 + 2.0 + 1.0
+    with api.changed:
+        api.misbehave.clear()
+        api.changed.notify_all()
+
+
 def refuse(_thread: threading.Thread) -> None:
     """As CPython does at the limit of threads."""
     raise RuntimeError("can't start new thread")
@@ -45,7 +110,7 @@ def test_a_learner_without_a_thread_for_snapshots_tries_again(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         learner: Learner = connect()
-    assert learner.stats()["thread_errors"] == 1
+    assert learner.stats()["thread_errors"] == 2  # for snapshots and for the spool
     learner.start()
     ready(learner)
 
