@@ -8,8 +8,8 @@ from learnops.api.canary import Action, ActionType, CanaryDeployment, Run
 from learnops.api.common import Ref
 from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
-from learnops.domain.observed import InvalidObject
-from learnops.domain.outcome import Unavailable
+from learnops.domain.observed import InvalidObject, TermsReading
+from learnops.domain.outcome import ErrorReason, Unavailable
 from tests.simulation import objects
 from tests.simulation.evidence import BETTER, reading
 from tests.simulation.world import World
@@ -44,7 +44,7 @@ def reweigh(**weights: str) -> Beat:
 
     def beat(world: World) -> None:
         world.say("somebody changes the weights of the CRL")
-        crl = CRL.model_validate({"weights": weights})
+        crl = CRL.model_validate({"weights": weights} if weights else {})
         world.store.edit_spec("Doer", "planner", crl=crl)
 
     return beat
@@ -77,6 +77,28 @@ def watch(active: str, reading: Any, what: str) -> Beat:
     def beat(world: World) -> None:
         world.say(f"{active}: {what}")
         world.drift[active] = reading
+
+    return beat
+
+
+def report(active: str, *, runs: int, **reported: int) -> Beat:
+    """Runs of the active policy tell these terms, so many of them."""
+
+    def beat(world: World) -> None:
+        told = ", ".join(f"{term} in {number}" for term, number in reported.items())
+        world.say(f"{active}: of the last {runs} runs {told or 'none tells a term'}")
+        world.terms = TermsReading(policy=active, runs=runs, reported=reported)
+
+    return beat
+
+
+def lose_reports() -> Beat:
+    """Nobody can tell any more which terms runs report."""
+
+    def beat(world: World) -> None:
+        world.say("what runs report cannot be read")
+        reason = ErrorReason.RUN_LOG_UNAVAILABLE
+        world.terms = Unavailable(reason=reason, message="run log: gone")
 
     return beat
 

@@ -1,5 +1,7 @@
 """The log of a story, one line per thing that happened, to be read like prose."""
 
+from collections.abc import Iterable
+
 from learnops.api.assignment import ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStatus
 from learnops.api.doer import Doer, DoerStatus
@@ -93,9 +95,16 @@ def _doer(new: DoerStatus, old: DoerStatus) -> list[str]:
             parts.append(f"active on {new.traffic.active_backend}")
     if new.handled_policy_ref != old.handled_policy_ref:
         parts.append(f"policyRef {new.handled_policy_ref} handled")
+    if new.crl is not None and new.crl != old.crl:
+        weighed = new.crl.weights.to_wire() if new.crl.weights else {}
+        parts.append(f"weights {_listed(weighed)}; not reported: {_listed(new.crl.missing)}")
     if new.pending_audit != old.pending_audit:
         parts.append(f"{len(new.pending_audit)} move(s) still to be recorded")
     return parts
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
 
 
 def _canary(new: CanaryStatus, old: CanaryStatus) -> list[str]:

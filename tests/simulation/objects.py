@@ -23,11 +23,13 @@ def metadata(name: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "namespace": NAMESPACE, "creationTimestamp": START, "uid": name, **more}
 
 
-def doer(*, policy: str, gateway: bool = False, **rollout: Any) -> Doer:
-    """The doer `planner`."""
+def doer(
+    *, policy: str, gateway: bool = False, crl: dict[str, Any] | None = None, **rollout: Any
+) -> Doer:
+    """The doer `planner`; its runs are scored by grounding unless `crl` says otherwise."""
     spec = {
         "policyRef": {"name": policy},
-        "crl": {"weights": {"grounding": "1"}},
+        "crl": {"weights": {"grounding": "1"}} if crl is None else crl,
         "traffic": GATEWAY if gateway else {},
         "rollout": {"strategy": STRATEGY, "analysis": analysis(gateway=gateway), **rollout},
     }

@@ -58,6 +58,7 @@ from tests.simulation.evidence import (
 from tests.simulation.figures import FIGURES
 from tests.simulation.query_stories import QUERY_STORIES
 from tests.simulation.races import RACES
+from tests.simulation.term_stories import TERM_STORIES
 
 STEP = wait(minutes=11)
 V2_BY_HAND = apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2"))
@@ -98,6 +99,7 @@ PROMOTED_V2 = [*begin(), *start("v2"), *win("v2")]
 STORIES: dict[str, list[Beat]] = {
     **RACES,
     **QUERY_STORIES,
+    **TERM_STORIES,
     "promoted": [
         *begin(),
         *start("v2", parentRef={"name": "v1"}),

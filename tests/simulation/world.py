@@ -56,6 +56,7 @@ class World:
         self.gateway = False
         self.truth: dict[str, Any] = {}  # evidence by candidate
         self.drift: dict[str, Any] = {}  # what the watch over a policy finds
+        self.terms: Any = None  # which terms the active policy's runs report
         self.figures: dict[str, FiguresReading] = {}  # by candidate as well
         self.answers: dict[str, float | QueryAnswer] = {}  # of p95 by candidate
         self.query_spacing = timedelta(seconds=9)
@@ -98,6 +99,7 @@ class World:
                 for name in candidates_of(it)
             },
             drift=self._drift(doer) if asked.drift else None,
+            terms=self.terms,
             figures=dict(self.figures),
             queries={
                 name: self._queries(it, name) for it in canaries for name in candidates_of(it)

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
-from learnops.api.common import Decimal, Integer, ListType, Model, Rule, matching
+from learnops.api.common import Decimal, Integer, ListType, Model, Rule, StatusModel, matching
 
 TERMS = (
     "gatePassRate",
@@ -137,9 +137,12 @@ class CRLOverride(Model):
 class CRL(Model):
     """How a run of this doer is scored: the Composite Run Loss."""
 
-    weights: CRLWeights
+    weights: CRLWeights | None = None
     """Weight of each term. The loss of a run is the weighted mean of its terms, each 0 to 1. A
-    term in use that a run does not report counts 1."""
+    term in use that a run does not report counts 1. Absent: weight 1 for each of the nine terms
+    that at least 90 % of the active policy's last 200 runs report, as `status.crl` tells; decided
+    when there are 20 runs, and anew when a rollout starts, whose runs are all scored alike. Until
+    then a run is scored by the terms that it reports itself."""
     budget: CRLBudget = CRLBudget()
     """Budget of a run that states none itself."""
     overrides: Annotated[
@@ -162,3 +165,20 @@ class CRL(Model):
         """
         here = tuple(it for it in self.overrides if it.phase in ("", phase))
         return self.model_copy(update={"overrides": here})
+
+    def weighed(self, observed: CRLWeights | None) -> Self:
+        """The same with the weights that were observed, where it has none of its own."""
+        if self.weights is not None or observed is None:
+            return self
+        return self.model_copy(update={"weights": observed})
+
+
+class CRLStatus(StatusModel):
+    """The weights in force where the spec has none, and what runs do not report."""
+
+    weights: CRLWeights | None = None
+    """The weights in force; absent where `spec.crl.weights` has them, or nothing is known yet."""
+    why: Annotated[str, Field(max_length=512)] = ""
+    """Where they come from."""
+    missing: Annotated[tuple[TermName, ...], Field(max_length=32), ListType(kind="set")] = ()
+    """Terms in use that runs of the active policy do not report: each counts 1, the worst."""

@@ -23,7 +23,7 @@ from learnops.api.common import (
     StatusModel,
 )
 from learnops.api.crl import CRL as CRL
-from learnops.api.crl import Phase
+from learnops.api.crl import CRLStatus, Phase
 from learnops.api.learning import DriftStatus, Learning
 from learnops.api.redaction import Redaction
 from learnops.api.rollout import ONE_LOOK_ONE_STEP, SHADOW_FROM_RUN_LOG, Analysis, Source, Strategy
@@ -126,7 +126,7 @@ class DoerSpec(Model):
     phase: Phase = ""
     """The phase of the workflow that this role works in, such as plan or review; it chooses among
     `crl.overrides`."""
-    crl: CRL
+    crl: CRL = CRL()
     """How a run is scored."""
     assignment: Assignment = Assignment()
     """For what an arm is drawn: each run, a session, or a tenant for a while."""
@@ -157,10 +157,10 @@ class DoerSpec(Model):
         ),
     )
 
-    @property
-    def scoring(self) -> CRL:
-        """`crl` as it is in force in this doer's phase."""
-        return self.crl.in_phase(self.phase)
+    def scoring(self, status: "DoerStatus") -> CRL:
+        """`crl` as it is in force in this doer's phase; without weights while none are known."""
+        observed = None if status.crl is None else status.crl.weights
+        return self.crl.in_phase(self.phase).weighed(observed)
 
 
 class PendingAudit(StatusModel):
@@ -213,10 +213,13 @@ class DoerStatus(StatusModel):
         ListType(kind="map", keys=("transitionId",)),
     ] = ()
     """Stage moves down that wait to be written to policy_promotions."""
+    crl: CRLStatus | None = None
+    """The weights that runs are scored by, where the spec has none; what they do not report."""
     drift: DriftStatus | None = None
     """The watch for a loss that rises after a promotion; absent before the first one."""
     conditions: Conditions = ()
-    """Ready, Reconciling and Stalled, as kstatus reads them, SpecBehind and Drifting."""
+    """Ready, Reconciling and Stalled, as kstatus reads them, SpecBehind, Drifting and
+    TermsMissing."""
 
     cel_rules: ClassVar[tuple[Rule, ...]] = (
         FENCED,

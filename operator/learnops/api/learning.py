@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from learnops.api.common import Integer, Model, Name, Number, StatusModel
+from learnops.api.reward import RewardSpec
 
 
 class DriftDetection(Model):
@@ -21,6 +22,9 @@ class Learning(Model):
     drift: DriftDetection = DriftDetection()
     """Detection of a loss that rises after a promotion. The alarm starts a canary of the previous
     policy with half of the runs; the active one stays unless that is shown better."""
+    reward: RewardSpec | None = None
+    """The reward of a run, for datasets; never evidence of a rollout. Absent: the weights are
+    compile 0.3, tests 0.4, errors 0.2 and human 0.1."""
 
 
 class DriftStatus(StatusModel):

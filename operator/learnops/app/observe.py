@@ -29,6 +29,7 @@ from learnops.domain.observed import (
     QueryAnswer,
     RouteReading,
     Snapshot,
+    TermsReading,
 )
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import Needs, needs
@@ -74,6 +75,7 @@ class Observer:
     drift: DriftEvidence
     figures: CanaryFigures
     queries: GuardrailQueries
+    terms: Callable[[Key], TermsReading | Unavailable | None]
     query_spacing: timedelta
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
@@ -105,6 +107,7 @@ class Observer:
             attempts=attempts,
             evidence={candidate: one.evidence for candidate, one in readings.items()},
             drift=drift,
+            terms=self.terms(key),
             figures=self._figures(key, live, readings),
             queries=queries,
             query_spacing=self.query_spacing,

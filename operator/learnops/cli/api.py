@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learnops.cli.db import URL_VARIABLE
+from learnops.cli.retention import VARIABLE, RetentionError, told_keep_days
 
 if TYPE_CHECKING:
     from learnops.server.run import ApiSettings
@@ -58,6 +59,13 @@ def add_parser(subparsers: Any) -> None:
         default=300.0,
         help="new units get control so long after the operator's last heartbeat; 0: never (300)",
     )
+    add(
+        "--keep",
+        action="append",
+        metavar="TABLE=DAYSd",
+        default=[],
+        help=f"as of `learnops db retention`, done every hour (${VARIABLE})",
+    )
     parser.set_defaults(run=run)
 
 
@@ -79,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         uvloop.run(serve(_settings(arguments, url=url), by=development_token()))
-    except (AuthSetupError, NoClusterError) as error:
+    except (AuthSetupError, NoClusterError, RetentionError) as error:
         print(f"learnops api: {error}", file=sys.stderr)
         return 2
     return 0
@@ -99,6 +107,7 @@ def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
         ttl_seconds=arguments.ttl_seconds or None,
         audience=arguments.audience,
         access_seconds=arguments.access_seconds,
+        keep_days=told_keep_days(arguments.keep),
     )
 
 

@@ -14,6 +14,7 @@ from learnops.app.evidence.queries import GuardrailQueries, QueryTick
 from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.app.evidence.shadow import PairEvidence
+from learnops.app.evidence.terms import TermsWatch
 from learnops.app.intake import Intake
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
@@ -28,7 +29,10 @@ from learnops.ports.figures import Figures
 from learnops.ports.kube import Kube
 from learnops.ports.metrics import Metrics
 from learnops.ports.runlog import PairLog, RunLog
+from learnops.ports.terms import TermLog
 from learnops.ports.traffic import Route
+
+_TERMS_TICKS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,7 @@ class Ports:
     kube: Kube
     runlog: RunLog
     pairs: PairLog
+    terms: TermLog
     figures: Figures
     prometheus: Metrics
     route: Route
@@ -52,6 +57,7 @@ class Application:
     queue: WorkQueue[Key]
     workers: Workers[Key]
     resync: Resync
+    terms: TermsWatch
     intake: Intake
     metrics: OperatorMetrics
 
@@ -69,8 +75,20 @@ def assemble(
     """Wire the application; nothing runs yet."""
     cache = ObjectCache()
     queue: WorkQueue[Key] = WorkQueue(monotonic=ports.clock.monotonic, chance=random.random)
+
+    def add_after(key: Key, seconds: float) -> None:
+        queue.add_after(key, seconds=seconds)
+
+    terms = TermsWatch(
+        log=ports.terms,
+        cache=cache,
+        add_after=add_after,
+        chance=random.random,
+        # A minute at the default tick; quicker where the operator is told to be.
+        period_seconds=_TERMS_TICKS * tick_seconds,
+    )
     reconciler = Reconciler(
-        observer=_observer(ports, cache=cache, fence=fence, tick_seconds=tick_seconds),
+        observer=_observer(ports, cache=cache, terms=terms, fence=fence, tick_seconds=tick_seconds),
         actor=Actor(
             kube=ports.kube,
             runlog=ports.runlog,
@@ -98,16 +116,22 @@ def assemble(
         resync=Resync(
             kube=ports.kube,
             cache=cache,
-            add_after=lambda key, seconds: queue.add_after(key, seconds=seconds),
+            add_after=add_after,
             chance=random.random,
         ),
+        terms=terms,
         intake=Intake(cache=cache, queue=queue),
         metrics=metrics,
     )
 
 
 def _observer(
-    ports: Ports, *, cache: ObjectCache, fence: Callable[[], int], tick_seconds: float
+    ports: Ports,
+    *,
+    cache: ObjectCache,
+    terms: TermsWatch,
+    fence: Callable[[], int],
+    tick_seconds: float,
 ) -> Observer:
     # Nearly a whole tick: a look that a run's report woke takes what the last tick asked for.
     age = 0.9 * tick_seconds
@@ -128,6 +152,7 @@ def _observer(
         queries=GuardrailQueries(
             tick=QueryTick(metrics=ports.prometheus, clock=ports.clock, max_age_seconds=age)
         ),
+        terms=terms.reading,
         # An answer is shared for as long, so that one question is never two breaches.
         query_spacing=timedelta(seconds=age),
         fence=fence,

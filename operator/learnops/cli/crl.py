@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from learnops.cli.replay import command
+
 _EXAMPLES = """
 Standard input has one bundle a line, as an agent reports it:
 
@@ -41,6 +43,7 @@ def add_parser(subparsers: Any) -> None:
     add("--bundles", default="-", metavar="FILE", help="the bundles; - is standard input")
     add("-o", "--output", choices=("json", "table"), default="json")
     compute.set_defaults(run=run)
+    command.add_parser(commands)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
 
-COMMANDS = ("operator", "api", "db", "run", "simulate", "evaluate", "plan", "crl")
+COMMANDS = (
+    "operator",
+    "api",
+    "db",
+    "run",
+    "simulate",
+    "evaluate",
+    "plan",
+    "crl",
+    "signal",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,6 +23,7 @@ from learnops.adapters.kube.writer import KubeWriter
 from learnops.adapters.postgres.connection import Pool, make_pool
 from learnops.adapters.postgres.figures import PostgresFigures
 from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.adapters.postgres.terms import PostgresTerms
 from learnops.adapters.postgres.wakeups import listen
 from learnops.adapters.prometheus import PrometheusMetrics
 from learnops.adapters.unconfigured import NoPrometheus
@@ -106,6 +107,7 @@ class _Process:
             group.create_task(self.application.workers.run(), name="workers")
             group.create_task(session.run(), name="watch")
             group.create_task(self.application.resync.run(), name="resync")
+            group.create_task(self.application.terms.run(), name="terms")
             group.create_task(listen(self.settings.database_url, wake=self._wake), name="wakeups")
 
     async def _session(self) -> BaseException | None:
@@ -220,6 +222,7 @@ def _ports(
         kube=KubeWriter(rest=rest, events=events, namespaces=settings.namespaces),
         runlog=runlog,
         pairs=runlog,
+        terms=PostgresTerms(pool),
         figures=PostgresFigures(pool),
         prometheus=prometheus,
         route=GatewayRoute(rest=rest),

@@ -18,7 +18,7 @@ CMD gets the run in its environment:
   LEARNOPS_POLICY, LEARNOPS_MODEL name of the policy, and its model where it has one
   LEARNOPS_POLICY_FILE            the policy's content, JSON
   LEARNOPS_BUNDLE_FILE            where CMD may write what it measured, JSON: metrics, gates, costs,
-                                  qav, artifacts, budget, as in docs/reference/http-api.md
+                                  qav, artifacts, budget, signals, as in docs/reference/http-api.md
 
 LEARNOPS_TOKEN and LEARNOPS_TOKEN_FILE are not handed on. Standard input, output and error are CMD's
 own; SIGTERM, SIGINT and SIGHUP are forwarded. The duration is measured. Where CMD fails (an exit

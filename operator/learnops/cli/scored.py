@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from learnops.api.crl import CRL
-from learnops.api.doer import DoerSpec
+from learnops.api.doer import DoerSpec, DoerStatus
 from learnops.cli.inputs import InputError, document, first_of
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.terms import InvalidMetric
@@ -23,10 +23,12 @@ _MAX_LINE = 1_048_576  # characters: what the api takes of one bundle
 
 @dataclass(frozen=True, kw_only=True)
 class Scored:
-    """One line: its score, or why it has none (naming the line and the field)."""
+    """One line: its score and who ran, or why it has none (naming the line and the field)."""
 
     answer: RunAnswer | None = None
     error: str | None = None
+    policy: str = ""
+    arm: str = ""
 
     def to_json(self) -> str:
         """The score as the api answers it, on one line."""
@@ -44,26 +46,28 @@ class Scorer:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """From a Doer's manifest, of which only `spec.crl` and `spec.phase` are read.
+        """From a Doer's manifest, of which only `spec.crl` and `spec.phase` are read; and
+        `status.crl` where the spec has no weights.
 
         Raises:
             InputError: it is no Doer, or its CRL is refused.
         """
         found = document(path, kind="Doer")
-        spec = found.get("spec")
-        if not isinstance(spec, dict) or "crl" not in spec:
-            raise InputError(f"{path}: spec.crl: must be there")
+        spec, status = found.get("spec"), found.get("status")
+        if not isinstance(spec, dict):
+            raise InputError(f"{path}: spec: must be there, with crl in it")
         metadata = found.get("metadata")
         name = metadata.get("name") if isinstance(metadata, dict) else None
-        return cls(doer=name, yardsticks=yardsticks(_crl(path, spec)))
+        return cls(doer=name, yardsticks=yardsticks(_crl(path, spec, status)))
 
     def scores(self, lines: Iterable[str]) -> Iterator[Scored]:
         """One result a line, in order; blank lines are none."""
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield self._score(number, line)
+                yield self.score(number, line)
 
-    def _score(self, number: int, line: str) -> Scored:
+    def score(self, number: int, line: str) -> Scored:
+        """The result of one line."""
         if len(line) > _MAX_LINE:
             return Scored(error=f"line {number}: has over {_MAX_LINE:,} characters")
         try:
@@ -79,7 +83,8 @@ class Scorer:
             return Scored(error=f"line {number}: {first_of(error)}")
         except InvalidMetric as error:
             return Scored(error=f"line {number}: {error}")
-        return Scored(answer=answer(bundle.run_id, status="scored", result=result))
+        told = answer(bundle.run_id, status="scored", result=result)
+        return Scored(answer=told, policy=bundle.policy, arm=bundle.arm.value)
 
     def _completed(self, number: int, found: dict[str, Any]) -> dict[str, Any]:
         """With what a score does not depend on, where it was left out."""
@@ -133,10 +138,17 @@ def table_line(one: Scored | None) -> str:
     return f"{told.run_id:<28.28} {told.loss:>6.3f}  {'yes' if told.partial else 'no':<8} {most}"
 
 
-def _crl(path: Path, spec: dict[str, Any]) -> CRL:
+def _crl(path: Path, spec: dict[str, Any], status: Any) -> CRL:
     """Raises InputError."""
     given = {"policyRef": {"name": "any"}, **spec}
+    known = {"crl": status["crl"]} if isinstance(status, dict) and "crl" in status else {}
     try:
-        return DoerSpec.model_validate(given).scoring
+        crl = DoerSpec.model_validate(given).scoring(DoerStatus.model_validate(known))
     except ValidationError as error:
         raise InputError(f"{path}: spec.{first_of(error)}") from error
+    if crl.weights is None:
+        raise InputError(
+            f"{path}: spec.crl.weights: must be there; a Doer that lives without has the weights "
+            "that its runs gave it in status.crl (kubectl get doer -o yaml)"
+        )
+    return crl

@@ -24,6 +24,7 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "qav": dict,
     "artifacts": list,
     "budget": dict,
+    "signals": dict,
 }
 _BUDGETS = ("maxCostUSD", "maxDurationMilliseconds")
 # What the api takes (docs/reference/http-api.md); the run's own part of a bundle needs some room.
@@ -65,6 +66,7 @@ def outcome(path: Path, ended: Ended) -> tuple[Outcome, str | None]:
         qav=qav,
         artifacts=told.get("artifacts"),
         budget=told.get("budget"),
+        signals=told.get("signals"),
         duration_milliseconds=ended.milliseconds,
     )
     return said, problem

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime
 from functools import wraps
 from inspect import signature
 from types import TracebackType
@@ -47,6 +48,7 @@ class AsyncRun(BaseRun):
         qav: Mapping[str, Any] | None = None,
         artifacts: Sequence[Mapping[str, Any]] | None = None,
         budget: Mapping[str, Any] | None = None,
+        signals: Mapping[str, float | bool] | None = None,
         duration_milliseconds: float | None = None,
     ) -> None:
         """As `Run.finish`; cancelled, it has reported the run all the same."""
@@ -57,6 +59,7 @@ class AsyncRun(BaseRun):
             qav=qav,
             artifacts=artifacts,
             budget=budget,
+            signals=signals,
             duration_milliseconds=duration_milliseconds,
         )
         await in_loop(self._running.finishing(outcome))
@@ -140,6 +143,22 @@ class AsyncLearner:
     async def close(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
         """As `Learner.close`; cancelled, it goes on to drain in the background."""
         await asyncio.to_thread(self._learner.close, timeout)
+
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        value: float | bool,
+        *,
+        source: str = "",
+        note: str = "",
+        key: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """As `Learner.signal`; it never waits."""
+        self._learner.signal(
+            run_id, name, value, source=source, note=note, key=key, observed_at=observed_at
+        )
 
     def withdraw(self, run: AsyncRun) -> None:
         """As `Learner.withdraw`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learnops.client.assignment import Assignment
+from learnops.client.signals import usable
 from learnops.client.telemetry import Telemetry
 
 
@@ -19,9 +20,12 @@ class Outcome:
     qav: Mapping[str, Any] | None = None
     artifacts: Sequence[Mapping[str, Any]] | None = None
     budget: Mapping[str, Any] | None = None
+    signals: Mapping[str, float | bool] | None = None
     duration_milliseconds: float | None = None
 
-    def sections(self, *, elapsed_milliseconds: float, costs: Mapping[str, Any]) -> dict[str, Any]:
+    def sections(
+        self, *, elapsed_milliseconds: float, costs: Mapping[str, Any], telemetry: Telemetry
+    ) -> dict[str, Any]:
         """The parts of a bundle; `costs` is what was added up, which the agent's own overrides."""
         duration = self.duration_milliseconds
         sections = {
@@ -34,6 +38,10 @@ class Outcome:
         }
         if self.budget:
             sections["budget"] = self.budget
+        # A bad one is left out here: the api would refuse the run for it.
+        kept = usable(self.signals, telemetry=telemetry) if self.signals else {}
+        if kept:
+            sections["signals"] = kept
         return sections
 
 

@@ -1,8 +1,13 @@
-"""What a decorated agent's run is started with, taken from the call's own arguments."""
+"""What a run is started with: ids within bounds, or taken from a decorated call's arguments."""
 
 from collections.abc import Callable, Mapping
+from hashlib import blake2b
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
+
+from learnops.client.telemetry import Telemetry
+
+_MAX_ID_BYTES = 128
 
 Asked = str | Callable[..., str | None] | None
 """A value, or a function that finds it in the arguments of the call."""
@@ -18,6 +23,17 @@ def asked(
         name: given(*args, **kwargs) if callable(given) else given
         for name, given in (("tenant", tenant), ("session", session))
     }
+
+
+def bounded(field: str, value: str, telemetry: Telemetry) -> str:
+    """The id itself, or its hash where the api would refuse it: always the same one."""
+    encoded = str(value).encode(errors="surrogatepass")
+    if len(encoded) <= _MAX_ID_BYTES and str(value).isprintable():
+        return str(value)
+    telemetry.warn(
+        field, "%s is over %d bytes or not printable; its hash is used", field, _MAX_ID_BYTES
+    )
+    return blake2b(encoded, digest_size=16).hexdigest()
 
 
 def check_plain(function: Callable[..., Any]) -> None:

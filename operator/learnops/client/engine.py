@@ -12,6 +12,7 @@ from learnops.client.registrar import Registrar
 from learnops.client.router import Router
 from learnops.client.settings import Settings
 from learnops.client.shadow import Shadower
+from learnops.client.signals import Signaler
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
 from learnops.client.spool import Pace, Spool
@@ -37,6 +38,7 @@ class Engine:
         # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
         from learnops.client.transport import Transport
 
+        self._settings = settings
         self.telemetry = Telemetry()
         self.transport = Transport(
             api=settings.api, token=settings.token, token_file=settings.token_file
@@ -63,6 +65,9 @@ class Engine:
             spool=self.spool,
             path=SHADOWS_PATH,
             name="learnops-shadow-report",
+        )
+        self.signaler = Signaler(
+            settings=settings, transport=self.transport, telemetry=self.telemetry
         )
         self.shadower = Shadower(
             settings=settings,
@@ -100,29 +105,58 @@ class Engine:
             self.spool.start()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all reports and voids were acknowledged within `timeout` seconds."""
+        """Whether all reports, signals and voids were acknowledged within `timeout` seconds."""
         end = time.monotonic() + timeout
         done = [self.reporter.outbox.flush(timeout)]
-        later = (self.voider.outbox, self.shadower, self.shadow_reporter.outbox)
+        later = (
+            self.signaler.outbox,
+            self.voider.outbox,
+            self.shadower,
+            self.shadow_reporter.outbox,
+        )
         done += [part.flush(max(end - time.monotonic(), 0.0)) for part in later]
         return all(done)
 
-    def close(self, timeout: float) -> tuple[int, int]:
-        """Drain for `timeout` seconds, then end every thread, for which 2 s are waited at most; how
-        many bundles are lost, and how many wait on disk."""
+    def stats(self) -> dict[str, int | float | None]:
+        """See `Learner.stats`."""
+        view = self.holder.view
+        return {
+            **self.telemetry.counts(),
+            "bundles_waiting": self.reporter.waiting(),
+            "bundles_on_disk": self.on_disk(),
+            "signals_waiting": self.signaler.outbox.waiting(),
+            "voids_waiting": self.voider.outbox.waiting(),
+            "revision": view.snapshot.revision if view else None,
+            "snapshot_seconds_left": self.holder.seconds_left(),
+        }
+
+    def close(self, timeout: float) -> None:
+        """Drain for `timeout` seconds, then end every thread, for which 2 s are waited at most.
+        Bundles that are lost or wait on disk then are counted and logged."""
         end = time.monotonic() + timeout
         self.source.stop()
         self.registrar.stop()
         lost = self.reporter.close(timeout)
+        self.signaler.close(max(end - time.monotonic(), 0.0))
         self.shadower.close(max(end - time.monotonic(), 0.0))
         self.voider.outbox.close(max(end - time.monotonic(), 0.0))
         lost += self.shadow_reporter.close(max(end - time.monotonic(), 0.0))
         self.transport.close()
-        outboxes = (self.reporter.outbox, self.voider.outbox, self.shadow_reporter.outbox)
+        parts = (self.reporter, self.signaler, self.voider, self.shadow_reporter)
+        outboxes = [part.outbox for part in parts]
         end = time.monotonic() + _JOIN_SECONDS
         for part in (self.source, self.registrar, self.shadower, *outboxes):
             part.join(max(end - time.monotonic(), 0.0))
-        return lost, self._close_spool()
+        if lost:
+            self.telemetry.count("bundles_dropped", lost)
+            self.telemetry.warn(
+                "close", "%d bundles were not acknowledged within %g s and are lost", lost, timeout
+            )
+        left = self._close_spool()
+        if left:
+            self.telemetry.count("bundles_left", left)
+            folder = self._settings.spool
+            self.telemetry.warn("left", "%d bundles wait in %s for the next process", left, folder)
 
     def on_disk(self) -> int:
         """Bundles on disk that are not settled: what the next process would deliver."""

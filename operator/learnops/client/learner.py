@@ -4,21 +4,21 @@ import atexit
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import wraps
-from hashlib import blake2b
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from learnops.client.calls import Asked, asked, check_plain
+from learnops.client.calls import Asked, asked, bounded, check_plain
 from learnops.client.engine import Engine
 from learnops.client.policy import Policy
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
 from learnops.client.settings import Options, Settings
+from learnops.client.signals import Remark
 from learnops.client.waiting import Steps, in_thread
 from learnops.client.weak import weak
 
-_MAX_ID_BYTES = 128
 if TYPE_CHECKING:
     from learnops.client.prices import Amount, Prices
 
@@ -121,13 +121,14 @@ class Learner:
         """The steps of `start`, for whoever waits in another way."""
         engine = self._engine
         engine.start()  # in a forked child it has not begun yet
-        run = self._bounded("run_id", run_id) if run_id else os.urandom(16).hex()
+        telemetry = engine.telemetry
+        run = bounded("run_id", run_id, telemetry) if run_id else os.urandom(16).hex()
         # Whatever the agent's tenants are called, a run of one must not be refused for it.
-        for_tenant = self._bounded("tenant", tenant) if tenant not in (None, "") else None
-        engine.telemetry.count("runs_started")
+        for_tenant = bounded("tenant", tenant, telemetry) if tenant not in (None, "") else None
+        telemetry.count("runs_started")
         assignment = yield from engine.router.assign(
             run_id=run,
-            session=self._bounded("session", session) if session else None,
+            session=bounded("session", session, telemetry) if session else None,
             tenant=for_tenant,
         )
         offer = engine.shadower.offer(assignment)
@@ -136,9 +137,10 @@ class Learner:
             assignment=assignment,
             tenant=for_tenant,
             report=self._report,
-            telemetry=engine.telemetry,
+            telemetry=telemetry,
             prices=self._prices,
             shadow=None if offer is None else offer.policy,
+            signal=self._signal,
         )
 
     def withdraw(self, run: BaseRun) -> None:
@@ -146,6 +148,35 @@ class Learner:
         that failed, which is evidence, call `run.fail`."""
         if run.running.withdraw() and run.assignment.rollout is not None:
             self._engine.voider.void(run.id)
+
+    def signal(
+        self,
+        run_id: str,
+        name: str,
+        value: float | bool,
+        *,
+        source: str = "",
+        note: str = "",
+        key: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """Tell what was found out about the work of a run of any process; never blocks or raises.
+
+        For reward and datasets, never for the evidence of a rollout.
+
+        Args:
+            run_id: of a run of this doer that was reported, or registered while a canary is live.
+            name: `compile`, `tests`, `errors` or `human` for the reward; any other camelCase word.
+            value: 0 to 1, True or False; of `errors` 0 is the best, of the others 1.
+            source: who says so, such as "ci" or "thumbs".
+            note: a few words; personal data is taken out of it before it is stored.
+            key: names this signal within its run, so that telling it twice is telling it once;
+                default: a random one.
+            observed_at: when it was seen; default: now.
+        """
+        remark = Remark(source=source, note=note, key=key, observed_at=observed_at)
+        run = bounded("run_id", run_id, self._engine.telemetry)
+        self._signal(run, name, value, remark)
 
     def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
         """In the shadow stage, run the candidate on what `run` was given; returns at once.
@@ -221,17 +252,7 @@ class Learner:
         self._closed = True
         atexit.unregister(self._close_at_exit)
         seconds = self._settings.options.close_seconds if timeout is None else timeout
-        lost, left = self._engine.close(seconds)
-        if lost:
-            self._engine.telemetry.count("bundles_dropped", lost)
-            self._engine.telemetry.warn(
-                "close", "%d bundles were not acknowledged within %g s and are lost", lost, seconds
-            )
-        if left:
-            self._engine.telemetry.count("bundles_left", left)
-            self._engine.telemetry.warn(
-                "left", "%d bundles wait in %s for the next process", left, self._settings.spool
-            )
+        self._engine.close(seconds)
 
     def stats(self) -> dict[str, int | float | None]:
         """Counters since the start, and what waits now.
@@ -239,16 +260,7 @@ class Learner:
         `revision` is that of the snapshot in use (None: there is none), `snapshot_seconds_left`
         what the dead-man switch leaves of it (None: turned off, or no snapshot).
         """
-        engine = self._engine
-        view = engine.holder.view
-        return {
-            **engine.telemetry.counts(),
-            "bundles_waiting": engine.reporter.waiting(),
-            "bundles_on_disk": engine.on_disk(),
-            "voids_waiting": engine.voider.outbox.waiting(),
-            "revision": view.snapshot.revision if view else None,
-            "snapshot_seconds_left": engine.holder.seconds_left(),
-        }
+        return self._engine.stats()
 
     def __enter__(self) -> Self:
         return self
@@ -264,6 +276,9 @@ class Learner:
     def _report(self, bundle: bytes) -> Steps[None]:
         return self._engine.reporter.report(bundle)
 
+    def _signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
+        self._engine.signaler.signal(run_id, name, value, remark)
+
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""
         view = self._engine.holder.view
@@ -271,16 +286,6 @@ class Learner:
         self._engine = Engine(
             settings=self._settings, default_policy=self._default_policy, view=view
         )
-
-    def _bounded(self, field: str, value: str) -> str:
-        """The id itself, or its hash where the api would refuse it: always the same one."""
-        encoded = str(value).encode(errors="surrogatepass")
-        if len(encoded) <= _MAX_ID_BYTES and str(value).isprintable():
-            return str(value)
-        self._engine.telemetry.warn(
-            field, "%s is over %d bytes or not printable; its hash is used", field, _MAX_ID_BYTES
-        )
-        return blake2b(encoded, digest_size=16).hexdigest()
 
 
 def _priced(table: "Mapping[str, Mapping[str, Amount]]") -> "Prices":

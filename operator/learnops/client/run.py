@@ -1,6 +1,7 @@
 """One execution of a doer, as its agent sees it."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -8,6 +9,7 @@ from learnops.client.assignment import Assignment
 from learnops.client.bundle import Outcome
 from learnops.client.policy import Policy
 from learnops.client.running import Running
+from learnops.client.signals import Remark
 from learnops.client.waiting import in_thread
 
 
@@ -101,6 +103,25 @@ class BaseRun:
             response_id=response_id,
         )
 
+    def signal(
+        self,
+        name: str,
+        value: float | bool,
+        *,
+        source: str = "",
+        note: str = "",
+        key: str | None = None,
+        observed_at: datetime | None = None,
+    ) -> None:
+        """Tell what was found out about the run's work; see `Learner.signal`.
+
+        Before `finish` it is kept until then: the api knows of no run before its bundle. Of a run
+        that is never reported nothing is kept: a dry run, whose answer nobody got, one that was
+        withdrawn, one without a policy.
+        """
+        remark = Remark(source=source, note=note, key=key, observed_at=observed_at)
+        self._running.signal(name, value, remark)
+
 
 class Run(BaseRun):
     """A run of a `Learner`. As a context manager it reports an exception as a failed run and lets
@@ -117,6 +138,7 @@ class Run(BaseRun):
         qav: Mapping[str, Any] | None = None,
         artifacts: Sequence[Mapping[str, Any]] | None = None,
         budget: Mapping[str, Any] | None = None,
+        signals: Mapping[str, float | bool] | None = None,
         duration_milliseconds: float | None = None,
     ) -> None:
         """Report the run; returns at once and never raises. Only the first call counts.
@@ -128,6 +150,7 @@ class Run(BaseRun):
             qav: answers of quality checks, as they are.
             artifacts: references to what the run made, each a mapping such as {"uri": …}.
             budget: `maxCostUSD` and `maxDurationMilliseconds`, where the run has its own.
+            signals: what is known of the quality of its work by now, as in `signal`.
             duration_milliseconds: how long the run took; default: since `start`.
         """
         outcome = Outcome(
@@ -137,6 +160,7 @@ class Run(BaseRun):
             qav=qav,
             artifacts=artifacts,
             budget=budget,
+            signals=signals,
             duration_milliseconds=duration_milliseconds,
         )
         in_thread(self._running.finishing(outcome))

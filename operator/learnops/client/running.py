@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,7 @@ from learnops.client.assignment import Assignment
 from learnops.client.bundle import Outcome, encode
 from learnops.client.policy import Policy
 from learnops.client.responses import read, tokens
+from learnops.client.signals import MAX_SIGNALS, Remark
 from learnops.client.telemetry import Telemetry
 from learnops.client.usage import Call, Ledger, Source
 from learnops.client.waiting import Steps
@@ -32,6 +35,7 @@ class Running:
 
     __slots__ = (
         "_began",
+        "_early",
         "_finished",
         "_identity",
         "_ledger",
@@ -39,6 +43,7 @@ class Running:
         "_outside",
         "_prices",
         "_report",
+        "_signal",
         "_telemetry",
         "_tenant",
         "assignment",
@@ -57,7 +62,10 @@ class Running:
         prices: "Prices | None" = None,
         shadow: Policy | None = None,
         dry_run: bool = False,
+        signal: Callable[[str, str, object, Remark], None] | None = None,
     ) -> None:
+        """`report` takes the bundle, `signal` what is told of the run's work; None: of this run
+        nothing is kept."""
         self.assignment = assignment
         self.shadow = shadow
         self.dry_run = dry_run
@@ -66,6 +74,8 @@ class Running:
         self._report = report
         self._telemetry = telemetry
         self._prices = prices
+        self._signal = signal
+        self._early: list[tuple[str, object, Remark]] = []
         self._ledger: Ledger | None = None  # most runs record no call, and each would pay for it
         self._began = time.monotonic()
         self._finished = False
@@ -141,10 +151,12 @@ class Running:
         if not self.assignment.policy.name:
             # Nobody could tell whose loss this is.
             self._telemetry.count("bundles_unattributed")
+            self._forget_signals()
             return
         sections = outcome.sections(
             elapsed_milliseconds=(time.monotonic() - self._began) * 1000,
             costs={} if self._ledger is None else self._ledger.costs(self._prices),
+            telemetry=self._telemetry,
         )
         bundle = encode(
             sections,
@@ -153,7 +165,11 @@ class Running:
             tenant=self._tenant,
             telemetry=self._telemetry,
         )
-        yield from self._report(bundle)
+        try:
+            yield from self._report(bundle)
+        finally:
+            # Also where the agent's task was cancelled, as the bundle goes on its way even then.
+            self._send_early()
 
     def failing(self, error: BaseException | str) -> Steps[None]:
         """Report a failure; see `Run.fail`."""
@@ -167,7 +183,25 @@ class Running:
 
     def withdraw(self) -> bool:
         """Never report it; False where it was finished already."""
-        return self._end()
+        first = self._end()
+        if first:
+            self._forget_signals()
+        return first
+
+    def signal(self, name: str, value: object, remark: Remark) -> None:
+        """Tell what was found out about the run's work, or keep it until the run is reported."""
+        if remark.observed_at is None:
+            remark = replace(remark, observed_at=datetime.now(UTC))
+        with self._lock:
+            send = self._signal
+            if send is not None and not self._finished:
+                # The oldest go first: of a name the last one counts.
+                self._early = [*self._early[1 - MAX_SIGNALS :], (name, value, remark)]
+                return
+        if send is None:
+            self._telemetry.count("signals_ignored")
+        else:
+            send(self.assignment.run_id, name, value, remark)
 
     def enter(self) -> None:
         """A `with` block begins: what is called in there is called for this run."""
@@ -192,6 +226,16 @@ class Running:
             if self._ledger is None:
                 self._ledger = Ledger()
             return self._ledger
+
+    def _send_early(self) -> None:
+        early, self._early = self._early, []
+        for name, value, remark in early:
+            self.signal(name, value, remark)
+
+    def _forget_signals(self) -> None:
+        """The api will never know this run."""
+        self._signal = None
+        self._send_early()
 
     def _end(self) -> bool:
         with self._lock:

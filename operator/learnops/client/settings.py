@@ -27,6 +27,8 @@ class Options:
         batch_seconds: how long a bundle waits for others to join its request.
         buffer_runs: bundles kept in memory while the api is away; more are dropped and counted.
         buffer_bytes: the same as a size.
+        signal_seconds: how long signals of a run that the api does not know are tried again: its
+            bundle may still be on the way.
         shadow_waiting: candidates that may wait to run beside control; more are left out.
         close_seconds: how long `close` waits for the buffer to drain.
         spool_seconds: how long `finish` waits at most until its bundle is on disk; then it is kept
@@ -45,6 +47,7 @@ class Options:
     batch_seconds: float = 0.1
     buffer_runs: int = 20_000
     buffer_bytes: int = 64 * 2**20
+    signal_seconds: float = 30.0
     shadow_waiting: int = 16
     close_seconds: float = 5.0
     spool_seconds: float = 0.05

@@ -5,6 +5,7 @@ are decided together, so that no two workers ever race for the same traffic. A p
 be read is an `Unavailable` with a reason: staleness and failure are data, not exceptions.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -56,6 +57,7 @@ class Promotion:
     by: str
     why: str
     rollout: str = ""  # rollout id (salt), empty where no canary was involved
+    reason: str = ""  # why a rollout ended, in one CamelCase word; empty for moves up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,6 +160,16 @@ class DriftReading:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TermsReading:
+    """Which terms the last runs of the active policy reported, as of a minute ago: of `runs` runs
+    (at most 200), how many have each term, the extra ones too."""
+
+    policy: str
+    runs: int
+    reported: Mapping[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShadowReading:
     """What the pairs of a shadow stage say: candidate and control on the same input.
 
@@ -255,6 +267,7 @@ class Snapshot:
     evidence: dict[str, Evidence] = field(default_factory=dict)  # by candidate, of the live canary
     figures: dict[str, FiguresReading] = field(default_factory=dict)  # likewise
     drift: DriftReading | Unavailable | None = None  # None: not needed for this pass
+    terms: TermsReading | Unavailable | None = None  # None: not read yet
     # By candidate and guardrail name, of the live canary.
     queries: dict[str, dict[str, QueryAnswer]] = field(default_factory=dict)
     # Two answers nearer to each other than this are one look at the same state of affairs.

@@ -42,6 +42,7 @@ class OpenRollout:
     crl: dict[str, Any]  # Doer.spec.crl on the wire, frozen for this attempt
     unit: Unit = Unit.RUN
     epoch_seconds: int | None = None
+    safety_thresholds: dict[str, Any] = field(default_factory=dict)  # what would take it down
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from learnops.server.documents import complete
 from learnops.server.gate import BearerGate
 from learnops.server.limits import BodyLimit
 from learnops.server.problems import install
-from learnops.server.routers import assignments, ops, reports, runs, shadows, snapshot
+from learnops.server.routers import assignments, ops, reports, runs, shadows, signals, snapshot
 from learnops.server.services import Services
 
 _DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
@@ -34,7 +34,7 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
     )
     app.state.services = services
     install(app)
-    for module in (assignments, runs, shadows, snapshot, reports, ops):
+    for module in (assignments, runs, signals, shadows, snapshot, reports, ops):
         app.include_router(module.router)
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)

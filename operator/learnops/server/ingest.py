@@ -6,25 +6,30 @@ from http import HTTPStatus
 from typing import Any
 
 from learnops.adapters.postgres import runs as table
+from learnops.adapters.postgres.announcements import Computed
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.generations import GenerationId, frozen_crl
 from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
+from learnops.api.crl import CRLStatus
 from learnops.api.doer import Doer
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
+from learnops.server.announcing import Announcer
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
-from learnops.server.rows import content_of, hash_of, row_of, stored_answer
+from learnops.server.rewarding import signals_of
+from learnops.server.rows import content_of, crl_of, hash_of, row_of, stored_answer
 from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
 Outcome = RunAnswer | Problem
+_Version = tuple[int, CRLStatus | None]
 _YARDSTICKS = 1000
 
 
@@ -44,15 +49,17 @@ class Ingest:
         state: State,
         metrics: Metrics,
         resolved: Wake,
+        announcer: Announcer,
         limits: BatchLimits | None = None,
     ) -> None:
         self._pool = pool
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
+        self._announcer = announcer
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
-        self._present: dict[str, tuple[int, Yardsticks]] = {}  # doer uid -> generation, these
+        self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
         self._batcher = Batcher[Bundle, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
@@ -71,7 +78,8 @@ class Ingest:
             told = stored_answer(run_id, status="stored", run=run)
             names = ("doer", "policy", "arm", "propensity", "revision", "rollout", "tenant")
             drawn = {name: run.row[name] for name in names}
-            return drawn | {"namespace": namespace} | told.model_dump(by_alias=True)
+            scored = told.model_dump(by_alias=True) | {"crl": crl_of(run)}
+            return drawn | {"namespace": namespace} | scored
         return None
 
     async def drain(self) -> None:
@@ -103,6 +111,7 @@ class Ingest:
         good = [item for item in scored if isinstance(item, _Scored)]
         added = await table.store(self._pool, rows=[item.row for item in good]) if good else set()
         self._count([item.row for item in good if item.row.key in added])
+        self._announce([item for item in good if item.row.key in added])
         known = [item.row.key for item in good if item.row.key not in added]
         there = await table.stored(self._pool, keys=known) if known else {}
         return [
@@ -138,7 +147,13 @@ class Ingest:
             kept = self._redacting.clean(bundle)
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
-        return _Scored(row=row_of(kept, registration=registration, result=result), result=result)
+        row = row_of(
+            kept,
+            registration=registration,
+            result=result,
+            signals=signals_of(kept, state=self._state),
+        )
+        return _Scored(row=row, result=result)
 
     def _yardstick(
         self,
@@ -165,12 +180,13 @@ class Ingest:
         return self._present_yardsticks(doer).of(bundle.tenant)
 
     def _present_yardsticks(self, doer: Doer) -> Yardsticks:
-        uid, generation = doer.metadata.uid, doer.metadata.generation
+        # Weights that nobody wrote down come from the status, which has no generation.
+        uid, version = doer.metadata.uid, (doer.metadata.generation, doer.status.crl)
         held = self._present.get(uid)
-        if held is None or held[0] != generation:
+        if held is None or held[0] != version:
             if len(self._present) >= _YARDSTICKS:
                 self._present.clear()
-            held = self._present[uid] = (generation, yardsticks(doer.spec.scoring))
+            held = self._present[uid] = (version, yardsticks(doer.spec.scoring(doer.status)))
         return held[1]
 
     def _count(self, rows: Sequence[RunRow]) -> None:
@@ -179,6 +195,18 @@ class Ingest:
             self._metrics.stored(row, policy=row.policy if known else "other")
         if any(row.rollout for row in rows):
             self._resolved.set()
+
+    def _announce(self, scored: Sequence[_Scored]) -> None:
+        for it in scored:
+            self._announcer.add(
+                Computed(
+                    namespace=it.row.namespace,
+                    doer=it.row.doer,
+                    run_id=it.row.run_id,
+                    crl=it.result.crl,
+                    loss=it.result.loss,
+                )
+            )
 
 
 def _generation_of(registration: Registration) -> GenerationId:

@@ -8,19 +8,21 @@ from pydantic.alias_generators import to_camel
 
 from learnops.api.common import Name
 from learnops.domain.assignment import Arm
+from learnops.server.quality import Qualities
 
 MAX_BATCH: Final = 10_000
 _MAX_DEPTH: Final = 8
 _MAX_STRING: Final = 65_536
 
 
-def _printable(value: str) -> str:
+def printable(value: str) -> str:
+    """Text without control characters. Raises ValueError."""
     if not value.isprintable():
         raise ValueError("must have no control characters")
     return value
 
 
-def _storable(value: Any, depth: int = 0) -> Any:
+def storable(value: Any, depth: int = 0) -> Any:
     """Free-form content that Postgres can store: bounded depth and strings, no NUL, no NaN."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
@@ -31,10 +33,10 @@ def _storable(value: Any, depth: int = 0) -> Any:
     elif isinstance(value, dict):
         for key, inner in value.items():
             _storable_text(key)
-            _storable(inner, depth + 1)
+            storable(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
-            _storable(inner, depth + 1)
+            storable(inner, depth + 1)
     return value
 
 
@@ -56,16 +58,16 @@ class Wire(BaseModel):
 
 
 RunId = Annotated[
-    str, Field(min_length=1, max_length=200), AfterValidator(_printable), Field(examples=["r-81f3"])
+    str, Field(min_length=1, max_length=200), AfterValidator(printable), Field(examples=["r-81f3"])
 ]
-UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_printable)]
-Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_printable)]
-Tenant = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(_printable)]
+UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
+Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
+Tenant = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(printable)]
 Count = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
 Limit = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
 Revision = Annotated[int, Field(ge=0, le=2**53, strict=True)]
-Free = Annotated[dict[Label, Any], Field(max_length=128), AfterValidator(_storable)]
-Artifacts = Annotated[list[dict[str, Any]], Field(max_length=256), AfterValidator(_storable)]
+Free = Annotated[dict[Label, Any], Field(max_length=128), AfterValidator(storable)]
+Artifacts = Annotated[list[dict[str, Any]], Field(max_length=256), AfterValidator(storable)]
 
 
 class GateResult(Wire):
@@ -100,6 +102,7 @@ class Bundle(Wire):
                     "metrics": {"contradictions": 0, "grounding": 0.93},
                     "gates": [{"name": "compiles", "passed": True}],
                     "costs": {"costUSD": 0.02},
+                    "signals": {"compile": True, "tests": 0.97},
                 }
             ]
         }
@@ -112,7 +115,7 @@ class Bundle(Wire):
     arm: Arm = Arm.CONTROL
     propensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
     revision: Revision = 0
-    rollout: Annotated[str, Field(max_length=64), AfterValidator(_printable)] | None = None
+    rollout: Annotated[str, Field(max_length=64), AfterValidator(printable)] | None = None
     tenant: Tenant | None = None
     duration_milliseconds: Count | None = None
     metrics: Free = Field(default_factory=dict)
@@ -121,6 +124,7 @@ class Bundle(Wire):
     costs: Free = Field(default_factory=dict)
     budget: RunBudget = RunBudget()
     artifacts: Artifacts = Field(default_factory=list)
+    signals: Qualities = Field(default_factory=dict)
 
 
 class RunToAssign(Wire):
@@ -175,7 +179,7 @@ class PairsRequest(Wire):
 
     namespace: Name
     doer: Name
-    rollout: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_printable)]
+    rollout: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(printable)]
     run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
 
 

@@ -1,6 +1,7 @@
 """Personal data is taken out of a bundle before anything else sees it."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from learnops.api.doer import Doer
 from learnops.domain.crl.terms import InvalidMetric
@@ -42,6 +43,15 @@ class Redacting:
             return bundle
         self._metrics.redacted(found)
         return bundle.model_copy(update=cleaned)
+
+    def texts(self, doer: tuple[str, str], texts: Sequence[str]) -> list[str]:
+        """Texts without personal data; `doer` is namespace and name. Raises as `clean` does."""
+        redactor = self._redactor(doer)
+        found: Counter[str] = Counter()
+        cleaned = [redactor.text(text, found=found) for text in texts]
+        if found:
+            self._metrics.redacted(found)
+        return cleaned
 
     def _redactor(self, name: tuple[str, str]) -> Redactor:
         doer = self._state.doers.get(name)

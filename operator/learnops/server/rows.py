@@ -2,15 +2,23 @@
 
 import hashlib
 import json
+from math import fsum
 from typing import Any
 
 from learnops.adapters.postgres.runs import Registration, RunRow, StoredRun
+from learnops.adapters.postgres.signals import RunSignals
 from learnops.domain.assignment import Arm
 from learnops.domain.crl.score import CRLResult
 from learnops.server.models import Bundle, RunAnswer
 
 
-def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResult) -> RunRow:
+def row_of(
+    bundle: Bundle,
+    *,
+    registration: Registration | None,
+    result: CRLResult,
+    signals: RunSignals | None = None,
+) -> RunRow:
     """The row to store. What was registered stands over what the bundle says.
 
     A bundle that says control with propensity 0 tells that the registration came too late for its
@@ -41,6 +49,7 @@ def row_of(bundle: Bundle, *, registration: Registration | None, result: CRLResu
         partial=result.partial,
         void=late and registration is not None,
         terms=dict(result.terms),
+        signals=signals,
     )
 
 
@@ -67,6 +76,11 @@ def stored_answer(run_id: str, *, status: str, run: StoredRun) -> RunAnswer:
         partial=run.partial,
         missing=run.breakdown["missing"],
     )
+
+
+def crl_of(run: StoredRun) -> float:
+    """The weighted sum L; its loss is L / Σw, so that L is the loss times the sum of weights."""
+    return run.loss * fsum(run.weights.values())
 
 
 def breakdown_of(result: CRLResult) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -37,6 +37,7 @@ class ApiSettings:
     audience: str = "learnops"
     access_seconds: float = 60.0  # for how long what was told of a token and a right is good
     drain_seconds: int = 20
+    keep_days: Mapping[str, int] = field(default_factory=dict)  # by table; what is not there stays
 
 
 class _Server(uvicorn.Server):
@@ -63,7 +64,12 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
     `by` None: Kubernetes tells who is asking. Raises NoClusterError where there is none.
     """
     pool = make_pool(settings.database_url, application="learnops-api")
-    services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=settings.ttl_seconds)
+    services = assemble(
+        pool=pool,
+        clock=SystemClock(),
+        ttl_seconds=settings.ttl_seconds,
+        keep_days=settings.keep_days,
+    )
     api = await connect(kubeconfig=settings.kubeconfig)
     # One connection per watch, and some for lists.
     api.configuration.connection_pool_maxsize = 16

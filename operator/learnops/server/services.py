@@ -2,12 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.ports.clock import Clock
+from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
@@ -15,9 +17,11 @@ from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
 from learnops.server.pairing import Pairing
 from learnops.server.problems import unavailable
+from learnops.server.signals import Signals
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
 from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
+from learnops.server.upkeep import Upkeep
 from learnops.server.wake import Wake
 
 _GATE_PERIOD_SECONDS = 1.0
@@ -36,10 +40,13 @@ class Services:
     assigner: Assigner
     ingest: Ingest
     pairing: Pairing
+    signals: Signals
+    announcer: Announcer
     snapshots: Snapshots
     tracker: PrefixTracker
     mirror: Mirror
     keeper: SeriesKeeper
+    upkeep: Upkeep
     # Which reflectors have listed once, by kind; filled by whoever runs them.
     synced: dict[str, Callable[[], bool]] = field(default_factory=dict)
 
@@ -56,7 +63,14 @@ class Services:
 
     def background(self) -> list[Coroutine[Any, Any, None]]:
         """The loops of this process."""
-        return [self.tracker.run(), self.mirror.run(), self.keeper.run(), self._watch_database()]
+        return [
+            self.tracker.run(),
+            self.mirror.run(),
+            self.keeper.run(),
+            self.upkeep.run(),
+            self.announcer.run(),
+            self._watch_database(),
+        ]
 
     def close_polls(self) -> None:
         """Answer every long poll now: the process is about to end."""
@@ -67,6 +81,8 @@ class Services:
         """Wait until everything taken is written."""
         await self.assigner.drain()
         await self.ingest.drain()
+        await self.signals.drain()
+        await self.announcer.step()
 
     async def _watch_database(self) -> None:
         while True:
@@ -74,12 +90,19 @@ class Services:
             await asyncio.sleep(_GATE_PERIOD_SECONDS)
 
 
-def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services:
-    """All services on one pool; nothing runs yet."""
+def assemble(
+    *,
+    pool: Pool,
+    clock: Clock,
+    ttl_seconds: float | None,
+    keep_days: Mapping[str, int] = MappingProxyType({}),
+) -> Services:
+    """All services on one pool; nothing runs yet. `keep_days`: what expires, by table."""
     state = State(clock=clock)
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     outage = Outage()
+    announcer = Announcer(pool=pool)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     return Services(
         pool=pool,
@@ -89,10 +112,13 @@ def assemble(*, pool: Pool, clock: Clock, ttl_seconds: float | None) -> Services
         outage=outage,
         gate=DatabaseGate(pool=pool, outage=outage),
         assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
-        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake),
+        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer),
+        announcer=announcer,
         pairing=Pairing(pool=pool, state=state),
+        signals=Signals(pool=pool, state=state, metrics=metrics),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
         mirror=Mirror(pool=pool, state=state, outage=outage),
         keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
+        upkeep=Upkeep(pool=pool, keep_days=keep_days, outage=outage),
     )

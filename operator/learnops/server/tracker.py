@@ -66,7 +66,7 @@ class PrefixTracker:
     async def run(self) -> None:
         """For ever; an unreachable database is tried again a period later."""
         while True:
-            await _guarded(self.step, what="prefix", outage=self._outage)
+            await guarded(self.step, what="prefix", outage=self._outage)
             await self._wake.wait(period_seconds=PREFIX_PERIOD_SECONDS)
 
     async def step(self) -> None:
@@ -111,7 +111,7 @@ class Mirror:
     async def run(self) -> None:
         """For ever; what could not be written is tried again."""
         while True:
-            await _guarded(self.step, what="mirror", outage=self.outage)
+            await guarded(self.step, what="mirror", outage=self.outage)
             await asyncio.sleep(MIRROR_PERIOD_SECONDS)
 
     async def step(self) -> None:
@@ -194,7 +194,8 @@ class SeriesKeeper:
         return found is None or found.status.stage in (Stage.ARCHIVED, Stage.REJECTED)
 
 
-async def _guarded(step: Callable[[], Awaitable[None]], *, what: str, outage: Outage) -> None:
+async def guarded(step: Callable[[], Awaitable[None]], *, what: str, outage: Outage) -> None:
+    """One step of a loop that must go on: an outage is told once, a bug with its traceback."""
     try:
         await step()
         outage.back(what)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from learnops.domain.assignment import draw
 from testbed.waiting import wait_until
@@ -47,6 +47,7 @@ class Api:
         self.voided: list[str] = []
         self.runs: dict[str, Json] = {}
         self.batches: list[int] = []
+        self.signals: list[tuple[str, list[Json]]] = []  # by run, in the order of arrival
         self.requests: list[Json] = []
         self.registrations: list[list[Json]] = []
         self.shadow: str | None = None
@@ -219,6 +220,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, {"voided": self.body["runIds"]})
         elif path == "/v1/runs:batch":
             self.answer(200, {"results": self._store(self.body["runs"])})
+        elif path.startswith("/v1/runs/") and path.endswith("/signals"):
+            self._append(unquote(path.removeprefix("/v1/runs/").removesuffix("/signals")))
         else:
             self.answer(404, {"title": "Not Found", "detail": f"no {path}"})
 
@@ -267,6 +270,18 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(304, None, headers)
         else:
             self.answer(200, body, {"ETag": f'"{etag}"'})
+
+    def _append(self, run_id: str) -> None:
+        sent = self.body["signals"]
+        if any(signal["note"] == "refuse me" for signal in sent):
+            self.answer(422, {"title": "Unprocessable Content", "detail": "signals[0].note"})
+            return
+        with self.api.changed:
+            known = run_id in self.api.runs or run_id in self.api.registered
+            if known:
+                self.api.signals.append((run_id, sent))
+                self.api.changed.notify_all()
+        self.answer(201 if known else 404, {"detail": "no such run"})
 
     def _store(self, bundles: list[Json]) -> list[Json]:
         results = []

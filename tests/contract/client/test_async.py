@@ -343,11 +343,13 @@ async def test_a_finish_that_is_cancelled_has_reported(
 ) -> None:
     learner = await connect(options={"spool_seconds": DEADLINE_SECONDS})
     run = await learner.start(run_id="r")
+    run.signal("compile", True)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.02):
             await run.finish(metrics={"grounding": 1.0})
     assert await learner.flush(DEADLINE_SECONDS)  # from memory, as the disk still hangs
     assert set(api.runs) == {"r"}
+    assert [(run_id, len(signals)) for run_id, signals in api.signals] == [("r", 1)]
     assert "spool_stalls" not in learner.stats()  # the disk had its time
     hanging_disk.set()
 

@@ -74,6 +74,7 @@ def test_the_policy_is_handed_on_and_the_run_reported(api: Api, run: Any) -> Non
         "qav": {"asked": 3},
         "artifacts": [{"uri": "s3://bucket/plan"}],
         "budget": {"maxCostUSD": 10},
+        "signals": {"compile": True, "tests": 0.5},
     }
     script = f'{SHOW}; cat "$LEARNOPS_POLICY_FILE"; {bundle(told)}'
     options = ("--run-id", unit("candidate"), "--tenant", "acme")

@@ -46,6 +46,8 @@ ACCEPTED_SPECS = [
     ("CanaryDeployment", {"run": "Paused"}),
     ("CanaryDeployment", {"action": {"type": "Abort", "id": "1"}}),
 ]
+NO_WEIGHT = 'must give at least one term a weight above "0"'
+NO_DECIMAL = 'must be a decimal of at least 0 as text with at most 6 decimal places, e.g. "1.5"'
 REFUSED_STATUSES = [
     ("Doer", {"fence": 4}, {"fence": 3}, FENCE),
     ("Doer", {"fence": 4}, {"fence": None}, FENCE),
@@ -64,6 +66,9 @@ REFUSED_STATUSES = [
         {"traffic": {**TRAFFIC, "shares": SHARES[:1]}},
         "must have shares that are 100 percent together",
     ),
+    ("Doer", {}, {"crl": {"weights": {"grounding": "0"}}}, NO_WEIGHT),
+    ("Doer", {}, {"crl": {"weights": {"grounding": "much"}}}, NO_DECIMAL),
+    ("Doer", {}, {"crl": {"missing": ["No term"]}}, "must be a camelCase word, e.g. toxicity"),
 ]
 ACCEPTED_STATUSES = [
     ("Doer", {"fence": 4}, {"fence": 4}),
@@ -73,6 +78,7 @@ ACCEPTED_STATUSES = [
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"revision": 9}}),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"activeBackend": "blue"}}),
     ("Doer", {"traffic": TRAFFIC}, {"traffic": {"routedRevision": 7}}),
+    ("Doer", {}, {"crl": {"weights": {"grounding": "1"}, "why": "", "missing": ["toxicity"]}}),
     ("Policy", {"fence": 4}, {"fence": 5, "stage": "Active"}),
     ("CanaryDeployment", {"fence": 4, "shares": SHARES}, {"shares": OTHER_SHARES}),
 ]

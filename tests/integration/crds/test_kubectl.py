@@ -53,7 +53,7 @@ def test_short_names(crds: Stack, namespace: str, short: str, kind: str) -> None
 def test_explain_tells_what_a_field_is(crds: Stack) -> None:
     said = " ".join(crds.plane.kubectl("explain", "doer.spec.crl").stdout.split())
     assert "How a run is scored" in said
-    assert "weights <Object> -required- Weight of each term." in said
+    assert "weights <Object> Weight of each term." in said
 
 
 def test_defaults_are_shown_and_only_those_in_force(crds: Stack, namespace: str) -> None:

@@ -7,11 +7,8 @@ import sys
 
 import psycopg
 import pytest
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
-from sqlalchemy.pool import NullPool
 
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
@@ -19,8 +16,56 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.schema import HEAD, REVISIONS, SchemaMismatchError
 from learnops.domain.observed import Key
 from learnops.ports.runlog import LogRows, RunLogUnavailableError
+from tests.integration.postgres.older import migrate_to
 
 KEY = Key(namespace="agents", doer="planner")
+TABLES = {
+    "alembic_version",
+    "crl_results",
+    "daily_rollups",
+    "dataset_samples",
+    "deployment_routings",
+    "drift_runs",
+    "drift_watches",
+    "embeddings",
+    "experiments",
+    "golden_datasets",
+    "learning_approvals",
+    "learning_progress",
+    "learning_sessions",
+    "memories",
+    "offline_replays",
+    "outbox",
+    "patterns",
+    "policies",
+    "policy_promotions",
+    "reflections",
+    "retention_marks",
+    "rollout_candidates",
+    "rollout_generations",
+    "rollout_prefixes",
+    "rollup_state",
+    "run_rewards",
+    "runs",
+    "score_cards",
+    "shadow_deployments",
+    "shadow_pairs",
+    "signals",
+    "skill_cards",
+    "tenant_erasure_units",
+    "tenant_erasures",
+    "unit_runs",
+    "voided_runs",
+}
+VIEWS = {
+    "learning_bundles",
+    "v_crl_trend_by_doer",
+    "v_daily_rollup",
+    "v_experiment_success_rate",
+    "v_policy_performance",
+    "v_rollout_progress",
+    "v_run_rewards",
+}
 
 
 def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str) -> None:
@@ -30,30 +75,11 @@ def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str)
         found = connection.execute(
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         ).fetchall()
-    assert {name for (name,) in found} == {
-        "alembic_version",
-        "policies",
-        "policy_promotions",
-        "shadow_deployments",
-        "rollout_generations",
-        "rollout_candidates",
-        "rollout_prefixes",
-        "deployment_routings",
-        "voided_runs",
-        "shadow_pairs",
-        "drift_watches",
-        "drift_runs",
-        "unit_runs",
-        "runs",
-        "crl_results",
-        "learning_progress",
-        "v_crl_trend_by_doer",
-        "v_policy_performance",
-    }
+    assert {name for (name,) in found} == TABLES | VIEWS
 
 
 def test_a_log_of_0002_is_read_on_as_it_was(database: str) -> None:
-    _at(database, revision="0002")
+    migrate_to(database, revision="0002")
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(_OLD_LOG)
     assert upgrade(database) == HEAD
@@ -73,7 +99,7 @@ def test_the_known_revisions_are_those_of_the_migrations() -> None:
 
 
 def test_attempts_of_before_are_those_of_the_only_candidate(database: str) -> None:
-    _at(database, revision="0006")
+    migrate_to(database, revision="0006")
     with psycopg.connect(database) as connection:
         connection.execute(
             "INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,"
@@ -104,7 +130,7 @@ def test_refuses_a_newer_schema(database: str) -> None:
     ("revision", "message"),
     [
         ("9999", "newer than this version of learnops knows"),
-        (None, "has no learnops schema, this version needs 0008: run `learnops db upgrade`"),
+        (None, f"has no learnops schema, this version needs {HEAD}: run `learnops db upgrade`"),
     ],
 )
 async def test_the_operator_holds_with_another_schema(
@@ -129,7 +155,7 @@ def test_the_command_says_what_is_missing(database: str) -> None:
         "learnops db: set LEARNOPS_DATABASE_URL to the URL of Postgres",
     )
     first = _command({"LEARNOPS_DATABASE_URL": database})
-    assert (first.returncode, first.stdout.strip()) == (0, "the schema is at 0008")
+    assert (first.returncode, first.stdout.strip()) == (0, f"the schema is at {HEAD}")
     _pretend(database, revision="9999")
     newer = _command({"LEARNOPS_DATABASE_URL": database})
     assert newer.returncode == 1
@@ -194,15 +220,3 @@ def _command(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         timeout=60,
         check=False,
     )
-
-
-def _at(database: str, *, revision: str) -> None:
-    """As an older version left it."""
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(database), poolclass=NullPool
-    )
-    config = Config()
-    config.set_main_option("script_location", "learnops.adapters.postgres:migrations")
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)

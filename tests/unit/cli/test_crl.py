@@ -86,7 +86,7 @@ def test_a_bad_line_is_named_and_its_neighbours_are_scored(compute, line, messag
     ("doer", "message"),
     [
         ("kind: Policy\nspec: {}", "doer.yaml: kind: 'Policy' is not Doer"),
-        ("kind: Doer\nspec: {}", "doer.yaml: spec.crl: must be there"),
+        ("kind: Doer\nspec: {}", "doer.yaml: spec.crl.weights: must be there"),
         ("a: [", "doer.yaml: is not YAML"),
         ("kind: Doer\n---\nkind: Doer", "doer.yaml: must be one Doer"),
         (DOER.replace('"9"', "9"), "doer.yaml: spec.crl.overrides.1.weights.contradictions: "),

@@ -37,6 +37,11 @@ def rows(namespace: str) -> dict[str, Asks]:
         "POST /v1/runs": Asks(path="/v1/runs", body=bundle, need=ingest),
         "POST /v1/runs:batch": Asks(path="/v1/runs:batch", body={"runs": [bundle]}, need=ingest),
         "GET /v1/runs/{run_id}": Asks(path=f"/v1/runs/r?namespace={namespace}", need=read),
+        "POST /v1/runs/{run_id}/signals": Asks(
+            path="/v1/runs/r/signals",
+            body={**here, "signals": [{"name": "tests", "value": 1, "key": "k"}]},
+            need=ingest,
+        ),
         "POST /v1/shadows": Asks(
             path="/v1/shadows", body={**here, "rollout": "u.0", "runIds": ["r"]}, need=route
         ),

@@ -18,6 +18,7 @@ PROBLEMS = {
     "POST /v1/runs": "400 401 403 409 413 422 429 503",
     "POST /v1/runs:batch": "400 401 403 413 422 429 503",
     "GET /v1/runs/{run_id}": "401 403 404 422 503",
+    "POST /v1/runs/{run_id}/signals": "400 401 403 404 409 413 422 429 503",
     "POST /v1/shadows": "400 401 403 404 413 422 503",
     "POST /v1/shadows:report": "400 401 403 413 422 503",
     "GET /v1/snapshot": "401 403 404 422 503",
@@ -63,6 +64,7 @@ def test_no_other_form_of_an_error_is_named_and_every_reference_leads_somewhere(
         ("post", "/v1/runs:batch", "BatchAnswer"),
         ("get", "/v1/route", "RouteAnswer"),
         ("get", "/v1/snapshot", "SnapshotAnswer"),
+        ("post", "/v1/runs/{run_id}/signals", "SignalsAnswer"),
     ],
 )
 def test_answers_have_a_schema(document: Any, method: str, path: str, name: str) -> None:

@@ -75,7 +75,7 @@ async def test_a_question_about_nobody_leaves_nothing_behind() -> None:
 async def test_a_doer_that_can_no_longer_be_read_is_not_served_as_it_was() -> None:
     state, _snapshots = served()
     assert state.doers.get(NAME) is not None
-    state.doers.put(doer(revision=3) | {"spec": {"policyRef": {"name": "planner-v1"}}})
+    state.doers.put(doer(revision=3) | {"spec": {"phase": "plan"}})
     assert state.doers.get(NAME) is None
 
 

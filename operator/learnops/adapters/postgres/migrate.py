@@ -5,7 +5,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, create_engine, pool, text
 
-from learnops.adapters.postgres.schema import HEAD, refuse_newer
+from learnops.adapters.postgres.schema import HEAD, SchemaMismatchError, refuse_newer
 
 # Any constant does; it only has to be the same in every process that migrates.
 _MIGRATION_LOCK = 5_317_009_024
@@ -18,7 +18,7 @@ def upgrade(url: str) -> str:
     Two at once are safe: the second waits, then finds nothing to do.
 
     Raises:
-        SchemaMismatchError: the database is newer than this version.
+        SchemaMismatchError: the database is newer than this version, or has no pgvector.
         psycopg.OperationalError: no database there.
     """
     # psycopg reads the URL itself: SQLAlchemy knows fewer of its forms.
@@ -31,7 +31,10 @@ def upgrade(url: str) -> str:
         config = Config()
         config.set_main_option("script_location", _LOCATION)
         config.attributes["connection"] = connection
-        command.upgrade(config, HEAD)
+        try:
+            command.upgrade(config, HEAD)
+        except (psycopg.errors.FeatureNotSupported, psycopg.errors.InsufficientPrivilege) as error:
+            raise SchemaMismatchError(str(error).partition("\n")[0]) from error
     return HEAD
 
 

@@ -35,23 +35,24 @@ from learnops.ports.runlog import (
 )
 
 _HISTORY = """
-SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout
+SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout,
+       reason
 FROM policy_promotions WHERE namespace = %s AND doer = %s ORDER BY id
 """
 
 _PROMOTE = """
 INSERT INTO policy_promotions (transition_id, namespace, doer, policy_id, digest, identity,
-                               from_stage, to_stage, promoted_by, why, rollout)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                               from_stage, to_stage, promoted_by, why, rollout, reason)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (namespace, doer, transition_id) DO NOTHING
 """
 
 _OPEN = """
 WITH opened AS (
     INSERT INTO shadow_deployments (id, namespace, doer, mode, candidate_policy_id,
-        control_policy_id, allocation_pct, auto_promote, canary, canary_uid, identity, attempt,
-        maturation_seconds, crl, unit, epoch_seconds)
-    VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s)
+        control_policy_id, allocation_pct, auto_promote, safety_thresholds, canary, canary_uid,
+        identity, attempt, maturation_seconds, crl, unit, epoch_seconds)
+    VALUES (%s, %s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s)
     ON CONFLICT (id) DO NOTHING
     RETURNING id
 ), tried AS (
@@ -150,6 +151,7 @@ class PostgresRunLog:
             candidates[0].name,
             rollout.control,
             rollout.percent * len(candidates),
+            Jsonb(rollout.safety_thresholds),
             rollout.canary,
             rollout.canary_uid,
             candidates[0].identity,
@@ -203,7 +205,7 @@ class PostgresRunLog:
 
 
 def _promotion(row: Sequence[str]) -> Promotion:
-    transition_id, policy, digest, identity, from_stage, to_stage, by, why, rollout = row
+    transition_id, policy, digest, identity, from_stage, to_stage, by, why, rollout, reason = row
     return Promotion(
         transition_id=transition_id,
         policy=policy,
@@ -214,6 +216,7 @@ def _promotion(row: Sequence[str]) -> Promotion:
         by=by,
         why=why,
         rollout=rollout,
+        reason=reason,
     )
 
 
@@ -230,4 +233,5 @@ def _promotion_values(key: Key, row: Promotion) -> tuple[str | None, ...]:
         row.by,
         row.why,
         row.rollout,
+        row.reason,
     )

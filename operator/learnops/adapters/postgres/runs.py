@@ -7,6 +7,7 @@ from typing import Any
 
 from learnops.adapters.postgres import drift
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.signals import RunSignals, add_of_bundles
 from learnops.adapters.postgres.units import RESOLVE_RUNS, TERM_COLUMNS
 
 RunKey = tuple[str, str]  # namespace, run id
@@ -51,6 +52,7 @@ class RunRow:
     partial: bool
     void: bool
     terms: dict[str, float] = field(default_factory=dict)  # extra terms are in the breakdown alone
+    signals: RunSignals | None = None  # what the bundle says of quality; no part of the evidence
 
     @property
     def key(self) -> RunKey:
@@ -171,6 +173,8 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
         added = {(row[0], row[1]) for row in await cursor.fetchall()}
         await drift.number(connection, runs=[_loss_of(row) for row in rows if _outside(row, added)])
         await _resolve(connection, rows=[row for row in rows if row.key in added and row.rollout])
+        told = [row.signals for row in rows if row.signals and row.key in added]
+        await add_of_bundles(connection, runs=told)
     return added
 
 

@@ -35,7 +35,7 @@ def load(path: Path) -> CanaryDeployment:
     if not isinstance(spec, dict):
         raise EvaluationError(f"{path}: spec: must be there, with analysis in it")
     try:
-        canary = _canary(spec)
+        canary = of_spec(spec)
     except ValidationError as error:
         raise EvaluationError(f"{path}: {first_of(error)}") from error
     if canary.spec.analysis.source is not Source.RUN_LOG:
@@ -50,7 +50,7 @@ def load(path: Path) -> CanaryDeployment:
 
 def defaults() -> CanaryDeployment:
     """A canary that says nothing of its own."""
-    return _canary({})
+    return of_spec({})
 
 
 def with_steps(canary: CanaryDeployment, steps: Sequence[int]) -> CanaryDeployment:
@@ -58,13 +58,17 @@ def with_steps(canary: CanaryDeployment, steps: Sequence[int]) -> CanaryDeployme
     spec = canary.to_wire()["spec"]
     spec["strategy"]["canary"]["steps"] = list(steps)
     try:
-        return _canary(spec)
+        return of_spec(spec)
     except ValidationError as error:
         raise EvaluationError(f"--steps: {first_of(error)}") from error
 
 
-def _canary(spec: Mapping[str, Any]) -> CanaryDeployment:
+def of_spec(spec: Mapping[str, Any], *, name: str = "evaluated") -> CanaryDeployment:
+    """A canary of this spec, as the API server would have filled it in.
+
+    Raises:
+        ValidationError: the spec is refused.
+    """
     given = {"doerRef": {"name": "any"}, "candidateRefs": [{"name": Arm.CANDIDATE.value}], **spec}
-    # The metadata are as the API server would have filled them in.
-    manifest = {"kind": _KIND, "metadata": _METADATA, "spec": given}
+    manifest = {"kind": _KIND, "metadata": {**_METADATA, "name": name}, "spec": given}
     return CanaryDeployment.model_validate(manifest)

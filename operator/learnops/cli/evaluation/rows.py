@@ -4,7 +4,7 @@ import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TextIO
 
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
@@ -45,8 +45,22 @@ def read(source: TextIO, *, needed: Sequence[str]) -> Iterator[Rows]:
         head = source.readline(_MAX_LINE)
     if not head:
         raise EvaluationError("the log is empty: give one run a line")
-    first = _rest(head, source)
-    return _ndjson(first, needed) if head.lstrip().startswith("{") else _csv(first, needed)
+    return rows_of(_rest(head, source), needed=needed)
+
+
+def rows_of(
+    lines: Iterable[str], *, needed: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[Rows]:
+    """The same of lines, the first of which is not blank; with the `optional` columns of NDJSON.
+
+    Of CSV every column is there that the header has.
+    """
+    first = iter(lines)
+    head = next(first, "")
+    rest = chain((head,), first)
+    if head.lstrip().startswith("{"):
+        return _ndjson(rest, [*needed, *(it for it in optional if it not in needed)])
+    return _csv(rest, needed)
 
 
 def _rest(head: str, source: TextIO) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from learnops.api.crl import CRL, CRLWeights
 from learnops.domain.crl.yardstick import (
+    DEFAULT_WEIGHTS,
     Budget,
     ExtraTerm,
     Override,
@@ -17,6 +18,7 @@ def yardsticks(crl: CRL) -> Yardsticks:
 
     Args:
         crl: as it is in force in the doer's phase (``DoerSpec.scoring``): every override counts.
+            Without weights a run is scored by what it reports itself.
 
     Raises:
         InvalidMetric: weights or caps that the schema should have refused.
@@ -24,7 +26,9 @@ def yardsticks(crl: CRL) -> Yardsticks:
     extra = tuple(
         ExtraTerm(name=it.name, metric=it.metric, cap=float(it.cap)) for it in crl.extra_terms
     )
-    named = crl.weights.to_wire() | {it.name: it.weight for it in crl.extra_terms}
+    decided = crl.weights is not None
+    nine = DEFAULT_WEIGHTS if crl.weights is None else crl.weights.to_wire()
+    named = {**nine, **{it.name: it.weight for it in crl.extra_terms}}
     cost, latency = crl.budget.cost_usd, crl.budget.latency_milliseconds
     base = Yardstick(
         weights=Weights.of(named, extra=[it.name for it in extra]),
@@ -33,7 +37,10 @@ def yardsticks(crl: CRL) -> Yardsticks:
             latency_milliseconds=None if latency is None else float(latency),
         ),
         extra=extra,
+        only_reported=not decided,
     )
+    if not decided:
+        return Yardsticks(base=base)
     overrides = [
         Override(tenant=it.tenant or None, phase=it.phase or None, weights=_numbers(it.weights))
         for it in crl.overrides

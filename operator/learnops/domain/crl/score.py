@@ -97,6 +97,8 @@ def score(bundle: BundleMetrics, by: Yardstick) -> CRLResult:
     weights = by.weights.by_term
     known = (*(term.value for term in Term), *(term.name for term in by.extra))
     in_use = [term for term in known if weights.get(term, 0.0) > 0.0]
+    if by.only_reported:
+        in_use = [term for term in in_use if term in reported] or in_use
     total = fsum(weights[term] for term in in_use)
     contributions = tuple(
         Contribution(

@@ -121,11 +121,16 @@ class Override(Generic[Number]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Yardstick:
-    """What one run is scored by."""
+    """What one run is scored by.
+
+    `only_reported`: nobody said yet which terms count, so a run is scored by those that it reports
+    itself, and by all of them where it reports none. Never in a rollout: there silence would pay.
+    """
 
     weights: Weights
     budget: Budget = Budget()
     extra: tuple[ExtraTerm, ...] = ()
+    only_reported: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,14 @@ ON_TRIAL = (Stage.SHADOW, Stage.CANARY)
 
 
 def row(
-    draft: Draft, *, id_: str, policy: str, move: tuple[Stage | None, Stage], why: str, rollout: str
+    draft: Draft,
+    *,
+    id_: str,
+    policy: str,
+    move: tuple[Stage | None, Stage],
+    why: str,
+    rollout: str,
+    reason: str = "",
 ) -> Promotion:
     """One move. A policy whose object is gone has no digest any more; its name remains."""
     found = draft.snap.policies.get(policy)
@@ -35,6 +42,7 @@ def row(
         by=BY,
         why=clip(why, 512),
         rollout=rollout,
+        reason=reason,
     )
 
 
@@ -148,6 +156,7 @@ def as_row(pending: PendingAudit) -> Promotion:
         by=pending.by,
         why=pending.why,
         rollout=pending.rollout,
+        reason=pending.reason,
     )
 
 

@@ -76,6 +76,7 @@ def descent(draft: Draft, *, candidate: str, rollout: str, end: End) -> Promotio
         move=(came_from, Stage.ARCHIVED if archived else goes_to),
         why=end.message,
         rollout=rollout,
+        reason=end.reason,
     )
 
 

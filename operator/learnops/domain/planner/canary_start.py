@@ -1,5 +1,7 @@
 """The beginning of a rollout: its turn, its attempt, its first traffic."""
 
+from typing import Any
+
 from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
 from learnops.api.policy import GateOutcome, Stage
 from learnops.api.served import TrafficStatus
@@ -20,6 +22,9 @@ from learnops.domain.planner.traffic import (
     with_shadow,
 )
 
+# Changes of these are told: by the watch, and by whoever reads what runs report.
+_TOLD_OF = ("Paused", "WeightsUnknown")
+
 
 def holder(draft: Draft) -> CanaryDeployment | None:
     """The canary whose turn it is: the one with traffic, else the oldest that may start."""
@@ -38,7 +43,7 @@ def start(draft: Draft) -> bool:
     if canary is None or holder_of_traffic(draft) is not None or obstacle(draft, canary):
         return False
     status = draft.canaries[canary.metadata.name]
-    scored_with = content.crl_digest(draft.doer.spec.scoring)
+    scored_with = content.crl_digest(draft.scoring)
     if not status.candidates or status.crl_digest != scored_with:
         _prepare(draft, canary, scored_with)
     else:
@@ -99,9 +104,10 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
             ),
             percent=percent,
             maturation_seconds=canary.spec.analysis.maturation_seconds,
-            crl=draft.doer.spec.scoring.to_wire(),
+            crl=draft.scoring.to_wire(),
             unit=assignment.unit,
             epoch_seconds=assignment.epoch_seconds,
+            safety_thresholds=_safety_thresholds(canary),
         )
     )
     traffic = drawn_for(traffic, assignment)
@@ -133,6 +139,12 @@ def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: Traffic
     )
     draft.fire("start", f"{name}: {_who_gets(candidates, percent)}")
     mark_started(draft, canary)
+
+
+def _safety_thresholds(canary: CanaryDeployment) -> dict[str, Any]:
+    """On record as they were declared: none of them changes under a canary."""
+    told = canary.spec.analysis.to_wire()
+    return {name: told[name] for name in ("rollback", "guardrails") if told.get(name)}
 
 
 def _identity(draft: Draft, candidate: str) -> str:
@@ -270,7 +282,7 @@ def _why_waiting(
         message = f"canary {first.metadata.name} of the same doer goes first: wait or delete one"
         return "Conflict", message, True
     if found is not None:
-        if found.reason != "Paused":
+        if found.reason not in _TOLD_OF:
             draft.wake(draft.now + LOOK_AGAIN)
         return found.reason, found.message, found.reason == "Conflict"
     return "Starting", "its turn", False

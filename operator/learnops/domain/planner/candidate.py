@@ -9,7 +9,7 @@ from learnops.api.policy import Stage
 from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of
 from learnops.domain.outcome import Unavailable
-from learnops.domain.planner import content, slots
+from learnops.domain.planner import content, reports, slots
 from learnops.domain.planner.draft import Draft
 
 
@@ -75,9 +75,10 @@ def _gateway_has_two_slots(draft: Draft, canary: CanaryDeployment) -> Obstacle |
 
 def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """A term that nobody is asked to report would count 1 in both arms and guard nothing."""
-    weighed = {
-        term for term, weight in draft.doer.spec.crl.weights.to_wire().items() if float(weight)
-    }
+    weights = draft.scoring.weights
+    if weights is None:
+        return None  # `_weights_known` stands in the way
+    weighed = {term for term, weight in weights.to_wire().items() if float(weight)}
     guarded = on_terms(canary.spec.analysis.guardrails)
     unknown = [it.term for it in guarded if it.term not in weighed]
     if not unknown:
@@ -86,6 +87,12 @@ def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | No
         f"spec.analysis.guardrails names {unknown[0]}, which spec.crl.weights of doer "
         f"{draft.snap.key.doer} does not weigh: give it a weight, or leave the guardrail out"
     )
+    if draft.doer.spec.crl.weights is None:
+        message = (
+            f"spec.analysis.guardrails names {unknown[0]}, which runs of doer "
+            f"{draft.snap.key.doer} do not report: give it a weight in spec.crl.weights and report "
+            "it, or leave the guardrail out"
+        )
     return Obstacle(reason="InvalidSpec", message=message, blocked=True)
 
 
@@ -149,6 +156,13 @@ def _gateway_ready(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     return Obstacle(reason=found[0], message=found[1]) if found else None
 
 
+def _weights_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
+    """Both arms are scored by one yardstick, so there must be one before the first of them runs."""
+    if draft.scoring.weights is not None:
+        return None
+    return Obstacle(reason="WeightsUnknown", message=f"weights: {reports.still_needed(draft)}")
+
+
 def _attempts_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
     """Each further attempt must show more, so their number must be known."""
     attempts = draft.snap.attempts
@@ -170,4 +184,10 @@ _OWN: tuple[_Check, ...] = (
     _candidate_not_rejected,
     _lineage_sound,
 )
-_AROUND: tuple[_Check, ...] = (_doer_serves, _not_paused, _gateway_ready, _attempts_known)
+_AROUND: tuple[_Check, ...] = (
+    _doer_serves,
+    _not_paused,
+    _gateway_ready,
+    _weights_known,
+    _attempts_known,
+)

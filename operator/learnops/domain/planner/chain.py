@@ -20,6 +20,7 @@ from learnops.domain.planner import (
     orders,
     rebuild,
     ref_rules,
+    terms,
 )
 from learnops.domain.planner.audit import settle_audit
 from learnops.domain.planner.doer_report import settle_doer
@@ -37,6 +38,7 @@ TRANSITIONS: tuple[Callable[[Draft], bool], ...] = (
     completion.complete_start,
     ref_rules.supersede,
     canary_control.take_down,
+    terms.decide_weights,
     generations.follow,
     canary_control.control,
     orders.end_pending,
@@ -51,6 +53,7 @@ SETTLEMENTS: tuple[Callable[[Draft], None], ...] = (
     settle_policies,
     canary_start.show_waiting,
     drift.settle_drift,
+    terms.settle_terms,
     settle_doer,
     settle_audit,
 )

@@ -8,6 +8,7 @@ from learnops.domain.planner.draft import clip
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 DRIFTING = "Drifting"
+TERMS_MISSING = "TermsMissing"
 EVIDENCE, SPEC_BEHIND, ROUTE_DRIFTED = "EvidenceAvailable", "SpecBehind", "RouteDrifted"
 LOW_TRAFFIC = "LowTraffic"
 

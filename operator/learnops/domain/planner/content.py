@@ -63,7 +63,8 @@ def _relative(crl: CRL) -> dict[str, dict[str, str]]:
         Override(tenant=it.tenant or None, phase=it.phase or None, weights=_exact(it.weights))
         for it in crl.overrides
     ]
-    found = weights_by_tenant(_exact(crl.weights) | extra, overrides)
+    weights = {} if crl.weights is None else _exact(crl.weights)
+    found = weights_by_tenant(weights | extra, overrides)
     parts = {tenant or "": _parts(weights) for tenant, weights in found.items()}
     return {name: it for name, it in parts.items() if name == "" or it != parts[""]}
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
 from learnops.api.common import StatusModel
+from learnops.api.crl import CRL
 from learnops.api.doer import Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus, Stage
 from learnops.domain.observed import Snapshot
@@ -51,6 +52,11 @@ class Draft:
     def now(self) -> datetime:
         """The instant of the snapshot."""
         return self.snap.now
+
+    @property
+    def scoring(self) -> CRL:
+        """What runs are scored by; without weights while none are known."""
+        return self.doer.spec.scoring(self.status)
 
     @property
     def active(self) -> str:

@@ -74,7 +74,7 @@ def settle_drift(draft: Draft) -> None:
 
 
 def _is_current(draft: Draft, drift: DriftStatus) -> bool:
-    same_yardstick = drift.crl_digest == content.crl_digest(draft.doer.spec.scoring)
+    same_yardstick = drift.crl_digest == content.crl_digest(draft.scoring)
     return drift.policy == draft.active and same_yardstick
 
 
@@ -96,7 +96,7 @@ def _begin(draft: Draft) -> None:
     began = DriftStatus(
         policy=draft.active,
         since_revision=traffic.revision,
-        crl_digest=content.crl_digest(draft.doer.spec.scoring),
+        crl_digest=content.crl_digest(draft.scoring),
     )
     draft.began_watch = True
     draft.set_doer(drift=began)

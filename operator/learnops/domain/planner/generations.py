@@ -34,7 +34,9 @@ def follow(draft: Draft) -> bool:
         _begun(lives, on_record)
         return True
     _mirror(lives, on_record)
-    if newest.crl_digest == content.crl_digest(draft.doer.spec.scoring):
+    if draft.scoring.weights is None:
+        return False  # they were taken out; `terms.decide_weights` decides what takes their place
+    if newest.crl_digest == content.crl_digest(draft.scoring):
         return False
     _open(lives, number=newest.number + 1)
     return True
@@ -59,7 +61,7 @@ def _open(lives: tuple[Live, ...], *, number: int) -> None:
         OpenGeneration(
             rollout=salt_of(live.canary, live.status),
             number=number,
-            crl=draft.doer.spec.scoring.to_wire(),
+            crl=draft.scoring.to_wire(),
             candidates=tuple(it.candidate for it in lives),
         )
     )

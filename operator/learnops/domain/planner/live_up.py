@@ -6,7 +6,7 @@ from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.domain.planner import queries, ramp, slots
+from learnops.domain.planner import queries, ramp, reports, slots
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
@@ -132,6 +132,8 @@ def _doubt(live: Live) -> tuple[str, str] | None:
     for name in (draft.active, live.candidate):
         if (broken := find_policy(draft, name)) is not None:
             return broken.reason, broken.message
+    if draft.scoring.weights is None:  # taken out of the spec: what was judged by is void
+        return "WeightsUnknown", f"weights: {reports.still_needed(draft)}"
     if reading is not None and (found := _split(live, reading)) is not None:
         return found
     if reading is not None and (found := _timeouts(live, reading)) is not None:

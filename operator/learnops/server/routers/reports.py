@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Header, Path, Response
 
 from learnops.adapters.postgres.connection import DatabaseUnavailableError
 from learnops.adapters.postgres.pair_terms import term_means
@@ -16,6 +16,7 @@ from learnops.api.policy import Policy
 from learnops.domain.planner.traffic import salt_of
 from learnops.ports.access import Verb
 from learnops.server.documents import problems
+from learnops.server.etags import revalidated
 from learnops.server.problems import not_found
 from learnops.server.routers import May, Namespace, Use
 from learnops.server.services import Services
@@ -29,19 +30,35 @@ ObjectName = Annotated[Name, Path()]
 @router.get(
     "/policies/{name}",
     summary="A policy's content, stage and lineage",
-    responses=problems(404, 422, 503),
+    responses={
+        304: {"description": "it is still as `If-None-Match` names it"},
+        **problems(404, 422, 503),
+    },
 )
-async def policy(name: ObjectName, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
-    """404 for a policy that does not exist. Who may route may read what runs are routed to."""
+async def policy(
+    name: ObjectName,
+    namespace: Namespace,
+    use: Use,
+    may: May,
+    if_none_match: Annotated[str | None, Header(max_length=1000)] = None,
+) -> Response:
+    """For an agent behind no SDK, which asks again with the ETag it has. 404: no such policy.
+
+    Who may route may read what runs are routed to.
+    """
     owner = _owner(use, use.state.policies, (namespace, name))
     await may.require_of(Verb.READ, Verb.ROUTE, namespace=namespace, owner=owner)
     use.require_state()
     found = use.state.policies.get((namespace, name))
     if found is None:
         raise not_found(f"no Policy {name!r} in namespace {namespace!r}")
+    return revalidated(_policy(found), if_none_match=if_none_match)
+
+
+def _policy(found: Policy) -> dict[str, Any]:
     return content(found) | {
-        "namespace": namespace,
-        "name": name,
+        "namespace": found.metadata.namespace,
+        "name": found.metadata.name,
         "doer": found.spec.doer_ref.name,
         "parent": None if found.spec.parent_ref is None else found.spec.parent_ref.name,
         "lineage": list(found.status.lineage),

@@ -83,8 +83,8 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
 
 
 @router.get(
-    "/runs/{run_id}",
-    summary="A run with its loss, terms and weights",
+    "/runs/{run_id:path}",
+    summary="A run with its loss, terms and weights, its signals and its reward",
     responses=problems(404, 422, 503),
 )
 async def get_run(run_id: str, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
@@ -102,7 +102,7 @@ async def get_run(run_id: str, namespace: Namespace, use: Use, may: May) -> dict
     found = await find()
     if found is None:
         raise not_found(f"no run {run_id[:200]!r} in namespace {namespace!r}")
-    return found
+    return found | await use.signals.of_run(namespace, run_id)
 
 
 def items_of(body: bytes, *, kind: str) -> list[Any]:

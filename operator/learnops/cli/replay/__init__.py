@@ -1,0 +1,1 @@
+"""`learnops crl replay`: past runs and decisions under other weights."""

@@ -1,0 +1,30 @@
+"""What is known of the terms that runs report."""
+
+from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT
+from learnops.domain.observed import TermsReading
+from learnops.domain.outcome import Unavailable
+from learnops.domain.planner.draft import Draft
+
+
+def reported(draft: Draft) -> TermsReading | None:
+    """Of the policy that is active now; a reading from before a promotion tells of another."""
+    reading = draft.snap.terms
+    if isinstance(reading, TermsReading) and reading.policy == draft.active:
+        return reading
+    return None
+
+
+def still_needed(draft: Draft) -> str:
+    """What is waited for where the weights are not known."""
+    reading = draft.snap.terms
+    otherwise = "or set spec.crl.weights of the doer"
+    if isinstance(reading, Unavailable):
+        return f"{reading.message}; {otherwise}"
+    known = reported(draft)
+    if known is None or known.runs < MIN_RUNS:
+        runs = 0 if known is None else known.runs
+        return (
+            f"{runs} of {MIN_RUNS} runs of {draft.active} that tell which terms they report; "
+            f"{otherwise}"
+        )
+    return f"no term is reported by {OFTEN_PERCENT} % of the runs of {draft.active}: report one"

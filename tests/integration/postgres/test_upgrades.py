@@ -1,0 +1,64 @@
+"""From every older schema with rows in it: all of them survive, and none is changed."""
+
+import asyncio
+
+import pytest
+
+from learnops.adapters.postgres.connection import make_pool
+from learnops.adapters.postgres.migrate import upgrade
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.adapters.postgres.schema import HEAD, REVISIONS
+from learnops.ports.runlog import LogRows
+from tests.integration.postgres.conftest import KEY
+from tests.integration.postgres.older import fill, migrate_to, rows_by_table
+
+# Moved to rollout_candidates by 0007.
+_MOVED = {("rollout_generations", "attempt")}
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_rows_survive_as_they_were(database: str, revision: str) -> None:
+    migrate_to(database, revision=revision)
+    fill(database, revision=revision)
+    before = rows_by_table(database)
+    assert all(before.values()), "a table without rows shows nothing"
+    assert upgrade(database) == HEAD
+    after = rows_by_table(database)
+    for table, rows in before.items():
+        kept = [_columns_of(table, row) for row in rows]
+        found = [{name: row[name] for name in kept[0]} for row in after[table]]
+        assert sorted(found, key=str) == sorted(kept, key=str), table
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_evidence_is_the_same_to_the_last_bit(database: str, revision: str) -> None:
+    migrate_to(database, revision=revision)
+    fill(database, revision=revision)
+    upgrade(database)
+    rows = asyncio.run(_evidence(database))
+    assert list(rows.seq) == [1, 2]
+    assert [loss.hex() for loss in rows.loss] == [(0.1 + 0.2).hex(), (1.0).hex()]
+    assert list(rows.terms["grounding"]) == [0.1 + 0.2, None]
+    assert list(rows.propensity) == [0.1, 0.1]
+    assert rows.generations[0].attempt == 3
+
+
+def _columns_of(table: str, row: dict[str, object]) -> dict[str, object]:
+    return {name: value for name, value in row.items() if (table, name) not in _MOVED}
+
+
+async def _evidence(database: str) -> LogRows:
+    pool = make_pool(database, application="test")
+    await pool.open()
+    try:
+        return await PostgresRunLog(pool).resolved_prefix(
+            key=KEY,
+            rollout="uid.0",
+            candidate="planner-v2",
+            after=0,
+            limit=10,
+            grace_seconds=60,
+            terms=["grounding"],
+        )
+    finally:
+        await pool.close()
