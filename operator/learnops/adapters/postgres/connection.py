@@ -1,9 +1,9 @@
 """The pool: every wait has an end, every failure of the database one name."""
 
 import select
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -11,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
 Cursor: TypeAlias = psycopg.AsyncCursor[TupleRow]
+Params: TypeAlias = Sequence[object] | Mapping[str, object]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 # A statement that takes longer is stuck: nothing here reads more than a few thousand rows.
@@ -70,12 +71,28 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         raise DatabaseUnavailableError(_first_line(error)) from error
 
 
+async def read(pool: Pool, query: LiteralString, values: Params) -> list[TupleRow]:
+    """The rows of one statement, in one round trip: it is a transaction by itself.
+
+    Raises DatabaseUnavailableError, and what is wrong with the statement.
+    """
+    try:
+        async with pool.connection() as connection:
+            await connection.set_autocommit(True)
+            try:
+                cursor = await connection.execute(query, values)
+                return await cursor.fetchall()
+            finally:
+                await connection.set_autocommit(False)
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(_first_line(error)) from error
+
+
 @asynccontextmanager
 async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
     """The same; what is executed travels together, begin and commit included.
 
-    A round trip is made where rows are fetched within the block, and at its end. Rows may be
-    fetched after it as well, from the cursors that it made.
+    A round trip is made where rows are fetched, and at the end.
     """
     try:
         async with (

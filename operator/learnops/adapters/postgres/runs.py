@@ -144,9 +144,7 @@ JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
 async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, Registration]:
     """The registrations of those runs that have one. Raises DatabaseUnavailableError."""
     namespaces, run_ids = _columns(keys)
-    async with pipelined(pool) as connection:
-        cursor = await connection.execute(_REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
-    rows = await cursor.fetchall()
+    rows = await read(pool, _REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
     return {
         (row[0], row[1]): Registration(
             rollout=row[2],
@@ -184,9 +182,7 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
 
 async def stored(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, StoredRun]:
     """Those of the runs that are stored. Raises DatabaseUnavailableError."""
-    async with pipelined(pool) as connection:
-        cursor = await connection.execute(_STORED, _columns(keys))
-    rows = await cursor.fetchall()
+    rows = await read(pool, _STORED, _columns(keys))
     return {
         (row[0], row[1]): StoredRun(
             content_hash=bytes(row[2]),
