@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from learnops.ports.access import Need, Verb
 from learnops.server.batch import answer_of, items_of
 from learnops.server.ingest import Outcome
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
+from learnops.server.permits import Permits
 from learnops.server.problems import Problem
 
 NDJSON = "application/x-ndjson; charset=utf-8"
@@ -38,10 +40,14 @@ class Takes:
         ]
 
 
+async def everything(_need: Need) -> None:
+    """Every right is there."""
+
+
 async def results(items: Sequence[Any], takes: Takes | None = None) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(await answer_of(items, ingest=takes or Takes()))[
-        "results"
-    ]
+    permits = Permits(Verb.INGEST, refusal=everything)
+    answer = json.loads(await answer_of(items, ingest=takes or Takes(), permits=permits))
+    told: list[dict[str, Any]] = answer["results"]
     return told
 
 
