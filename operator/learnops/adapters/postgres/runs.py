@@ -1,12 +1,13 @@
 """Runs and their losses: stored once, resolved in the same transaction."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from learnops.adapters.postgres import drift
-from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.connection import Connection, Pool, pipelined, read
 from learnops.adapters.postgres.signals import RunSignals, add_of_bundles
 from learnops.adapters.postgres.units import RESOLVE_RUNS, TERM_COLUMNS
 
@@ -142,10 +143,8 @@ JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
 
 async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, Registration]:
     """The registrations of those runs that have one. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        namespaces, run_ids = _columns(keys)
-        cursor = await connection.execute(_REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
-        rows = await cursor.fetchall()
+    namespaces, run_ids = _columns(keys)
+    rows = await read(pool, _REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
     return {
         (row[0], row[1]): Registration(
             rollout=row[2],
@@ -168,10 +167,13 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
     Raises:
         DatabaseUnavailableError: nothing may be assumed; repeating is safe.
     """
-    async with transaction(pool) as connection:
+    async with pipelined(pool) as connection:
         cursor = await connection.execute(_INSERT, (_document(rows),))
+        # Locked whether new or not: waiting for what is new would cost another round trip.
+        watches = await drift.lock(connection, doers={_doer(row) for row in rows if _outside(row)})
         added = {(row[0], row[1]) for row in await cursor.fetchall()}
-        await drift.number(connection, runs=[_loss_of(row) for row in rows if _outside(row, added)])
+        losses = [_loss_of(row) for row in rows if row.key in added and _outside(row)]
+        await drift.number(connection, watches=watches, runs=losses)
         await _resolve(connection, rows=[row for row in rows if row.key in added and row.rollout])
         told = [row.signals for row in rows if row.signals and row.key in added]
         await add_of_bundles(connection, runs=told)
@@ -180,9 +182,7 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
 
 async def stored(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, StoredRun]:
     """Those of the runs that are stored. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        cursor = await connection.execute(_STORED, _columns(keys))
-        rows = await cursor.fetchall()
+    rows = await read(pool, _STORED, _columns(keys))
     return {
         (row[0], row[1]): StoredRun(
             content_hash=bytes(row[2]),
@@ -209,9 +209,13 @@ async def _resolve(connection: Connection, *, rows: Sequence[RunRow]) -> None:
     await connection.execute(RESOLVE_RUNS, values)
 
 
-def _outside(row: RunRow, added: set[RunKey]) -> bool:
-    """New, and no evidence of a rollout: the rollout numbers its runs itself."""
-    return row.key in added and row.rollout is None
+def _outside(row: RunRow) -> bool:
+    """No evidence of a rollout: the rollout numbers its runs itself."""
+    return row.rollout is None
+
+
+def _doer(row: RunRow) -> tuple[str, str]:
+    return row.namespace, row.doer
 
 
 def _loss_of(row: RunRow) -> drift.StoredLoss:
@@ -244,18 +248,20 @@ _FIELDS = (
     "loss",
     "partial",
 )
+_TEXTS = ("bundle", "weights", "breakdown")
 
 
 def _document(rows: Sequence[RunRow]) -> str:
-    return "[" + ",".join(_json_row(row) for row in rows) + "]"
+    return orjson.dumps([_values(row) for row in rows]).decode()
 
 
-def _json_row(row: RunRow) -> str:
+def _values(row: RunRow) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["content_hash"] = row.content_hash.hex()
+    # What is JSON already is put in as it is.
+    for name in _TEXTS:
+        values[name] = orjson.Fragment(getattr(row, name))
     for term, column in TERM_COLUMNS.items():
         if term in row.terms:
             values[column] = row.terms[term]
-    # What is JSON already is put in as it is.
-    plain = json.dumps(values, separators=(",", ":"))[:-1]
-    return f'{plain},"bundle":{row.bundle},"weights":{row.weights},"breakdown":{row.breakdown}}}'
+    return values
