@@ -49,10 +49,12 @@ from tests.simulation.evidence import (
     PROMETHEUS_DOWN,
     QUIET,
     RISEN,
+    RESTORED,
     SKEWED,
     SOME_PAIRS,
     WORSE,
     WORSE_PAIRS,
+    crossed_before,
     reading,
 )
 from tests.simulation.figures import FIGURES
@@ -408,8 +410,27 @@ STORIES: dict[str, list[Beat]] = {
         *start("v2"),
         learn("v2", reading(promote=50, ramp=9, candidate=20), "20 runs, better already"),
         STEP,
-        learn("v2", reading(promote=30, candidate=60, current=False), "60 runs, some unresolved"),
+        learn(
+            "v2",
+            crossed_before(reading(promote=30, candidate=60, current=False)),
+            "60 runs, some unresolved",
+        ),
         *win("v2"),
+    ],
+    "verdict-of-runs-that-are-gone": [
+        *begin(),
+        *start("v2"),
+        learn("v2", reading(promote=50, candidate=20), "20 runs, better already"),
+        learn("v2", RESTORED, "an older database is restored"),
+        learn("v2", reading(promote=3, candidate=60), "what is left, and new runs: 60"),
+        *win("v2"),
+    ],
+    "verdict-of-runs-that-are-gone-unseen": [
+        *begin(),
+        *start("v2"),
+        learn("v2", reading(promote=50, candidate=20), "20 runs, better already"),
+        learn("v2", reading(promote=3, candidate=60), "60 runs in an older database, restored"),
+        learn("v2", WORSE, "200 runs"),
     ],
     "timed-ramp": [
         *begin(strategy={"canary": {"steps": [5, 25, 50], "gate": "Timed", "stepSeconds": 600}}),

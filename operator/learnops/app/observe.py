@@ -21,6 +21,7 @@ from learnops.app.parse import parse
 from learnops.domain.arms import on_trial
 from learnops.domain.observed import (
     DriftReading,
+    Evidence,
     EvidenceReading,
     FiguresReading,
     History,
@@ -95,6 +96,8 @@ class Observer:
             self._drift(key, parsed.doer, needed),
             self._queries(key, parsed.doer, live),
         )
+        if any(_was_restored(one.evidence) for one in readings.values()):
+            self.figures.keep_only(key, rollouts=set())  # they count on from runs that are gone
         snapshot = Snapshot(
             key=key,
             now=self.clock.now(),
@@ -208,6 +211,10 @@ class Observer:
             source = canary.spec.analysis.source
             message = f"{source.value} did not answer within {self.deadline_seconds:g} s"
             return LogReading(evidence=Unavailable(reason=_SILENT[source.value], message=message))
+
+
+def _was_restored(evidence: Evidence) -> bool:
+    return isinstance(evidence, Unavailable) and evidence.reason is ErrorReason.RUN_LOG_RESTORED
 
 
 _SILENT = {

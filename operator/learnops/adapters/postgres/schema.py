@@ -5,7 +5,7 @@ from typing import Any, Final
 import psycopg
 
 # Oldest first; the last is what this version reads and writes. One per file of migrations/versions.
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
 HEAD: Final = REVISIONS[-1]
 
 
