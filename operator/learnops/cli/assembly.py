@@ -33,6 +33,8 @@ from learnops.ports.terms import TermLog
 from learnops.ports.traffic import Route
 
 _TERMS_TICKS = 6
+# How often a doer at rest is held against its record.
+_RECORD_TICKS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +158,5 @@ def _observer(
         # An answer is shared for as long, so that one question is never two breaches.
         query_spacing=timedelta(seconds=age),
         fence=fence,
+        record_seconds=_RECORD_TICKS * tick_seconds,
     )

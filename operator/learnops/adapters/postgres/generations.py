@@ -74,7 +74,7 @@ async def open_generation(connection: Connection, *, key: Key, generation: OpenG
     if await cursor.fetchone() is None:
         raise RunLogRestoredError(
             f"rollout {generation.rollout} of {key} is not open in the run log: an older database "
-            "was restored. Order Abort, then Retry"
+            "was restored"
         )
     await connection.execute(
         _OPEN,

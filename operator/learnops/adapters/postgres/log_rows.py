@@ -102,7 +102,7 @@ async def read_prefix(
     if not generations:
         raise RunLogRestoredError(
             f"rollout {rollout} of {key} is not in the run log with candidate {candidate}, with "
-            "whom it was opened: an older database was restored. Order Abort, then Retry"
+            "whom it was opened: an older database was restored"
         )
     held = rows[-1][0] if rows else after
     return LogRows(

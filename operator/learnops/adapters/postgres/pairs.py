@@ -198,7 +198,7 @@ def unknown_rollout(key: Key, rollout: str) -> RunLogRestoredError:
     """The error of a rollout that is not there; it was opened before it had any traffic."""
     return RunLogRestoredError(
         f"rollout {rollout} of {key} is not in the run log, in which it was opened: an older "
-        "database was restored. No run of it is counted any more: order Abort, then Retry"
+        "database was restored. It is opened again and judged by the runs that come from now on"
     )
 
 
