@@ -184,7 +184,8 @@ async def test_a_resolution_that_is_gone_is_told_though_every_number_is_there(
     log: Log, runlog: PostgresRunLog
 ) -> None:
     """Registered before the backup, resolved after it: the same runs, other losses."""
-    log.add(400, control=0.9, candidate=0.1)
+    log.add(20, control=0.5, candidate=0.5)
+    log.add(380, control=0.9, candidate=0.1)
     with psycopg.connect(log.url) as connection:
         connection.execute(
             "UPDATE deployment_routings SET resolved_at = NULL, resolution = NULL, loss = NULL"
