@@ -58,7 +58,9 @@ ORDER BY g.generation
 """
 
 _CRL = """
-SELECT id, 1, crl FROM shadow_deployments WHERE id = ANY(%(rollouts)s)
+SELECT d.id, 1, d.crl FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+    SELECT id, crl FROM shadow_deployments WHERE id = i.id LIMIT 1
+) d
 UNION ALL
 SELECT rollout, generation, crl FROM rollout_generations WHERE rollout = ANY(%(rollouts)s)
 """

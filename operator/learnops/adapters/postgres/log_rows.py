@@ -59,7 +59,7 @@ _JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.r
 _OVERDUE = """
 SELECT count(*) FROM (
     SELECT registered_at, window_ends_at FROM deployment_routings
-    WHERE rollout = %(rollout)s AND seq > %(held)s ORDER BY seq LIMIT 1000
+    WHERE rollout = %(rollout)s AND seq > %(held)s AND seq <= %(held)s + 1000
 ) oldest
 WHERE coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
 """

@@ -23,7 +23,7 @@ WITH fresh AS (
     SELECT i.run_id, row_number() OVER (ORDER BY i.position) AS offset_
     FROM unnest(%(run)s::text[]) WITH ORDINALITY AS i (run_id, position)
     WHERE NOT EXISTS (SELECT 1 FROM shadow_pairs p
-                      WHERE p.namespace = %(namespace)s AND p.run_id = i.run_id)
+                      WHERE p.namespace = %(namespace)s AND p.run_id = i.run_id OFFSET 0)
 ), added AS (
     INSERT INTO shadow_pairs (rollout, seq, namespace, doer, run_id)
     SELECT %(rollout)s, %(next)s + f.offset_ - 1, %(namespace)s, %(doer)s, f.run_id FROM fresh f
