@@ -228,7 +228,7 @@ class World:
             status=it.status,
         )
         assert before is not None
-        rows = [(row.policy, row.to_stage) for row in self.log.rows.values()]
+        rows = [(row.policy, row.to_stage) for row in self.log.ever.values()]
         after = self.store.get(it.kind, it.name)
         steps = self._steps(after)
         laws.check_write(before, after, evidence=self._all_evidence(), rows=rows, steps=steps)
