@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
 from typing import TypeVar
@@ -18,6 +18,7 @@ from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
+from learnops.app.record import RecordLooks
 from learnops.domain.arms import on_trial
 from learnops.domain.observed import (
     DriftReading,
@@ -78,11 +79,9 @@ class Observer:
     queries: GuardrailQueries
     terms: Callable[[Key], TermsReading | Unavailable | None]
     query_spacing: timedelta
+    record: RecordLooks
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
-    # A record that an older database has set back is found within a resync and this.
-    record_seconds: float = 240.0
-    _record_read: dict[Key, float] = field(default_factory=dict)
 
     async def observe(self, key: Key) -> Observation:
         """Everything that is known of a doer now; what could not be read says why."""
@@ -129,22 +128,7 @@ class Observer:
     async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:
         if needed.history:
             return await self._from_runlog(self.runlog.history(key=key))
-        if not needed.record:
-            self._record_read.pop(key, None)
-            return None
-        return await self._record(key)
-
-    async def _record(self, key: Key) -> History | None:
-        """The history of a doer at rest, first at the start and then seldom: no rule needs it, so
-        while it cannot be read nothing is said."""
-        now = self.clock.monotonic()
-        if now - self._record_read.get(key, -self.record_seconds) < self.record_seconds:
-            return None
-        found = await self._from_runlog(self.runlog.history(key=key))
-        if isinstance(found, Unavailable):
-            return None
-        self._record_read[key] = now
-        return found
+        return await self.record.history(key=key, at_rest=needed.record)
 
     async def _attempts(self, key: Key, needed: Needs) -> dict[str, int] | Unavailable | None:
         if not needed.attempts:

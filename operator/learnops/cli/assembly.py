@@ -20,6 +20,7 @@ from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
 from learnops.app.queue import WorkQueue
 from learnops.app.reconcile import Reconciler
+from learnops.app.record import RecordLooks
 from learnops.app.resync import Resync
 from learnops.app.workers import Workers
 from learnops.domain.observed import Key, Snapshot
@@ -158,5 +159,7 @@ def _observer(
         # An answer is shared for as long, so that one question is never two breaches.
         query_spacing=timedelta(seconds=age),
         fence=fence,
-        record_seconds=_RECORD_TICKS * tick_seconds,
+        record=RecordLooks(
+            runlog=ports.runlog, clock=ports.clock, every_seconds=_RECORD_TICKS * tick_seconds
+        ),
     )

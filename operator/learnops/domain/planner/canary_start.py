@@ -113,7 +113,7 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
 def opening(draft: Draft, canary: CanaryDeployment, *, percent: int) -> OpenRollout:
     """The row of the present attempt, for the unit that the doer's traffic is drawn for.
 
-    `percent` is the share of each candidate. Each of them must be there.
+    `percent` is the share of each candidate. One that was dropped and deleted since is left out.
     """
     status, traffic = draft.canaries[canary.metadata.name], draft.status.traffic
     drawn = None if traffic is None else traffic.assignment
@@ -125,6 +125,7 @@ def opening(draft: Draft, canary: CanaryDeployment, *, percent: int) -> OpenRoll
         candidates=tuple(
             Tried(name=it.name, identity=_identity(draft, it.name), attempt=it.attempt)
             for it in status.candidates
+            if it.name in draft.snap.policies
         ),
         percent=percent,
         maturation_seconds=canary.spec.analysis.maturation_seconds,
