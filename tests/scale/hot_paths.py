@@ -12,11 +12,13 @@ from learnops.adapters.postgres.prefix import extend, open_prefixes, time_out
 from learnops.adapters.postgres.registration import Draw, RolloutRef, register, void
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import RunRow, registrations, store, stored
+from learnops.adapters.postgres.terms import PostgresTerms
 from learnops.api.assignment import Unit
 from learnops.api.policy import Policy, Stage
 from learnops.domain.observed import Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout, Tried
 from learnops.ports.runlog import DriftWatch
+from learnops.ports.terms import Watched
 from tests.integration.postgres.helpers import draw, row
 from tests.scale.explained import Recorder
 from tests.scale.long_log import LIVE, NAMESPACE, SHADOW, UNITS
@@ -139,6 +141,10 @@ class HotPaths:
 
     async def _figures(self) -> None:
         figures = PostgresFigures(self._pool, deadline_seconds=60)
+        terms = PostgresTerms(self._pool, deadline_seconds=60)
+        watched = [Watched(key=it, policy=f"{it.doer}-v1", since=None) for it in (PLANNER, CODER)]
+        with self._recorder.asking(rows=1_000):
+            await terms.reported_terms(watched=watched, runs=100)
         with self._recorder.asking(rows=20_000):
             for key in (PLANNER, CODER, TALKER):
                 await figures.runs_per_day(key=key)

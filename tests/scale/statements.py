@@ -10,8 +10,16 @@ from learnops.adapters import postgres
 FOLDER = Path(str(postgres.__file__)).parent
 _SQL = re.compile(r"\s*(WITH|SELECT|INSERT INTO|UPDATE|DELETE FROM)\s")
 _FILLED_IN = re.compile(r"\{[^}]*\}")
-# Asked once at the start of a process, of tables with one row.
-NOT_HOT = ("schema", "migrate")
+# Not while agents run: at the start of a process, when a person asks, or as upkeep in batches.
+NOT_HOT = {
+    "schema": "at the start of a process",
+    "migrate": "learnops db upgrade",
+    "whatif": "learnops crl replay",
+    "whatif_rollouts": "learnops crl replay",
+    "erasure": "learnops db erase",
+    "expiries": "upkeep, in batches",
+    "retention": "upkeep, in batches",
+}
 
 
 def statements() -> dict[str, re.Pattern[str]]:
