@@ -35,6 +35,8 @@ _NEVER_KEPT = {
     "units.RESOLVE_RUNS",
     "units._TIME_OUT_RUNS",
 }
+# Before the first statistics, which come within a minute, it sorts all runs of a doer.
+_NOT_YOUNG = {"terms._READ"}
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +91,8 @@ def test_it_reads_what_it_was_asked_for(
     )
     assert all(it.kept == (planned == "kept") for it in found), "was it sent with other types?"
     troubles = [it for each in found for it in trouble(each)]
-    if planned == "kept" and name in _NEVER_KEPT:
-        assert troubles, f"take {name} off _NEVER_KEPT"
+    if (planned == "kept" and name in _NEVER_KEPT) or (planned == "young" and name in _NOT_YOUNG):
+        assert troubles, f"take {name} off the list"
     else:
         assert troubles == []
 
