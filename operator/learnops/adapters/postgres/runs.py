@@ -77,14 +77,21 @@ SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, 
        coalesce((SELECT max(g.generation) FROM rollout_generations g
                  WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
-JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
+CROSS JOIN LATERAL (
+    SELECT * FROM deployment_routings
+    WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) t
 UNION ALL
 SELECT u.namespace, u.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
        coalesce((SELECT max(g.generation) FROM rollout_generations g
                  WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
-JOIN unit_runs u ON u.namespace = i.namespace AND u.run_id = i.run_id
-JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
+CROSS JOIN LATERAL (
+    SELECT * FROM unit_runs WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) u
+CROSS JOIN LATERAL (
+    SELECT * FROM deployment_routings WHERE rollout = u.rollout AND seq = u.seq LIMIT 1
+) t
 """
 
 _TERMS = ", ".join(TERM_COLUMNS.values())
@@ -114,16 +121,19 @@ FROM input i JOIN added a ON a.namespace = i.namespace AND a.run_id = i.run_id
 RETURNING namespace, run_id
 """  # noqa: S608 - column names are constants of this file
 
+# Locked in the order of the keys, each by one look-up.
 _RESOLVE = """
 WITH input AS (
     SELECT * FROM unnest(%(namespace)s::text[], %(run_id)s::text[], %(loss)s::float8[],
                          %(void)s::bool[]) AS i (namespace, run_id, loss, void)
 ), open AS (
     SELECT t.rollout, t.seq, i.loss, i.void
-    FROM deployment_routings t
-    JOIN input i ON i.namespace = t.namespace AND i.run_id = t.run_id
-    WHERE t.resolved_at IS NULL AND t.window_ends_at IS NULL
-    ORDER BY t.namespace, t.run_id FOR UPDATE OF t
+    FROM (SELECT * FROM input ORDER BY namespace, run_id) i CROSS JOIN LATERAL (
+        SELECT rollout, seq FROM deployment_routings
+        WHERE namespace = i.namespace AND run_id = i.run_id
+          AND resolved_at IS NULL AND window_ends_at IS NULL
+        LIMIT 1 FOR UPDATE
+    ) t
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(),
@@ -136,8 +146,12 @@ _STORED = """
 SELECT r.namespace, r.run_id, r.content_hash, c.loss, c.weights, c.breakdown, c.partial,
        to_jsonb(r) - 'content_hash'
 FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
-JOIN runs r ON r.namespace = i.namespace AND r.run_id = i.run_id
-JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
+CROSS JOIN LATERAL (
+    SELECT * FROM runs WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) r
+CROSS JOIN LATERAL (
+    SELECT * FROM crl_results WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) c
 """
 
 
