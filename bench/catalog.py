@@ -3,7 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench import decisions, demo, evidence, faults, ingest, requests, route, safety, sdk, start
+from bench import (
+    decisions,
+    demo,
+    evidence,
+    faults,
+    ingest,
+    mlflow,
+    requests,
+    route,
+    safety,
+    sdk,
+    start,
+)
 from bench.figure import Figure
 from bench.world import World
 
@@ -31,5 +43,6 @@ BENCHMARKS = (
     ),
     Benchmark(name="evidence", title="reading evidence of a long log", run=evidence.run),
     Benchmark(name="decisions", title="the evidence engine", run=decisions.run),
+    Benchmark(name="mlflow", title="beside MLflow's tracking server", run=mlflow.run),
     Benchmark(name="demo", title="make demo, warm", run=demo.run),
 )

@@ -1,4 +1,4 @@
-"""A small HTTP load generator: requests as ready bytes, answers by their length alone.
+"""A small HTTP load generator: requests as ready bytes, answers by their announced length.
 
 It shares the machine's cores with what it measures; it costs about 50 microseconds a request.
 In an open loop a request's time counts from when it was due, not from when it was sent: a server
@@ -8,10 +8,12 @@ that stalls makes all that were due meanwhile late.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 
 Payload = Callable[[int], bytes]  # the n-th request, whole
+Ask = Callable[[bytes], Awaitable[tuple[int, bytes]]]  # a request; the answer's status and body
+Script = Callable[[Ask, int], Awaitable[int]]  # the n-th of several requests in turn; a status
 
 
 @dataclass(kw_only=True)
@@ -55,7 +57,17 @@ class Target:
 
 def closed_loop(target: Target, payload: Payload, *, connections: int, seconds: float) -> Load:
     """Each connection asks again as soon as it was answered, for so many seconds."""
-    return asyncio.run(_closed(target, payload, connections, seconds))
+
+    async def one(ask: Ask, number: int) -> int:
+        status, _body = await ask(payload(number))
+        return status
+
+    return asyncio.run(_closed(target, one, connections, seconds))
+
+
+def closed_scripts(target: Target, script: Script, *, connections: int, seconds: float) -> Load:
+    """The same where one thing takes several requests: a time is that of all of them."""
+    return asyncio.run(_closed(target, script, connections, seconds))
 
 
 def open_loop(
@@ -65,16 +77,16 @@ def open_loop(
     return asyncio.run(_open(target, payload, rate, seconds, connections))
 
 
-async def _closed(target: Target, payload: Payload, connections: int, seconds: float) -> Load:
+async def _closed(target: Target, script: Script, connections: int, seconds: float) -> Load:
     load, numbers = Load(), itertools.count()
     began = time.perf_counter()
 
     async def work() -> None:
         connection = await _Connection.open(target)
         while time.perf_counter() - began < seconds:
-            request = payload(next(numbers))
             sent = time.perf_counter()
-            _note(load, await connection.ask(request), time.perf_counter() - sent)
+            status = await script(connection.ask, next(numbers))
+            _note(load, status, time.perf_counter() - sent)
         connection.close()
 
     await asyncio.gather(*(work() for _ in range(connections)))
@@ -94,7 +106,8 @@ async def _open(
             due = began + number / rate
             if (wait := due - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
-            _note(load, await connection.ask(payload(number)), time.perf_counter() - due)
+            status, _body = await connection.ask(payload(number))
+            _note(load, status, time.perf_counter() - due)
         connection.close()
 
     await asyncio.gather(*(work(numbers) for _ in range(connections)))
@@ -119,15 +132,13 @@ class _Connection:
         reader, writer = await asyncio.open_connection(target.host, target.port)
         return cls(reader=reader, writer=writer)
 
-    async def ask(self, request: bytes) -> int:
-        """The answer's status; its body is read and dropped."""
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """The answer's status and body."""
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
-        lowered = head.lower()
-        _, _, rest = lowered.partition(b"content-length: ")
-        if rest:
-            await self.reader.readexactly(int(rest.partition(b"\r\n")[0]))
-        return int(head[9:12])
+        _, _, rest = head.lower().partition(b"content-length: ")
+        size = int(rest.partition(b"\r\n")[0]) if rest else 0
+        return int(head[9:12]), await self.reader.readexactly(size)
 
     def close(self) -> None:
         self.writer.close()

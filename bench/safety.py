@@ -16,7 +16,7 @@ from testbed.errors import TestbedError
 from testbed.kubeapi import Json
 from testbed.watcher import Watcher
 
-REPETITIONS = 40
+REPETITIONS = 50
 BLOCK = 10
 _DOER = "guarded"
 _DEADLINE_SECONDS = 30.0

@@ -96,6 +96,15 @@ class World:
         """500 idle doers in a namespace of their own."""
         return make_crowd(self.objects("crowd"))
 
+    def postgres_seconds(self) -> float:
+        """Processor time of Postgres' processes, those that have ended included."""
+        return tree_seconds(self.stack.postgres.process.pid)
+
+    def postgres_mebibytes(self) -> float:
+        """Memory of Postgres' processes; what several of them share counts once."""
+        tree = tree_of(self.stack.postgres.process.pid)
+        return sum(float(process.memory_full_info().pss) for process in tree) / 2**20
+
     @contextlib.contextmanager
     def operator(self, *, namespace: str, tick_seconds: float = 10.0) -> Iterator[Service]:
         """`learnops operator` of one namespace, under the operator's own rights."""
@@ -151,6 +160,19 @@ class World:
         trace: TracebackType | None,
     ) -> None:
         self._cleanup.close()
+
+
+def tree_of(pid: int) -> list[psutil.Process]:
+    """A process and all below it, the process itself first."""
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
+def tree_seconds(pid: int) -> float:
+    """Processor time of a process and all below it, those that have ended included."""
+    times = [process.cpu_times() for process in tree_of(pid)]
+    ended = times[0].children_user + times[0].children_system
+    return float(ended + sum(each.user + each.system for each in times))
 
 
 def total(text: str, metric: str, **labels: str) -> float:

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import signal
+import subprocess
 from importlib.metadata import distribution, version
 from pathlib import Path
 
@@ -100,6 +101,21 @@ class Postgres:
             statement = psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
             connection.execute(statement)
         return self.url(name)
+
+    def backup(self, url: str, *, to: Path) -> None:
+        """What docs/how-to/back-up-and-restore.md says: `pg_dump`, a consistent copy."""
+        self._run("pg_dump", "--format=custom", f"--file={to}", f"--dbname={url}")
+
+    def restore(self, url: str, *, of: Path) -> None:
+        """The same for `pg_restore`: all of it or nothing, also beside clients that read."""
+        flags = ["--clean", "--if-exists", "--single-transaction", "--no-owner"]
+        self._run("pg_restore", *flags, f"--dbname={url}", str(of))
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(_BIN / program), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode != 0:
+            raise TestbedError(f"{program} failed with exit code {done.returncode}: {done.stderr}")
 
     def _accepts(self) -> bool:
         try:

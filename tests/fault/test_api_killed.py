@@ -1,5 +1,6 @@
 """The api killed with SIGKILL under load: nothing acknowledged is lost, nothing counts twice."""
 
+import random
 import threading
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api, launch
 from tests.integration.server.world import World
 
-KILLS = 3
+KILLS = 20
+SEED = 2026
 WORKERS = 4
+# Of a moment under load: long enough for several requests to be under way, each at its own place.
+LONGEST_SECONDS = 0.3
 
 
 class Agents:
@@ -87,7 +91,7 @@ class Agents:
         return told
 
 
-def test_killed_three_times_under_load(
+def test_killed_twenty_times_under_load(
     crds: Stack, database: str, namespace: str, tmp_path: Path
 ) -> None:
     upgrade(database)
@@ -102,15 +106,17 @@ def test_killed_three_times_under_load(
     api.start()
     try:
         with Agents(api, world) as agents:
-            counted = 0.0
+            counted, moments = 0.0, random.Random(SEED)
             for _ in range(KILLS):
                 before = agents.acknowledged()
                 wait_until(
-                    lambda before=before: agents.acknowledged() > before + 100,
+                    lambda before=before: agents.acknowledged() > before + 20,
                     what="runs to be acknowledged",
                     deadline_seconds=30,
                 )
                 counted += _counted(api)
+                # Not at the end of an answer, but somewhere in what follows it.
+                threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
                 api.process.kill()
                 api.start()
             before = agents.acknowledged()

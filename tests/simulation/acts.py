@@ -180,6 +180,20 @@ def run_log(*, up: bool) -> Beat:
     return beat
 
 
+def restore_log(*, rows: int, rollouts: int) -> Beat:
+    """The run log is an older one again: the first rows and rollouts of it, all of them open."""
+
+    def beat(world: World) -> None:
+        log = world.log
+        world.say(f"the run log is restored to its first {rows} rows and {rollouts} rollouts")
+        log.rows = dict(list(log.rows.items())[:rows])
+        log.rollouts = dict(list(log.rollouts.items())[:rollouts])
+        kept = {arm: one[:1] for arm, one in log.generations.items() if arm[0] in log.rollouts}
+        log.generations, log.closed = kept, {}
+
+    return beat
+
+
 def busy(candidate: str, *, passes: int) -> Beat:
     """The run log is back, and whenever the operator looks there are new runs."""
 

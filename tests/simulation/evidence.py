@@ -22,6 +22,9 @@ PROMETHEUS_DOWN = Unavailable(
 RUN_LOG_DOWN = Unavailable(
     reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: connection refused"
 )
+RESTORED = Unavailable(
+    reason=ErrorReason.RUN_LOG_RESTORED, message="run log: an older database was restored"
+)
 NO_SERIES = Unavailable(
     reason=ErrorReason.NO_DATA, message="Prometheus has no series of this rollout yet"
 )
@@ -33,6 +36,11 @@ _PROMOTE, _ROLLBACK, _RAMP, _FUTILITY, _RAIL = 32.9, 20.0, 5.0, 10.0, 20.0
 def _value(e: float, threshold: float) -> EValue:
     crossed_at = 100 if e >= threshold else None
     return EValue(log_e=math.log(e), threshold=threshold, crossed_at=crossed_at)
+
+
+def crossed_before(of: EvidenceReading) -> EvidenceReading:
+    """The same after a crossing to promote, which the engine keeps while the e-value falls."""
+    return replace(of, promote=replace(of.promote, crossed_at=100))
 
 
 def guardrail(

@@ -19,6 +19,7 @@ class RunLog:
     def __init__(self) -> None:
         self.up = True
         self.rows: dict[str, Promotion] = {}
+        self.ever: dict[str, Promotion] = {}  # also what a restore has lost since
         self.rollouts: dict[str, OpenRollout] = {}
         # By rollout and candidate.
         self.generations: dict[tuple[str, str], list[GenerationReading]] = {}
@@ -44,6 +45,7 @@ class RunLog:
         self._reach()
         for row in rows:
             self.rows.setdefault(row.transition_id, row)
+            self.ever.setdefault(row.transition_id, row)
 
     def open(self, rollout: OpenRollout) -> None:
         """The first row of an id stays."""

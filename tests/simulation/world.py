@@ -90,7 +90,8 @@ class World:
             policies={it.metadata.name: it for it in policies},
             canaries=tuple(canaries),
             invalid=tuple(self.invalid),
-            history=self.log.history() if asked.history else None,
+            # At every look, so that the record is seen to be right wherever nothing is under way.
+            history=self.log.history() if asked.history or (asked.record and self.log.up) else None,
             attempts=self.log.attempts() if asked.attempts else None,
             evidence={
                 name: self._evidence(it, name)
@@ -207,6 +208,9 @@ class World:
                 self.log.record(rows)
             case OpenRollout():
                 self.log.open(action)
+                for candidate, told in self.truth.items():
+                    if told is evidence.RESTORED:  # it is read again from its first run
+                        self.truth[candidate] = evidence.NOTHING_YET
             case OpenGeneration():
                 if self.log.open_generation(action):  # no run of it yet
                     for candidate in action.candidates:
@@ -224,7 +228,7 @@ class World:
             status=it.status,
         )
         assert before is not None
-        rows = [(row.policy, row.to_stage) for row in self.log.rows.values()]
+        rows = [(row.policy, row.to_stage) for row in self.log.ever.values()]
         after = self.store.get(it.kind, it.name)
         steps = self._steps(after)
         laws.check_write(before, after, evidence=self._all_evidence(), rows=rows, steps=steps)

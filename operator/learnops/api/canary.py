@@ -109,7 +109,10 @@ class CanaryStage(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the evidence says; latched once it is Promote, Rollback or Futile."""
+    """What the evidence says; latched once it is Rollback or Futile.
+
+    Promote is latched where counters are the source; the run log shows it at every look.
+    """
 
     PROMOTE = "Promote"
     ROLLBACK = "Rollback"

@@ -18,9 +18,11 @@ from learnops.app.evidence.reader import EvidenceReader
 from learnops.app.evidence.reading import rollout_id
 from learnops.app.evidence.runlog import LogReading
 from learnops.app.parse import parse
+from learnops.app.record import RecordLooks
 from learnops.domain.arms import on_trial
 from learnops.domain.observed import (
     DriftReading,
+    Evidence,
     EvidenceReading,
     FiguresReading,
     History,
@@ -77,6 +79,7 @@ class Observer:
     queries: GuardrailQueries
     terms: Callable[[Key], TermsReading | Unavailable | None]
     query_spacing: timedelta
+    record: RecordLooks
     fence: Callable[[], int]
     deadline_seconds: float = 5.0
 
@@ -95,6 +98,8 @@ class Observer:
             self._drift(key, parsed.doer, needed),
             self._queries(key, parsed.doer, live),
         )
+        if any(_was_restored(one.evidence) for one in readings.values()):
+            self.figures.keep_only(key, rollouts=set())  # they count on from runs that are gone
         snapshot = Snapshot(
             key=key,
             now=self.clock.now(),
@@ -121,9 +126,9 @@ class Observer:
         )
 
     async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:
-        if not needed.history:
-            return None
-        return await self._from_runlog(self.runlog.history(key=key))
+        if needed.history:
+            return await self._from_runlog(self.runlog.history(key=key))
+        return await self.record.history(key=key, at_rest=needed.record)
 
     async def _attempts(self, key: Key, needed: Needs) -> dict[str, int] | Unavailable | None:
         if not needed.attempts:
@@ -208,6 +213,10 @@ class Observer:
             source = canary.spec.analysis.source
             message = f"{source.value} did not answer within {self.deadline_seconds:g} s"
             return LogReading(evidence=Unavailable(reason=_SILENT[source.value], message=message))
+
+
+def _was_restored(evidence: Evidence) -> bool:
+    return isinstance(evidence, Unavailable) and evidence.reason is ErrorReason.RUN_LOG_RESTORED
 
 
 _SILENT = {

@@ -20,6 +20,7 @@ from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observer
 from learnops.app.queue import WorkQueue
 from learnops.app.reconcile import Reconciler
+from learnops.app.record import RecordLooks
 from learnops.app.resync import Resync
 from learnops.app.workers import Workers
 from learnops.domain.observed import Key, Snapshot
@@ -33,6 +34,8 @@ from learnops.ports.terms import TermLog
 from learnops.ports.traffic import Route
 
 _TERMS_TICKS = 6
+# How often a doer at rest is held against its record.
+_RECORD_TICKS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +159,7 @@ def _observer(
         # An answer is shared for as long, so that one question is never two breaches.
         query_spacing=timedelta(seconds=age),
         fence=fence,
+        record=RecordLooks(
+            runlog=ports.runlog, clock=ports.clock, every_seconds=_RECORD_TICKS * tick_seconds
+        ),
     )

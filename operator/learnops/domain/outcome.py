@@ -28,6 +28,7 @@ class ErrorReason(StrEnum):
     STALE = "StaleData"  # older than maxStalenessSeconds
     INCONSISTENT = "InconsistentCounters"  # e.g. a sum larger than its count
     RUN_LOG_UNAVAILABLE = "RunLogUnavailable"  # Postgres refused, timed out, too new a schema
+    RUN_LOG_RESTORED = "RunLogRestored"  # it does not hold what was read of it, or opened in it
     RUN_LOG_INVALID = "RunLogInvalid"  # a gap in the sequence, a loss outside [0, 1], ...
     ROUTE_UNAVAILABLE = "RouteUnavailable"  # HTTPRoute missing or unreadable
 

@@ -12,6 +12,10 @@ class RunLogUnavailableError(Exception):
     """Postgres refused, timed out, or has a schema this version does not know."""
 
 
+class RunLogRestoredError(RunLogUnavailableError):
+    """The log does not hold what was read of it, or opened in it: an older one was restored."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Generation:
     """An analysis generation: runs from registration `first_seq` on are scored by `crl`.
@@ -32,7 +36,8 @@ class LogRows:
 
     As one candidate of the rollout sees it: `is_other` marks the runs of the other candidates.
     `total` counts every registration of the rollout, resolved or not; `overdue` counts those
-    registered more than maturation + `grace` seconds ago that the prefix does not hold yet;
+    registered more than maturation + `grace` seconds ago that the prefix does not hold yet, at
+    most among the next 1,000;
     `next_timeout_seconds` is how long until the first unresolved run times out (None: none open).
     `terms` holds each term that was asked for, normalised to [0, 1], as the run reported it: None
     where it did not, was withdrawn or timed out. `timed_out` is 1 for a run that was resolved by
@@ -97,8 +102,13 @@ class PairRows:
 class PairLog(Protocol):
     """The pairs of shadow stages; each call has a deadline, raises only RunLogUnavailableError."""
 
-    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
-        """Resolve the pairs that are complete or due, then read those with seq > `after`."""
+    async def shadow_pairs(
+        self, *, key: Key, rollout: str, after: int, limit: int, reader: str = ""
+    ) -> PairRows:
+        """Resolve the pairs that are complete or due, then read those with seq > `after`.
+
+        `reader` as in `RunLog.resolved_prefix`.
+        """
 
 
 class RunLog(Protocol):
@@ -114,8 +124,14 @@ class RunLog(Protocol):
         limit: int,
         grace_seconds: int,
         terms: Sequence[str] = (),
+        reader: str = "",
     ) -> LogRows:
-        """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
+        """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`.
+
+        `reader` is the id of somebody who keeps what it has read up to `after`, a new one whenever
+        it begins with the first run. RunLogRestoredError where the log does not hold all that this
+        reader was given, also where its numbers belong to other runs now. Empty: nothing is kept.
+        """
 
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from learnops.ports.access import Gatekeeper
+from learnops.server.admission import Door
 from learnops.server.deadline import Deadline
 from learnops.server.documents import complete
 from learnops.server.gate import BearerGate
@@ -38,6 +39,7 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
         app.include_router(module.router)
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)
+    app.add_middleware(Door, admission=services.admission)
     app.add_middleware(Deadline)
     app.add_middleware(BearerGate, by=by)
     complete(app)

@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from learnops.server.limits import BODY_SECONDS
 from learnops.server.problems import unavailable
 
 log = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ ANSWER_SECONDS: Final = 8.0
 
 
 class Deadline:
-    """ASGI middleware: 503 for a POST that is not answered within `seconds`.
+    """ASGI middleware: 503 for a POST that is not answered `seconds` after its body has arrived.
 
     What it asked for may still be stored: sending it again is safe, as everywhere.
     """
@@ -31,9 +32,11 @@ class Deadline:
             await self._app(scope, receive, send)
             return
         answer = _Answer(send)
+        body = _Body(receive)
         # A task, as the driver takes up to 10 s more to cancel what a frozen server does not hear.
-        task = asyncio.create_task(self._run(scope, receive, answer))
+        task = asyncio.create_task(self._run(scope, body.receive, answer))
         try:
+            await body.arrival_or(task)
             await asyncio.wait({task}, timeout=self._seconds)
         finally:
             if not task.done() and not answer.begun:
@@ -57,6 +60,27 @@ class Deadline:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("a request that was given up has failed: %s", type(error).__name__)
+
+
+class _Body:
+    """What the caller sends. A slow one is `BodyLimit`'s to refuse, no fault of the database."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._arrival: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def receive(self) -> Message:
+        """One part of the body."""
+        message = await self._receive()
+        if not message.get("more_body", False) and not self._arrival.done():
+            self._arrival.set_result(None)
+        return message
+
+    async def arrival_or(self, task: "asyncio.Task[None]") -> None:
+        """Until the last part came or the request has ended; for a route that reads no body, as
+        long as one may take."""
+        first = asyncio.FIRST_COMPLETED
+        await asyncio.wait({task, self._arrival}, timeout=BODY_SECONDS, return_when=first)
 
 
 class _Answer:

@@ -16,6 +16,7 @@ _WHY: Final[Mapping[int, str]] = {
     401: "no bearer token, or one that nobody knows",
     403: "the token's owner lacks a right; `missing` names it",
     404: "there is no such object, or it has no traffic yet",
+    408: "the body did not arrive in time",
     409: "stored with other content; the first stays",
     413: "the body is over the limit; send less at once",
     422: "`field` names what is wrong",
@@ -55,11 +56,15 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 
 
 def problems(*statuses: int) -> Responses:
-    """The `responses` of a route that answers these problems; 401, 403 and 503 every one does."""
+    """The `responses` of a route that answers these problems.
+
+    401, 403 and 503 every one does, 408 every one that may answer 413: it reads a body.
+    """
+    body = {HTTPStatus.REQUEST_TIMEOUT.value} if 413 in statuses else set()
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _WHY[status], "content": content}
-        for status in sorted({*_EVERYWHERE, *statuses})
+        for status in sorted({*_EVERYWHERE, *statuses, *body})
     }
 
 

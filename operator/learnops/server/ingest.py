@@ -23,7 +23,7 @@ from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
-from learnops.server.rows import content_of, crl_of, hash_of, row_of, stored_answer
+from learnops.server.rows import content_of, crl_of, is_hash_of, row_of, stored_answer
 from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
@@ -225,7 +225,7 @@ def _outcome(item: _Scored, *, stored: table.StoredRun | None) -> Outcome:
     run_id = item.row.run_id
     if stored is None:
         return answer(run_id, status="accepted", result=item.result)
-    if stored.content_hash != item.row.content_hash:
+    if not is_hash_of(stored.content_hash, item.row.bundle):
         return _conflict(run_id)
     return stored_answer(run_id, status="duplicate", run=stored)
 
@@ -233,7 +233,7 @@ def _outcome(item: _Scored, *, stored: table.StoredRun | None) -> Outcome:
 def _repetition(bundle: Bundle, *, of: Bundle, outcome: Outcome) -> Outcome:
     if isinstance(outcome, Problem):
         return outcome
-    if hash_of(content_of(bundle)) != hash_of(content_of(of)):
+    if content_of(bundle) != content_of(of):
         return _conflict(bundle.run_id)
     return outcome.model_copy(update={"status": "duplicate"})
 

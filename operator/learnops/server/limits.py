@@ -1,5 +1,6 @@
-"""How large a body may be, checked before anything is parsed."""
+"""How large a body may be and how long it may take, checked before anything is parsed."""
 
+import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -12,24 +13,54 @@ from learnops.server.problems import Problem
 BODY_BYTES: Final = 1024 * 1024
 BATCH_BODY_BYTES: Final = 16 * 1024 * 1024
 BY_PATH: Final[Mapping[str, int]] = {"/v1/runs:batch": BATCH_BODY_BYTES}
+BODY_SECONDS: Final = 30.0
+
+
+def limit_of(path: str) -> int:
+    """Bytes that a body of this path may have."""
+    return BY_PATH.get(path, BODY_BYTES)
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body over the path's limit, by its header or while it arrives."""
+    """ASGI middleware: 413 for a body over the path's limit, by its header or while it arrives.
 
-    def __init__(self, app: ASGIApp) -> None:
+    408 for one that does not arrive: it would hold its place in `Admission` for ever.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: float = BODY_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        limit = BY_PATH.get(scope["path"], BODY_BYTES)
+        limit = limit_of(scope["path"])
         if _announced(scope) > limit:
             await _refuse(scope, receive, send, limit=limit)
             return
-        await self._app(scope, _counting(receive, limit=limit), send)
+        receive = _counting(_in_time(receive, seconds=self._seconds), limit=limit)
+        await self._app(scope, receive, send)
+
+
+def _in_time(receive: Receive, *, seconds: float) -> Receive:
+    deadline: float | None = asyncio.get_running_loop().time() + seconds
+
+    async def timed() -> Message:
+        nonlocal deadline
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            detail = f"the body did not arrive within {seconds:g} s"
+            headers = {"Connection": "close"}
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, headers) from None
+        if not message.get("more_body", False):
+            deadline = None  # what is awaited now is that the caller leaves
+        return message
+
+    return timed
 
 
 def _counting(receive: Receive, *, limit: int) -> Receive:

@@ -27,16 +27,17 @@ def storable(value: Any, depth: int = 0) -> Any:
     if depth > _MAX_DEPTH:
         raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
     if isinstance(value, str):
-        _storable_text(value)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("holds NaN or an infinite number; send finite numbers")
+        if not value.isascii() or "\x00" in value or len(value) > _MAX_STRING:
+            _storable_text(value)
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _storable_text(key)
+            storable(key, depth)
             storable(inner, depth + 1)
     elif isinstance(value, list):
         for inner in value:
             storable(inner, depth + 1)
+    elif isinstance(value, float) and not isfinite(value):
+        raise ValueError("holds NaN or an infinite number; send finite numbers")
     return value
 
 
@@ -45,7 +46,7 @@ def _storable_text(value: str) -> None:
         raise ValueError(f"holds a string of over {_MAX_STRING} characters")
     if "\x00" in value:
         raise ValueError("holds a NUL character")
-    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise ValueError("holds text that is not valid Unicode")
 
 

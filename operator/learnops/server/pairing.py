@@ -18,7 +18,7 @@ from learnops.domain.crl.yardstick import Yardsticks
 from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
-from learnops.server.rows import breakdown_of, content_of, hash_of
+from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
 from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 
@@ -77,16 +77,17 @@ class Pairing:
             result = _score(bundle, pair=pair, by=by)
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
+        content = content_of(bundle)
         told = Told(
             namespace=bundle.namespace,
             run_id=bundle.run_id,
             doer=bundle.doer,
             loss=result.loss,
             breakdown=breakdown_of(result),
-            content_hash=hash_of(content_of(bundle)),
+            content_hash=hash_of(content),
         )
         held = await table.tell(self._pool, told=told)
-        if held is not None and held != told.content_hash:
+        if held is not None and not is_hash_of(held, content):
             detail = f"the pair of run {bundle.run_id!r} is stored with other content"
             return Problem(HTTPStatus.CONFLICT, detail, field="runId")
         status = "accepted" if held is None else "duplicate"

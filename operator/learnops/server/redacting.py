@@ -34,9 +34,9 @@ class Redacting:
         free = {
             name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None
         }
-        if not any(free.values()):
-            return bundle
         redactor = self._redactor((bundle.namespace, bundle.doer))
+        if not redactor.may_find(free):
+            return bundle
         found: Counter[str] = Counter()
         cleaned = {name: redactor.content(value, found=found) for name, value in free.items()}
         if not found:

@@ -1,6 +1,7 @@
 """The api as a process: reflectors, application, server, signals."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -99,6 +100,7 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
     for watch in watches:
         watch.add_done_callback(lambda _ended: server.handle_exit(signal.SIGTERM, None))
     try:
+        _spare_the_collector()
         await server.serve()
         # Deaf and still answering would be the worst: a watch that ended is a bug, and ends us.
         for watch in watches:
@@ -120,6 +122,17 @@ def gatekeeper(api: ApiClient, *, settings: ApiSettings) -> Gatekeeper:
         clock=SystemClock(),
         ttl_seconds=settings.access_seconds,
     )
+
+
+def _spare_the_collector() -> None:
+    """Let the cycle collector look at less and less often: it took a third of each run's time.
+
+    What is there now, modules and routes above all, stays until the end. Of what requests make
+    hardly anything is in a cycle, and a batch alone makes thousands of objects.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> list[Reflector]:

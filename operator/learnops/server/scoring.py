@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -12,6 +12,9 @@ from learnops.domain.crl.score import BundleMetrics, CRLResult, Gate, score
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.models import Bundle, RunAnswer
+
+# Sums of them are counters: one run must not push a counter to infinity.
+_LARGEST: Final = 2**53
 
 
 def frozen_yardsticks(crl: Mapping[str, Any]) -> Yardsticks:
@@ -25,12 +28,15 @@ def frozen_yardsticks(crl: Mapping[str, Any]) -> Yardsticks:
 
 def score_bundle(bundle: Bundle, by: Yardstick) -> CRLResult:
     """The run's score. Raises InvalidMetric naming the field."""
-    metrics, costs = dict(bundle.metrics), dict(bundle.costs)
-    _refuse_non_numbers(metrics, "metrics")
-    _refuse_non_numbers(costs, "costs")
-    budgets = bundle.budget.model_dump(by_alias=True, exclude_none=True)
-    gates = [Gate(name=gate.name, passed=gate.passed) for gate in bundle.gates]
-    return score(BundleMetrics(metrics=metrics, costs=costs, budget=budgets, gates=gates), by)
+    _refuse_non_numbers(bundle.metrics, "metrics")
+    _refuse_non_numbers(bundle.costs, "costs")
+    budget = {
+        "maxCostUSD": bundle.budget.max_cost_usd,
+        "maxDurationMilliseconds": bundle.budget.max_duration_milliseconds,
+    }
+    gates = [Gate(gate.name, gate.passed) for gate in bundle.gates]
+    reported = BundleMetrics(metrics=bundle.metrics, costs=bundle.costs, budget=budget, gates=gates)
+    return score(reported, by)
 
 
 def answer(run_id: str, *, status: str, result: CRLResult) -> RunAnswer:
@@ -50,11 +56,16 @@ def answer(run_id: str, *, status: str, result: CRLResult) -> RunAnswer:
 
 def _refuse_non_numbers(values: Mapping[str, object], where: str) -> None:
     for name, value in values.items():
-        if value is not None and not isinstance(value, bool | int | float):
-            detail = "must be a number, true, false or null"
-            raise InvalidMetric(field=f"{where}.{name}", detail=detail)
-        if isinstance(value, float) and not isfinite(value):
-            raise InvalidMetric(field=f"{where}.{name}", detail="must be a finite number")
-        # Sums of them are counters: one run must not push a counter to infinity.
-        if isinstance(value, int | float) and abs(value) > 2**53:
-            raise InvalidMetric(field=f"{where}.{name}", detail="is too large; use at most 2^53")
+        # NaN and the infinite ones are within no bounds.
+        if isinstance(value, int | float) and -_LARGEST <= value <= _LARGEST:
+            continue
+        if value is not None:
+            raise InvalidMetric(field=f"{where}.{name}", detail=_why_refused(value))
+
+
+def _why_refused(value: object) -> str:
+    if not isinstance(value, int | float):
+        return "must be a number, true, false or null"
+    if isinstance(value, float) and not isfinite(value):
+        return "must be a finite number"
+    return "is too large; use at most 2^53"

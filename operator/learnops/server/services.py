@@ -9,6 +9,7 @@ from typing import Any
 
 from learnops.adapters.postgres.connection import Pool
 from learnops.ports.clock import Clock
+from learnops.server.admission import Admission
 from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
 from learnops.server.heartbeat import Heartbeat
@@ -39,6 +40,7 @@ class Services:
     gate: DatabaseGate
     assigner: Assigner
     ingest: Ingest
+    admission: Admission
     pairing: Pairing
     signals: Signals
     announcer: Announcer
@@ -113,6 +115,7 @@ def assemble(
         gate=DatabaseGate(pool=pool, outage=outage),
         assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
         ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer),
+        admission=Admission(),
         announcer=announcer,
         pairing=Pairing(pool=pool, state=state),
         signals=Signals(pool=pool, state=state, metrics=metrics),

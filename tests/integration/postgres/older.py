@@ -110,6 +110,9 @@ WITH asked AS (
 )
 INSERT INTO tenant_erasure_units (erasure, rollout, seq) SELECT id, 'uid.0', 3 FROM asked;
 """,
+    "0010": """
+INSERT INTO rollout_readings (rollout, what, reader, upto) VALUES ('uid.0', 'planner-v2', 'r', 2);
+""",
 }
 # What a later revision replaced.
 _UNTIL = {"0006": "0006"}

@@ -44,6 +44,7 @@ TABLES = {
     "rollout_candidates",
     "rollout_generations",
     "rollout_prefixes",
+    "rollout_readings",
     "rollup_state",
     "run_rewards",
     "runs",

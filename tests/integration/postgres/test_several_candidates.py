@@ -60,7 +60,7 @@ async def test_a_generation_is_an_attempt_of_those_that_are_judged_in_it(
 async def test_a_candidate_with_which_it_was_not_opened_has_no_evidence(
     runlog: PostgresRunLog,
 ) -> None:
-    with pytest.raises(RunLogUnavailableError, match="was not opened with candidate planner-v9"):
+    with pytest.raises(RunLogUnavailableError, match="not in the run log with candidate"):
         await prefix(runlog, "planner-v9")
 
 

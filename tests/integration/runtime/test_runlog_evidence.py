@@ -124,7 +124,7 @@ async def test_a_rollout_that_the_log_does_not_know_is_an_error_and_no_evidence(
         key=KEY, doer=doer(), canary=other, candidate="v2"
     )
     assert isinstance(found.evidence, Unavailable)
-    assert found.evidence.reason is ErrorReason.RUN_LOG_UNAVAILABLE
+    assert found.evidence.reason is ErrorReason.RUN_LOG_RESTORED
     assert "not in the run log" in found.evidence.message
 
 

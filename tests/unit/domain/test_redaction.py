@@ -116,3 +116,42 @@ def test_redaction_keeps_the_shape_and_once_is_enough(content):
 def test_an_address_is_found_whatever_stands_around_it(before, after):
     text = f"{before} jane@example.com {after}"
     assert "jane@example.com" not in redacted(text)[0]
+
+
+_TEXTS = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["a@b.de", "415-555-2671", "4111 1111", "536-90-4399", "pan", "e-mail", "7"]),
+)
+
+
+@given(
+    content=st.recursive(
+        st.one_of(st.none(), st.integers(), _TEXTS),
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=3), st.dictionaries(_TEXTS, inner, max_size=3)
+        ),
+        max_leaves=8,
+    )
+)
+def test_the_quick_look_overlooks_nothing(content):
+    cleaned, found = redacted(content)
+    if not Redactor().may_find(content):
+        assert (cleaned, found) == (content, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "may"),
+    [
+        (
+            {"verdict": "accepted", "score": 0.91, "steps": [{"uri": "s3://runs/12/patch.diff"}]},
+            False,
+        ),
+        ({"steps": [{"note": "a@b.de"}]}, True),
+        ({"steps": [{"Card Number": 4111111111111111}]}, True),
+        # A text may not be looked at together with its neighbour.
+        ({"a": "415-55", "b": "5-2671"}, False),
+    ],
+)
+def test_the_quick_look_spares_what_is_plainly_harmless(content, may):
+    assert Redactor().may_find(content) is may
+    assert Redactor({"own": "x"}).may_find(content)  # a doer's own patterns are always tried

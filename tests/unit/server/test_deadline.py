@@ -12,14 +12,15 @@ from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.deadline import Deadline
 
 
-async def ask(app: ASGIApp, method: str) -> list[Message]:
+async def at_once() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def ask(app: ASGIApp, method: str, *, receive: Receive = at_once) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
-
-    async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
 
     scope: dict[str, Any] = {"type": "http", "method": method, "path": "/v1/runs", "headers": []}
     await Deadline(app, seconds=0.05)(scope, receive, send)
@@ -27,6 +28,7 @@ async def ask(app: ASGIApp, method: str) -> list[Message]:
 
 
 async def frozen(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
     await asyncio.Event().wait()
 
 
@@ -47,6 +49,7 @@ async def test_whoever_cannot_be_cancelled_holds_up_nobody_and_says_nothing_late
     ended = asyncio.Event()
 
     async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
         try:
             await asyncio.Event().wait()
         finally:
@@ -63,6 +66,7 @@ async def test_whoever_cannot_be_cancelled_holds_up_nobody_and_says_nothing_late
 
 async def test_an_answer_that_has_begun_is_not_followed_by_another() -> None:
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await asyncio.sleep(0.1)  # past the deadline
         await send({"type": "http.response.body", "body": b"x"})
@@ -77,6 +81,19 @@ async def test_what_the_application_raises_goes_on() -> None:
 
     with pytest.raises(ValueError, match="a bug"):
         await ask(broken, "POST")
+
+
+async def test_a_body_may_take_longer_than_the_answer() -> None:
+    async def slow_body() -> Message:
+        await asyncio.sleep(0.1)  # past the deadline
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def reads(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    start, *_ = await ask(reads, "POST", receive=slow_body)
+    assert start["status"] == 200
 
 
 async def test_a_flush_that_never_ends_is_given_up_and_the_next_one_goes() -> None:

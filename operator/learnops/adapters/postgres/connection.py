@@ -1,14 +1,17 @@
 """The pool: every wait has an end, every failure of the database one name."""
 
-from collections.abc import AsyncIterator
+import select
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias
+from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 Connection: TypeAlias = psycopg.AsyncConnection[TupleRow]
+Cursor: TypeAlias = psycopg.AsyncCursor[TupleRow]
+Params: TypeAlias = Sequence[object] | Mapping[str, object]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
 
 # A statement that takes longer is stuck: nothing here reads more than a few thousand rows.
@@ -49,7 +52,7 @@ def make_pool(url: str, *, application: str, max_size: int = 8) -> Pool:
         # After a failure each later caller tries anew, rather than waiting out a long back-off.
         reconnect_timeout=2.0,
         # A connection that died while idle is replaced before anybody is given it.
-        check=AsyncConnectionPool.check_connection,
+        check=_check_idle,
         max_lifetime=1800,
         open=False,
     )
@@ -66,6 +69,53 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
             yield connection
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error
+
+
+async def read(pool: Pool, query: LiteralString, values: Params) -> list[TupleRow]:
+    """The rows of one statement, in one round trip: it is a transaction by itself.
+
+    Raises DatabaseUnavailableError, and what is wrong with the statement.
+    """
+    try:
+        async with pool.connection() as connection:
+            await connection.set_autocommit(True)
+            try:
+                cursor = await connection.execute(query, values)
+                return await cursor.fetchall()
+            finally:
+                await connection.set_autocommit(False)
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(_first_line(error)) from error
+
+
+@asynccontextmanager
+async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
+    """The same; what is executed travels together, begin and commit included.
+
+    A round trip is made where rows are fetched, and at the end.
+    """
+    try:
+        async with (
+            pool.connection() as connection,
+            connection.pipeline(),
+            connection.transaction(),
+        ):
+            yield connection
+    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise DatabaseUnavailableError(_first_line(error)) from error
+
+
+async def _check_idle(connection: Connection) -> None:
+    """Ask the server whether it is there only if something came while nothing was asked.
+
+    A server that ends a connection says so, and a network that breaks it is found out by the
+    keepalives: both make the socket readable. To ask each time would cost every statement a round
+    trip. Raises what the check raises; the pool then gives another connection.
+    """
+    idle = select.poll()
+    idle.register(connection.pgconn.socket, select.POLLIN)
+    if idle.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def _first_line(error: Exception) -> str:

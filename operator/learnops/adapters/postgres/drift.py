@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learnops.adapters.postgres.connection import Connection
+from learnops.adapters.postgres.connection import Connection, Cursor
 from learnops.domain.observed import Key
 from learnops.ports.runlog import DriftRows, DriftWatch
 
@@ -70,13 +70,24 @@ class StoredLoss:
     loss: float
 
 
-async def number(connection: Connection, *, runs: Sequence[StoredLoss]) -> None:
-    """Number those of the runs that are watched, in the transaction that stores them."""
-    doers = sorted({(run.namespace, run.doer) for run in runs})
+async def lock(connection: Connection, *, doers: set[tuple[str, str]]) -> Cursor | None:
+    """Lock the watches of these doers (namespace, name) until the transaction ends."""
     if not doers:
+        return None
+    columns = tuple(list(part) for part in zip(*sorted(doers), strict=True))
+    return await connection.execute(_LOCK, columns)
+
+
+async def number(
+    connection: Connection, *, watches: Cursor | None, runs: Sequence[StoredLoss]
+) -> None:
+    """Number those of the runs that are watched, in the transaction that stores them.
+
+    `watches` is what `lock` gave for their doers.
+    """
+    if watches is None or not runs:
         return
-    cursor = await connection.execute(_LOCK, tuple(list(part) for part in zip(*doers, strict=True)))
-    watched = {(row[0], row[1]): row[2:] for row in await cursor.fetchall()}
+    watched = {(row[0], row[1]): row[2:] for row in await watches.fetchall()}
     numbered = [one for key, watch in watched.items() for one in _numbered(key, watch, runs)]
     if numbered:
         names = ("namespace", "doer", "watch", "seq", "run_id", "loss")

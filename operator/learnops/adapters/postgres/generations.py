@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.domain.observed import Key
 from learnops.domain.plan import OpenGeneration
-from learnops.ports.runlog import Generation, RunLogUnavailableError
+from learnops.ports.runlog import Generation, RunLogRestoredError
 
 GenerationId = tuple[str, int]  # rollout, number
 
@@ -58,7 +58,9 @@ ORDER BY g.generation
 """
 
 _CRL = """
-SELECT id, 1, crl FROM shadow_deployments WHERE id = ANY(%(rollouts)s)
+SELECT d.id, 1, d.crl FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+    SELECT id, crl FROM shadow_deployments WHERE id = i.id LIMIT 1
+) d
 UNION ALL
 SELECT rollout, generation, crl FROM rollout_generations WHERE rollout = ANY(%(rollouts)s)
 """
@@ -67,14 +69,14 @@ SELECT rollout, generation, crl FROM rollout_generations WHERE rollout = ANY(%(r
 async def open_generation(connection: Connection, *, key: Key, generation: OpenGeneration) -> None:
     """Begin a generation with the next registration; idempotent by rollout and number.
 
-    Raises RunLogUnavailableError where the rollout is not open: nothing may be judged then.
+    Raises RunLogRestoredError where the rollout is not open: nothing may be judged then.
     """
     values = (generation.rollout, key.namespace, key.doer)
     cursor = await connection.execute(_LOCK, values)
     if await cursor.fetchone() is None:
-        raise RunLogUnavailableError(
-            f"rollout {generation.rollout} of {key} is not open in the run log; "
-            "was an older database restored?"
+        raise RunLogRestoredError(
+            f"rollout {generation.rollout} of {key} is not open in the run log: an older database "
+            "was restored"
         )
     await connection.execute(
         _OPEN,

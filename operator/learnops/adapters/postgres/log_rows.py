@@ -11,7 +11,7 @@ from learnops.adapters.postgres.units import TERM_COLUMNS
 from learnops.api.assignment import Unit
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import Key
-from learnops.ports.runlog import LogRows, RunLogUnavailableError
+from learnops.ports.runlog import LogRows, RunLogRestoredError
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
@@ -54,10 +54,14 @@ _FIELDS = (
 )
 _JOIN = "LEFT JOIN crl_results c ON c.namespace = t.namespace AND c.run_id = t.run_id"
 
+# Registered in this order, so the oldest come first: a few tell whether any is overdue, where all
+# of them are as many as a long log has rows.
 _OVERDUE = """
-SELECT count(*) FROM deployment_routings
-WHERE rollout = %(rollout)s AND seq > %(held)s
-  AND coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
+SELECT count(*) FROM (
+    SELECT registered_at, window_ends_at FROM deployment_routings
+    WHERE rollout = %(rollout)s AND seq > %(held)s AND seq <= %(held)s + 1000
+) oldest
+WHERE coalesce(window_ends_at, registered_at) < clock_timestamp() - make_interval(secs => %(age)s)
 """
 
 
@@ -72,7 +76,7 @@ async def read_prefix(
     grace_seconds: int,
     terms: Sequence[str],
 ) -> LogRows:
-    """The resolved prefix as one candidate sees it. Raises RunLogUnavailableError where the rollout
+    """The resolved prefix as one candidate sees it. Raises RunLogRestoredError where the rollout
     is not there, or was not opened with it."""
     cursor = await connection.execute(
         _ROLLOUT, {"rollout": rollout, "namespace": key.namespace, "doer": key.doer}
@@ -96,9 +100,9 @@ async def read_prefix(
     rows = await cursor.fetchall()
     generations = await read_generations(connection, rollout=rollout, candidate=candidate)
     if not generations:
-        raise RunLogUnavailableError(
-            f"rollout {rollout} of {key} was not opened with candidate {candidate}; "
-            "was an older database restored?"
+        raise RunLogRestoredError(
+            f"rollout {rollout} of {key} is not in the run log with candidate {candidate}, with "
+            "whom it was opened: an older database was restored"
         )
     held = rows[-1][0] if rows else after
     return LogRows(

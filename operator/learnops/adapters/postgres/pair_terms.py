@@ -7,13 +7,17 @@ from learnops.adapters.postgres.connection import Pool, transaction
 # The newest pairs: a report must stay cheap however long a stage lasts.
 _MOST_PAIRS = 10_000
 
-# Only pairs in which both sides told the term: a mean over other runs would compare nothing.
+# Only pairs in which both sides told the term: a mean over other runs would compare nothing. LIMIT
+# keeps the planner from a hash join, for which it would read all scores that there are.
 _MEANS = """
 SELECT told.term, avg(told.candidate), avg(told.control), count(*)
 FROM (SELECT breakdown, namespace, run_id FROM shadow_pairs
       WHERE rollout = %(rollout)s AND resolved_at IS NOT NULL AND breakdown IS NOT NULL
       ORDER BY seq DESC LIMIT %(most)s) p
-JOIN crl_results c ON c.namespace = p.namespace AND c.run_id = p.run_id
+CROSS JOIN LATERAL (
+    SELECT breakdown FROM crl_results
+    WHERE namespace = p.namespace AND run_id = p.run_id LIMIT 1
+) c
 CROSS JOIN LATERAL (
     SELECT mine.key AS term, mine.value::float8 AS candidate,
            (c.breakdown -> 'terms' ->> mine.key)::float8 AS control

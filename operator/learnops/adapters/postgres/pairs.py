@@ -10,7 +10,7 @@ from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.adapters.postgres.prefix import CHANNEL
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.domain.observed import Key
-from learnops.ports.runlog import PairRows, RunLogUnavailableError
+from learnops.ports.runlog import PairRows, RunLogRestoredError
 
 _LOCK = """
 SELECT next_pair FROM shadow_deployments
@@ -23,7 +23,7 @@ WITH fresh AS (
     SELECT i.run_id, row_number() OVER (ORDER BY i.position) AS offset_
     FROM unnest(%(run)s::text[]) WITH ORDINALITY AS i (run_id, position)
     WHERE NOT EXISTS (SELECT 1 FROM shadow_pairs p
-                      WHERE p.namespace = %(namespace)s AND p.run_id = i.run_id)
+                      WHERE p.namespace = %(namespace)s AND p.run_id = i.run_id OFFSET 0)
 ), added AS (
     INSERT INTO shadow_pairs (rollout, seq, namespace, doer, run_id)
     SELECT %(rollout)s, %(next)s + f.offset_ - 1, %(namespace)s, %(doer)s, f.run_id FROM fresh f
@@ -138,24 +138,38 @@ _HELD = """
 SELECT content_hash FROM shadow_pairs WHERE namespace = %(namespace)s AND run_id = %(run_id)s
 """
 
-# First wins: both sides are there, or the time is up and a side that is missing counts 1. Read at
-# most 5,000 at once; the next look takes the rest.
+# First wins: both sides are there, or the time is up and a side that is missing counts 1. At most
+# 5,000 of each are read at once; the next look takes the rest. Each half has its index, so that
+# pairs that are open and wait are not read; a LIMIT keeps every score one look-up by key.
 _RESOLVE = """
-WITH due AS (
-    SELECT p.rollout, p.seq, p.reported_loss, c.loss
+WITH found AS (
+    SELECT t.seq FROM (
+        SELECT seq, namespace, run_id FROM shadow_pairs
+        WHERE rollout = %(rollout)s AND resolved_at IS NULL AND reported_loss IS NOT NULL
+        ORDER BY seq LIMIT 5000
+    ) t CROSS JOIN LATERAL (
+        SELECT 1 FROM crl_results WHERE namespace = t.namespace AND run_id = t.run_id LIMIT 1
+    ) c
+    UNION
+    SELECT o.seq FROM shadow_deployments d CROSS JOIN LATERAL (
+        SELECT seq FROM shadow_pairs
+        WHERE rollout = d.id AND resolved_at IS NULL
+          AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
+        ORDER BY registered_at LIMIT 5000
+    ) o WHERE d.id = %(rollout)s
+), due AS (
+    SELECT p.rollout, p.seq, p.reported_loss, p.namespace, p.run_id
     FROM shadow_pairs p
-    JOIN shadow_deployments d ON d.id = p.rollout
-    LEFT JOIN crl_results c ON c.namespace = p.namespace AND c.run_id = p.run_id
-    WHERE p.rollout = %(rollout)s AND p.resolved_at IS NULL
-      AND ((p.reported_loss IS NOT NULL AND c.loss IS NOT NULL)
-           OR p.registered_at <= now() - make_interval(secs => d.maturation_seconds))
-    ORDER BY p.seq LIMIT 5000
-    FOR UPDATE OF p SKIP LOCKED
+    WHERE p.rollout = %(rollout)s AND p.seq = ANY(ARRAY(SELECT seq FROM found))
+      AND p.resolved_at IS NULL
+    ORDER BY p.seq FOR UPDATE SKIP LOCKED
 )
 UPDATE shadow_pairs p
 SET resolved_at = clock_timestamp(), candidate_loss = coalesce(due.reported_loss, 1),
-    control_loss = coalesce(due.loss, 1)
-FROM due WHERE p.rollout = due.rollout AND p.seq = due.seq AND p.resolved_at IS NULL
+    control_loss = coalesce((SELECT loss FROM crl_results
+                             WHERE namespace = due.namespace AND run_id = due.run_id LIMIT 1), 1)
+FROM due
+WHERE p.rollout = %(rollout)s AND p.seq = due.seq AND p.resolved_at IS NULL
 """
 
 _STOP = """
@@ -180,10 +194,11 @@ async def resolve_pairs(connection: Connection, *, rollout: str) -> None:
     await connection.execute(_RESOLVE, {"rollout": rollout})
 
 
-def unknown_rollout(key: Key, rollout: str) -> RunLogUnavailableError:
-    """The error of a rollout that is not there."""
-    return RunLogUnavailableError(
-        f"rollout {rollout} of {key} is not in the run log; was an older database restored?"
+def unknown_rollout(key: Key, rollout: str) -> RunLogRestoredError:
+    """The error of a rollout that is not there; it was opened before it had any traffic."""
+    return RunLogRestoredError(
+        f"rollout {rollout} of {key} is not in the run log, in which it was opened: an older "
+        "database was restored. It is opened again and judged by the runs that come from now on"
     )
 
 
@@ -192,7 +207,7 @@ async def read_pairs(
 ) -> PairRows:
     """The resolved pairs after a number, without a gap.
 
-    Raises RunLogUnavailableError where the rollout is not known.
+    Raises RunLogRestoredError where the rollout is not known.
     """
     cursor = await connection.execute(_STOP, {"rollout": rollout})
     found = await cursor.fetchone()

@@ -47,6 +47,7 @@ class OpenPrefix:
     lag_seconds: float | None
 
 
+# Rollouts that ended long ago are as many as there ever were: two questions, each of an index.
 _ROLLOUTS = """
 SELECT d.id, d.namespace, d.doer,
        coalesce(o.seq, d.next_seq) > p.prefix_seq + 1,
@@ -56,14 +57,22 @@ SELECT d.id, d.namespace, d.doer,
        CASE WHEN d.ended_at IS NULL THEN greatest(coalesce(
            extract(epoch FROM clock_timestamp() - coalesce(f.window_ends_at, f.registered_at))
                - d.maturation_seconds, 0), 0)::float8 END
-FROM shadow_deployments d
-JOIN rollout_prefixes p ON p.rollout = d.id
+FROM (
+    SELECT id, namespace, doer, next_seq, maturation_seconds, ended_at
+    FROM shadow_deployments WHERE ended_at IS NULL
+    UNION ALL
+    SELECT id, namespace, doer, next_seq, maturation_seconds, ended_at
+    FROM shadow_deployments WHERE ended_at > now() - make_interval(secs => %s)
+) d
+CROSS JOIN LATERAL (SELECT prefix_seq FROM rollout_prefixes WHERE rollout = d.id LIMIT 1) p
 LEFT JOIN LATERAL (
     SELECT seq, registered_at, window_ends_at FROM deployment_routings
     WHERE rollout = d.id AND resolved_at IS NULL ORDER BY seq LIMIT 1
 ) o ON true
-LEFT JOIN deployment_routings f ON f.rollout = d.id AND f.seq = p.prefix_seq + 1
-WHERE d.ended_at IS NULL OR d.ended_at > clock_timestamp() - make_interval(secs => %s)
+LEFT JOIN LATERAL (
+    SELECT registered_at, window_ends_at FROM deployment_routings
+    WHERE rollout = d.id AND seq = p.prefix_seq + 1 LIMIT 1
+) f ON true
 """
 
 _LOCK = "SELECT prefix_seq FROM rollout_prefixes WHERE rollout = %s FOR UPDATE SKIP LOCKED"

@@ -175,19 +175,21 @@ _BURY = """
 INSERT INTO voided_runs (namespace, doer, run_id)
 SELECT %(namespace)s, %(doer)s, i.run_id FROM unnest(%(run)s::text[]) AS i (run_id)
 WHERE NOT EXISTS (SELECT 1 FROM deployment_routings t
-                  WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id)
+                  WHERE t.namespace = %(namespace)s AND t.run_id = i.run_id OFFSET 0)
   AND NOT EXISTS (SELECT 1 FROM unit_runs u
-                  WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id)
+                  WHERE u.namespace = %(namespace)s AND u.run_id = i.run_id OFFSET 0)
 ORDER BY i.run_id
 ON CONFLICT DO NOTHING
 """
 
 _VOID = """
 WITH open AS (
-    SELECT rollout, seq FROM deployment_routings
-    WHERE namespace = %(namespace)s AND doer = %(doer)s AND run_id = ANY(%(run)s)
-      AND resolved_at IS NULL AND window_ends_at IS NULL
-    ORDER BY namespace, run_id FOR UPDATE
+    SELECT t.rollout, t.seq FROM unnest(%(run)s::text[]) AS i (run_id) CROSS JOIN LATERAL (
+        SELECT rollout, seq FROM deployment_routings
+        WHERE namespace = %(namespace)s AND run_id = i.run_id AND doer = %(doer)s
+          AND resolved_at IS NULL AND window_ends_at IS NULL
+        LIMIT 1 FOR UPDATE
+    ) t
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(), resolution = 'Void'

@@ -20,6 +20,7 @@ from learnops.adapters.postgres.generations import (
 )
 from learnops.adapters.postgres.log_rows import read_prefix
 from learnops.adapters.postgres.pairs import read_pairs, resolve_pairs
+from learnops.adapters.postgres.readings import PAIRS, forget_marks, keep_mark
 from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.adapters.postgres.units import resolve_units
@@ -91,6 +92,7 @@ class PostgresRunLog:
         limit: int,
         grace_seconds: int,
         terms: Sequence[str] = (),
+        reader: str = "",
     ) -> LogRows:
         """Resolve the runs whose time is up, then read the resolved prefix with seq > `after`."""
         async with self._transaction() as connection:
@@ -98,8 +100,8 @@ class PostgresRunLog:
             await resolve_units(connection, rollouts=[rollout])
         async with self._transaction() as connection:
             # One snapshot for all statements: they must speak of the same prefix.
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return await read_prefix(
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            rows = await read_prefix(
                 connection,
                 key=key,
                 rollout=rollout,
@@ -109,15 +111,33 @@ class PostgresRunLog:
                 grace_seconds=grace_seconds,
                 terms=terms,
             )
+            if reader:
+                await keep_mark(
+                    connection,
+                    rollout=rollout,
+                    what=candidate,
+                    reader=reader,
+                    after=after,
+                    upto=rows.seq[-1] if rows.seq else after,
+                )
+            return rows
 
-    async def shadow_pairs(self, *, key: Key, rollout: str, after: int, limit: int) -> PairRows:
+    async def shadow_pairs(
+        self, *, key: Key, rollout: str, after: int, limit: int, reader: str = ""
+    ) -> PairRows:
         """Resolve the pairs that are complete or due, then read those with seq > `after`."""
         async with self._transaction() as connection:
             await resolve_pairs(connection, rollout=rollout)
         async with self._transaction() as connection:
-            # One snapshot for both statements: they must speak of the same prefix.
-            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            return await read_pairs(connection, key=key, rollout=rollout, after=after, limit=limit)
+            # One snapshot for all statements: they must speak of the same prefix.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            rows = await read_pairs(connection, key=key, rollout=rollout, after=after, limit=limit)
+            if reader:
+                upto = rows.seq[-1] if rows.seq else after
+                await keep_mark(
+                    connection, rollout=rollout, what=PAIRS, reader=reader, after=after, upto=upto
+                )
+            return rows
 
     async def history(self, *, key: Key) -> History:
         """All stage moves of the doer's policies, oldest first."""
@@ -178,6 +198,7 @@ class PostgresRunLog:
             await connection.execute(
                 _CLOSE, (rollout.outcome, rollout.rollout, key.namespace, key.doer)
             )
+            await forget_marks(connection, rollout=rollout.rollout)
 
     async def drift_rows(self, *, key: Key, watch: DriftWatch, limit: int) -> DriftRows | None:
         """Open the watch unless it is, then read on from its watermark."""
@@ -201,6 +222,8 @@ class PostgresRunLog:
             message = f"Postgres did not answer within {self._deadline:g} s"
             raise RunLogUnavailableError(message) from error
         except (DatabaseUnavailableError, SchemaMismatchError, psycopg.Error) as error:
+            # Whatever came back may have another schema: a backup of an older version, say.
+            self._schema_checked = False
             raise RunLogUnavailableError(str(error)) from error
 
 

@@ -1,12 +1,13 @@
 """Runs and their losses: stored once, resolved in the same transaction."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from learnops.adapters.postgres import drift
-from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.adapters.postgres.connection import Connection, Pool, pipelined, read
 from learnops.adapters.postgres.signals import RunSignals, add_of_bundles
 from learnops.adapters.postgres.units import RESOLVE_RUNS, TERM_COLUMNS
 
@@ -76,14 +77,21 @@ SELECT t.namespace, t.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, 
        coalesce((SELECT max(g.generation) FROM rollout_generations g
                  WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
-JOIN deployment_routings t ON t.namespace = i.namespace AND t.run_id = i.run_id
+CROSS JOIN LATERAL (
+    SELECT * FROM deployment_routings
+    WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) t
 UNION ALL
 SELECT u.namespace, u.run_id, t.rollout, t.doer, t.arm, t.policy, t.propensity, t.revision,
        coalesce((SELECT max(g.generation) FROM rollout_generations g
                  WHERE g.rollout = t.rollout AND g.first_seq <= t.seq), 1)
 FROM unnest(%(namespace)s::text[], %(run)s::text[]) AS i (namespace, run_id)
-JOIN unit_runs u ON u.namespace = i.namespace AND u.run_id = i.run_id
-JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
+CROSS JOIN LATERAL (
+    SELECT * FROM unit_runs WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) u
+CROSS JOIN LATERAL (
+    SELECT * FROM deployment_routings WHERE rollout = u.rollout AND seq = u.seq LIMIT 1
+) t
 """
 
 _TERMS = ", ".join(TERM_COLUMNS.values())
@@ -113,16 +121,19 @@ FROM input i JOIN added a ON a.namespace = i.namespace AND a.run_id = i.run_id
 RETURNING namespace, run_id
 """  # noqa: S608 - column names are constants of this file
 
+# Locked in the order of the keys, each by one look-up.
 _RESOLVE = """
 WITH input AS (
     SELECT * FROM unnest(%(namespace)s::text[], %(run_id)s::text[], %(loss)s::float8[],
                          %(void)s::bool[]) AS i (namespace, run_id, loss, void)
 ), open AS (
     SELECT t.rollout, t.seq, i.loss, i.void
-    FROM deployment_routings t
-    JOIN input i ON i.namespace = t.namespace AND i.run_id = t.run_id
-    WHERE t.resolved_at IS NULL AND t.window_ends_at IS NULL
-    ORDER BY t.namespace, t.run_id FOR UPDATE OF t
+    FROM (SELECT * FROM input ORDER BY namespace, run_id) i CROSS JOIN LATERAL (
+        SELECT rollout, seq FROM deployment_routings
+        WHERE namespace = i.namespace AND run_id = i.run_id
+          AND resolved_at IS NULL AND window_ends_at IS NULL
+        LIMIT 1 FOR UPDATE
+    ) t
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(),
@@ -135,17 +146,19 @@ _STORED = """
 SELECT r.namespace, r.run_id, r.content_hash, c.loss, c.weights, c.breakdown, c.partial,
        to_jsonb(r) - 'content_hash'
 FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
-JOIN runs r ON r.namespace = i.namespace AND r.run_id = i.run_id
-JOIN crl_results c ON c.namespace = r.namespace AND c.run_id = r.run_id
+CROSS JOIN LATERAL (
+    SELECT * FROM runs WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) r
+CROSS JOIN LATERAL (
+    SELECT * FROM crl_results WHERE namespace = i.namespace AND run_id = i.run_id LIMIT 1
+) c
 """
 
 
 async def registrations(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, Registration]:
     """The registrations of those runs that have one. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        namespaces, run_ids = _columns(keys)
-        cursor = await connection.execute(_REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
-        rows = await cursor.fetchall()
+    namespaces, run_ids = _columns(keys)
+    rows = await read(pool, _REGISTRATIONS, {"namespace": namespaces, "run": run_ids})
     return {
         (row[0], row[1]): Registration(
             rollout=row[2],
@@ -168,10 +181,13 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
     Raises:
         DatabaseUnavailableError: nothing may be assumed; repeating is safe.
     """
-    async with transaction(pool) as connection:
+    async with pipelined(pool) as connection:
         cursor = await connection.execute(_INSERT, (_document(rows),))
+        # Locked whether new or not: waiting for what is new would cost another round trip.
+        watches = await drift.lock(connection, doers={_doer(row) for row in rows if _outside(row)})
         added = {(row[0], row[1]) for row in await cursor.fetchall()}
-        await drift.number(connection, runs=[_loss_of(row) for row in rows if _outside(row, added)])
+        losses = [_loss_of(row) for row in rows if row.key in added and _outside(row)]
+        await drift.number(connection, watches=watches, runs=losses)
         await _resolve(connection, rows=[row for row in rows if row.key in added and row.rollout])
         told = [row.signals for row in rows if row.signals and row.key in added]
         await add_of_bundles(connection, runs=told)
@@ -180,9 +196,7 @@ async def store(pool: Pool, *, rows: Sequence[RunRow]) -> set[RunKey]:
 
 async def stored(pool: Pool, *, keys: Sequence[RunKey]) -> dict[RunKey, StoredRun]:
     """Those of the runs that are stored. Raises DatabaseUnavailableError."""
-    async with transaction(pool) as connection:
-        cursor = await connection.execute(_STORED, _columns(keys))
-        rows = await cursor.fetchall()
+    rows = await read(pool, _STORED, _columns(keys))
     return {
         (row[0], row[1]): StoredRun(
             content_hash=bytes(row[2]),
@@ -209,9 +223,13 @@ async def _resolve(connection: Connection, *, rows: Sequence[RunRow]) -> None:
     await connection.execute(RESOLVE_RUNS, values)
 
 
-def _outside(row: RunRow, added: set[RunKey]) -> bool:
-    """New, and no evidence of a rollout: the rollout numbers its runs itself."""
-    return row.key in added and row.rollout is None
+def _outside(row: RunRow) -> bool:
+    """No evidence of a rollout: the rollout numbers its runs itself."""
+    return row.rollout is None
+
+
+def _doer(row: RunRow) -> tuple[str, str]:
+    return row.namespace, row.doer
 
 
 def _loss_of(row: RunRow) -> drift.StoredLoss:
@@ -244,18 +262,20 @@ _FIELDS = (
     "loss",
     "partial",
 )
+_TEXTS = ("bundle", "weights", "breakdown")
 
 
 def _document(rows: Sequence[RunRow]) -> str:
-    return "[" + ",".join(_json_row(row) for row in rows) + "]"
+    return orjson.dumps([_values(row) for row in rows]).decode()
 
 
-def _json_row(row: RunRow) -> str:
+def _values(row: RunRow) -> dict[str, Any]:
     values: dict[str, Any] = {name: getattr(row, name) for name in _FIELDS}
     values["content_hash"] = row.content_hash.hex()
+    # What is JSON already is put in as it is.
+    for name in _TEXTS:
+        values[name] = orjson.Fragment(getattr(row, name))
     for term, column in TERM_COLUMNS.items():
         if term in row.terms:
             values[column] = row.terms[term]
-    # What is JSON already is put in as it is.
-    plain = json.dumps(values, separators=(",", ":"))[:-1]
-    return f'{plain},"bundle":{row.bundle},"weights":{row.weights},"breakdown":{row.breakdown}}}'
+    return values

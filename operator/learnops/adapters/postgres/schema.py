@@ -15,6 +15,7 @@ REVISIONS: Final = (
     "0007",
     "0008",
     "0009",
+    "0010",
     "0011",
 )
 HEAD: Final = REVISIONS[-1]

@@ -9,14 +9,16 @@ from learnops.adapters.postgres.connection import Connection
 RESOLVE = """
 WITH due AS (
     SELECT d.id AS rollout, o.seq
-    FROM shadow_deployments d CROSS JOIN LATERAL (
+    FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+        SELECT id, maturation_seconds FROM shadow_deployments
+        WHERE id = i.id AND unit = 'Run' LIMIT 1
+    ) d CROSS JOIN LATERAL (
         SELECT seq FROM deployment_routings
         WHERE rollout = d.id AND resolved_at IS NULL
           AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
     ) o
-    WHERE d.id = ANY(%(rollouts)s) AND d.unit = 'Run'
 )
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1

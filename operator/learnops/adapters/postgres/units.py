@@ -29,7 +29,7 @@ TERM_COLUMNS: dict[Term, LiteralString] = {
 # Look-ups by key as in `registration`.
 LOCK_UNITS = """
 SELECT 1 FROM deployment_routings
-WHERE rollout = %(rollout)s AND resolved_at IS NULL AND seq = ANY(ARRAY(
+WHERE rollout = %(rollout)s AND resolution IS NULL AND seq = ANY(ARRAY(
     SELECT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
         SELECT seq FROM deployment_routings
         WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1) t))
@@ -80,9 +80,11 @@ WITH input AS (
                          %(void)s::bool[]) AS i (namespace, run_id, loss, void)
 ), open AS (
     SELECT u.namespace, u.run_id, i.loss, i.void
-    FROM unit_runs u JOIN input i ON i.namespace = u.namespace AND i.run_id = u.run_id
-    WHERE u.resolved_at IS NULL
-    ORDER BY u.namespace, u.run_id FOR UPDATE OF u
+    FROM (SELECT * FROM input ORDER BY namespace, run_id) i CROSS JOIN LATERAL (
+        SELECT namespace, run_id FROM unit_runs
+        WHERE namespace = i.namespace AND run_id = i.run_id AND resolution IS NULL
+        LIMIT 1 FOR UPDATE
+    ) u
 )
 UPDATE unit_runs u
 SET resolved_at = clock_timestamp(),
@@ -95,10 +97,14 @@ WHERE u.namespace = open.namespace AND u.run_id = open.run_id AND u.resolved_at 
 VOID_RUNS = """
 WITH open AS (
     SELECT u.namespace, u.run_id
-    FROM unit_runs u JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
-    WHERE u.namespace = %(namespace)s AND t.doer = %(doer)s AND u.run_id = ANY(%(run)s)
-      AND u.resolved_at IS NULL
-    ORDER BY u.namespace, u.run_id FOR UPDATE OF u
+    FROM unnest(%(run)s::text[]) AS i (run_id) CROSS JOIN LATERAL (
+        SELECT namespace, run_id, rollout, seq FROM unit_runs
+        WHERE namespace = %(namespace)s AND run_id = i.run_id AND resolution IS NULL
+        LIMIT 1 FOR UPDATE
+    ) u CROSS JOIN LATERAL (
+        SELECT 1 FROM deployment_routings
+        WHERE rollout = u.rollout AND seq = u.seq AND doer = %(doer)s LIMIT 1
+    ) t
 )
 UPDATE unit_runs u SET resolved_at = clock_timestamp(), resolution = 'Void'
 FROM open
@@ -109,14 +115,16 @@ RETURNING u.run_id
 _TIME_OUT_RUNS = """
 WITH due AS (
     SELECT o.namespace, o.run_id
-    FROM shadow_deployments d CROSS JOIN LATERAL (
+    FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+        SELECT id, maturation_seconds FROM shadow_deployments
+        WHERE id = i.id AND unit <> 'Run' LIMIT 1
+    ) d CROSS JOIN LATERAL (
         SELECT namespace, run_id FROM unit_runs
         WHERE rollout = d.id AND resolved_at IS NULL
           AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
     ) o
-    WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
 )
 UPDATE unit_runs u
 SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
@@ -125,17 +133,21 @@ WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS
 """
 
 # Locked first and summed up in a statement of its own, which sees every run that was added before.
+# A run without a resolution has no time of it: asked for in these words, the index of the unit's
+# own runs answers, and not the one of all that are open.
 LOCK_DUE = """
 SELECT o.rollout, o.seq
-FROM shadow_deployments d CROSS JOIN LATERAL (
+FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+    SELECT id FROM shadow_deployments WHERE id = i.id AND unit <> 'Run' LIMIT 1
+) d CROSS JOIN LATERAL (
     SELECT t.rollout, t.seq FROM deployment_routings t
     WHERE t.rollout = d.id AND t.resolved_at IS NULL AND t.window_ends_at <= now()
       AND NOT EXISTS (SELECT 1 FROM unit_runs u
-                      WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolved_at IS NULL)
+                      WHERE u.rollout = t.rollout AND u.seq = t.seq AND u.resolution IS NULL
+                      OFFSET 0)
     ORDER BY t.window_ends_at LIMIT 5000
     FOR UPDATE SKIP LOCKED
 ) o
-WHERE d.id = ANY(%(rollouts)s) AND d.unit <> 'Run'
 """
 
 # Summed up in the order of the run ids: the same bits whoever does it. `least`, because the mean of
@@ -147,9 +159,10 @@ WITH told AS (
                 THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
            avg((u.resolution = 'Timeout')::int::float8)
                FILTER (WHERE u.resolution <> 'Void') AS timed_out
-    FROM unit_runs u
-    JOIN unnest(%(rollout)s::text[], %(seq)s::bigint[]) AS i (rollout, seq)
-      ON i.rollout = u.rollout AND i.seq = u.seq
+    FROM unnest(%(rollout)s::text[], %(seq)s::bigint[]) AS i (rollout, seq)
+    CROSS JOIN LATERAL (
+        SELECT * FROM unit_runs WHERE rollout = i.rollout AND seq = i.seq OFFSET 0
+    ) u
     GROUP BY u.rollout, u.seq HAVING bool_and(u.resolved_at IS NOT NULL)
 )
 UPDATE deployment_routings t

@@ -2,13 +2,15 @@
 
 The engine's state is kept in memory only. It is a pure function of the log, so after a restart it
 is computed again from the first run and comes out the same, bit for bit. Each analysis generation
-is judged by a state of its own, from its first run on.
+is judged by a state of its own, from its first run on. What was read of a log that was restored to
+an older state is thrown away: nothing is decided on runs that are gone.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from secrets import token_hex
 
 import numpy as np
 
@@ -29,7 +31,13 @@ from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import Observations
 from learnops.domain.observed import Evidence, EvidenceReading, Key
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.ports.runlog import Generation, LogRows, RunLog, RunLogUnavailableError
+from learnops.ports.runlog import (
+    Generation,
+    LogRows,
+    RunLog,
+    RunLogRestoredError,
+    RunLogUnavailableError,
+)
 
 _Arm = tuple[str, str]  # rollout and candidate
 _CHUNK_RUNS = 10_000  # a whole number of blocks; about 20 ms of arithmetic between two awaits
@@ -51,12 +59,15 @@ class _Progress:
     control_timeouts: float = 0.0
     breaches: tuple[int, ...] = ()
     ratio: SampleRatioState = field(default_factory=SampleRatioState)
+    reader: str = ""  # under which the log keeps what it has given
 
     @classmethod
-    def begun(cls, canary: CanaryDeployment, candidate: str, generation: Generation) -> "_Progress":
+    def begun(
+        cls, canary: CanaryDeployment, candidate: str, generation: Generation, *, reader: str = ""
+    ) -> "_Progress":
         """Every e-value is 1, and blocks count from the generation's first run on."""
         state = _started(canary, candidate, generation)
-        return cls(candidate=candidate, generation=generation, state=state)
+        return cls(candidate=candidate, generation=generation, state=state, reader=reader)
 
     def continues(self, canary: CanaryDeployment, generations: Sequence[Generation]) -> bool:
         """Whether it belongs to what is on record (an older database may have been restored)."""
@@ -185,6 +196,9 @@ class RunLogEvidence:
             judged = progress.judged(canary, tail.generations[-1])
             percent = candidate_percent(doer, canary, candidate=candidate)
             reading = _to_reading(progress, tail, judged=judged, percent=percent)
+        except RunLogRestoredError as error:
+            self._progress.get(key, {}).pop((rollout_id(canary), candidate), None)
+            return LogReading(evidence=restored(error))
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
             message = f"run log: {error}"
@@ -204,6 +218,7 @@ class RunLogEvidence:
         while True:
             progress = of_doer.get(arm)
             after = 0 if progress is None else progress.state.watermark
+            reader = token_hex(8) if progress is None else progress.reader
             rows = await self._runlog.resolved_prefix(
                 key=key,
                 rollout=rollout,
@@ -212,15 +227,22 @@ class RunLogEvidence:
                 limit=self._chunk,
                 grace_seconds=canary.spec.analysis.max_staleness_seconds,
                 terms=[guardrail.term for guardrail in plan.guardrails],
+                reader=reader,
             )
             if progress is None:
-                progress = _Progress.begun(canary, candidate, rows.generations[0])
+                first = rows.generations[0]
+                progress = _Progress.begun(canary, candidate, first, reader=reader)
             elif not progress.continues(canary, rows.generations):
                 of_doer.pop(arm, None)  # and again from the first run
                 continue
             progress = of_doer[arm] = progress.over(canary, rows)
             if len(rows.seq) < self._chunk:
                 return between(rows, progress.state.watermark - after, len(rows.seq))
+
+
+def restored(error: RunLogRestoredError) -> Unavailable:
+    """A log that lost what was read of it, as data for the planner: it holds, in this pass."""
+    return Unavailable(reason=ErrorReason.RUN_LOG_RESTORED, message=f"run log: {error}")
 
 
 def _started(

@@ -4,19 +4,20 @@ As with Anytime the state is kept in memory only; it is a pure function of the p
 """
 
 from math import exp
+from secrets import token_hex
 
 import numpy as np
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.app.evidence.reading import refused, rollout_id
-from learnops.app.evidence.runlog import LogReading
+from learnops.app.evidence.runlog import LogReading, restored
 from learnops.domain.evidence import shadow
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.shadow import ShadowEvidence, ShadowPlan, ShadowState
 from learnops.domain.observed import DifferenceReading, EValue, Key, ShadowReading
 from learnops.domain.outcome import ErrorReason, Unavailable
-from learnops.ports.runlog import PairLog, RunLogUnavailableError
+from learnops.ports.runlog import PairLog, RunLogRestoredError, RunLogUnavailableError
 
 _CHUNK_PAIRS = 5_000
 
@@ -46,17 +47,25 @@ class PairEvidence:
     def __init__(self, *, pairs: PairLog) -> None:
         self._pairs = pairs
         self._states: dict[Key, dict[str, ShadowState]] = {}
+        # Under which the log keeps what it has given; one per state.
+        self._readers: dict[str, str] = {}
 
     def keep_only(self, key: Key, *, rollouts: set[str]) -> None:
         """Forget the doer's rollouts that ended."""
-        kept = {id_: one for id_, one in self._states.pop(key, {}).items() if id_ in rollouts}
+        known = self._states.pop(key, {})
+        kept = {id_: one for id_, one in known.items() if id_ in rollouts}
         if kept:
             self._states[key] = kept
+        for ended in known.keys() - kept.keys():
+            self._readers.pop(ended, None)
 
     async def read(self, *, key: Key, canary: CanaryDeployment) -> LogReading:
         """The evidence on all pairs resolved by now. Raises nothing but cancellation."""
         try:
             state, next_timeout = await self._catch_up(key, canary)
+        except RunLogRestoredError as error:
+            self._states.get(key, {}).pop(rollout_id(canary), None)
+            return LogReading(evidence=restored(error))
         except RunLogUnavailableError as error:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
             return LogReading(evidence=Unavailable(reason=reason, message=f"run log: {error}"))
@@ -74,9 +83,14 @@ class PairEvidence:
         state = of_doer.get(rollout)
         if state is None or state.plan != plan:
             state = of_doer[rollout] = shadow.start(plan)
+            self._readers[rollout] = token_hex(8)
         while True:
             rows = await self._pairs.shadow_pairs(
-                key=key, rollout=rollout, after=state.watermark, limit=_CHUNK_PAIRS
+                key=key,
+                rollout=rollout,
+                after=state.watermark,
+                limit=_CHUNK_PAIRS,
+                reader=self._readers[rollout],
             )
             state = of_doer[rollout] = shadow.advance(
                 state,

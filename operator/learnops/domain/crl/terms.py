@@ -19,7 +19,7 @@ states them, else the doer's.
 """
 
 from enum import StrEnum
-from math import exp, isfinite
+from math import exp, inf, isfinite
 from typing import Final
 
 
@@ -60,6 +60,8 @@ class InvalidMetric(ValueError):  # noqa: N818 - the name that ingest's error an
 
 def number(value: object, field: str) -> float:
     """A finite number that is not negative; True and "1" are no numbers."""
+    if type(value) is float and 0.0 <= value < inf:
+        return value  # what nearly all are
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidMetric(field=field, detail=f"is {_shown(value)}; send a number")
     try:

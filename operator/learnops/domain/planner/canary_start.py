@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from learnops.api.assignment import Unit
 from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
 from learnops.api.policy import GateOutcome, Stage
 from learnops.api.served import TrafficStatus
@@ -56,7 +57,9 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
     status, attempts = draft.canaries[name], draft.snap.attempts
     assert isinstance(attempts, dict)
     candidates = tuple(
-        CandidateStatus(name=it, attempt=1 + attempts.get(_identity(draft, it), 0))
+        CandidateStatus(
+            name=it, attempt=1 + max(attempts.get(_identity(draft, it), 0), _tried(draft, it))
+        )
         for it in candidates_of(canary)
     )
     attempts_told = ", ".join(f"attempt {it.attempt}" for it in candidates)
@@ -89,28 +92,11 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     name, candidates = canary.metadata.name, candidates_of(canary)
     status, traffic = draft.canaries[name], draft.status.traffic
     assert traffic is not None
-    assignment = draft.doer.spec.assignment
     strategy, salt = canary.spec.strategy, salt_of(canary, status)
     percent = steps_of(canary)[0] if strategy.shadow is None else 0
-    draft.before.append(
-        OpenRollout(
-            rollout=salt,
-            canary=name,
-            canary_uid=canary.metadata.uid,
-            control=draft.active,
-            candidates=tuple(
-                Tried(name=it.name, identity=_identity(draft, it.name), attempt=it.attempt)
-                for it in status.candidates
-            ),
-            percent=percent,
-            maturation_seconds=canary.spec.analysis.maturation_seconds,
-            crl=draft.scoring.to_wire(),
-            unit=assignment.unit,
-            epoch_seconds=assignment.epoch_seconds,
-            safety_thresholds=_safety_thresholds(canary),
-        )
-    )
-    traffic = drawn_for(traffic, assignment)
+    traffic = drawn_for(traffic, draft.doer.spec.assignment)
+    draft.set_doer(traffic=traffic)
+    draft.before.append(opening(draft, canary, percent=percent))
     if strategy.shadow is None:
         give_first_share(draft, canary, traffic=traffic)
         return
@@ -122,6 +108,32 @@ def _open(draft: Draft, canary: CanaryDeployment) -> None:
     )
     draft.fire("start", f"{name}: {candidate} in shadow")
     mark_started(draft, canary)
+
+
+def opening(draft: Draft, canary: CanaryDeployment, *, percent: int) -> OpenRollout:
+    """The row of the present attempt, for the unit that the doer's traffic is drawn for.
+
+    `percent` is the share of each candidate. One that was dropped and deleted since is left out.
+    """
+    status, traffic = draft.canaries[canary.metadata.name], draft.status.traffic
+    drawn = None if traffic is None else traffic.assignment
+    return OpenRollout(
+        rollout=salt_of(canary, status),
+        canary=canary.metadata.name,
+        canary_uid=canary.metadata.uid,
+        control=draft.active,
+        candidates=tuple(
+            Tried(name=it.name, identity=_identity(draft, it.name), attempt=it.attempt)
+            for it in status.candidates
+            if it.name in draft.snap.policies
+        ),
+        percent=percent,
+        maturation_seconds=canary.spec.analysis.maturation_seconds,
+        crl=draft.scoring.to_wire(),
+        safety_thresholds=_safety_thresholds(canary),
+        unit=Unit.RUN if drawn is None else drawn.unit,
+        epoch_seconds=None if drawn is None else drawn.epoch_seconds,
+    )
 
 
 def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: TrafficStatus) -> None:
@@ -149,6 +161,14 @@ def _safety_thresholds(canary: CanaryDeployment) -> dict[str, Any]:
 
 def _identity(draft: Draft, candidate: str) -> str:
     return content.identity(draft.snap.policies[candidate].spec)
+
+
+def _tried(draft: Draft, candidate: str) -> int:
+    """The highest attempt of a candidate that a canary's status tells of, which an older run log
+    that was restored may not know."""
+    started = (it for it in draft.canaries.values() if it.start_time is not None)
+    attempts = [each.attempt for it in started for each in it.candidates if each.name == candidate]
+    return max(attempts, default=0)
 
 
 def _who_gets(candidates: tuple[str, ...], percent: int) -> str:

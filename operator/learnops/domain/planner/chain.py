@@ -19,6 +19,7 @@ from learnops.domain.planner import (
     generations,
     orders,
     rebuild,
+    record,
     ref_rules,
     terms,
 )
@@ -55,6 +56,8 @@ SETTLEMENTS: tuple[Callable[[Draft], None], ...] = (
     drift.settle_drift,
     terms.settle_terms,
     settle_doer,
+    record.open_again,
+    record.mend_record,
     settle_audit,
 )
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from learnops.api.canary import CanaryDeployment, CanaryStatus, Run, Verdict
+from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of, served
 from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
 from learnops.domain.outcome import ErrorReason, Unavailable
@@ -104,9 +105,15 @@ class Live:
 
     @property
     def better(self) -> bool:
-        """The evidence says that the candidate may replace control."""
+        """The evidence says that the candidate may replace control.
+
+        Of counters a verdict that stands in the status is enough. The run log shows its crossing at
+        every look, so one that it shows no more rested on runs that are gone: an older database
+        was restored.
+        """
         reading = self.reading
-        return self.latched is Verdict.PROMOTE or (
+        counted = self.canary.spec.analysis.source is Source.PROMETHEUS
+        return (counted and self.latched is Verdict.PROMOTE) or (
             reading is not None
             and crossed(reading.promote)
             and all(crossed(it.promote) for it in reading.guardrails)

@@ -16,13 +16,15 @@ class Needs:
 
     `history`: the doer is to be rebuilt, or a policy has not been seen before and may be known as
     Rejected. `attempts`: a canary is about to start. `evidence`: the canary that has traffic.
-    `drift`: the active policy is watched since its promotion, and all runs are its own.
+    `drift`: the active policy is watched since its promotion, and all runs are its own. `record`:
+    nothing is under way, so now and then the history may be compared with what is served.
     """
 
     history: bool
     attempts: bool
     evidence: str | None
     drift: bool = False
+    record: bool = False
 
 
 def needs(
@@ -39,6 +41,7 @@ def needs(
         attempts=any(_may_start(canary) for canary in canaries),
         evidence=held[0].metadata.name if held else None,
         drift=_watched(doer),
+        record=traffic is not None and traffic.canary is None and not doer.status.pending_audit,
     )
 
 

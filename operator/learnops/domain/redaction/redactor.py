@@ -10,6 +10,7 @@ from learnops.domain.redaction.patterns import FIELDS, KINDS, SUSPECT, plain_nam
 
 MAX_PATTERNS: Final = 32
 MAX_PATTERN_LENGTH: Final = 512
+_NAMES_HELD: Final = 4096
 _MAX_PATTERN_BYTES: Final = 1 << 20
 
 
@@ -30,6 +31,17 @@ class Redactor:
         if len(named) > MAX_PATTERNS:
             raise InvalidPatternError(f"there are {len(named)} patterns; give at most 32")
         self._own = [(name, _compiled(name, pattern)) for name, pattern in named.items()]
+        self._kinds: dict[str, str | None] = {}  # by a field's name as it was sent
+
+    def may_find(self, value: Any) -> bool:
+        """False where `content` would change nothing; much quicker than to try.
+
+        All texts are looked at as one, apart from each other by what no kind can contain.
+        """
+        texts: list[str] = []
+        if self._own or not self._gathered(value, texts):
+            return True
+        return SUSPECT.search("\n".join(texts)) is not None
 
     def content(self, value: Any, *, found: Counter[str]) -> Any:
         """The value with marks like `[email]` in the place of personal data.
@@ -56,8 +68,32 @@ class Redactor:
                 found[name] += count
         return text
 
+    def _gathered(self, value: Any, texts: list[str]) -> bool:
+        """Add all texts of the value; False where a field's name tells what it holds."""
+        if isinstance(value, str):
+            texts.append(value)
+            return True
+        if isinstance(value, dict):
+            return all(
+                self._kind_of(name) is None and self._gathered(inner, texts)
+                for name, inner in value.items()
+            )
+        if isinstance(value, list):
+            return all(self._gathered(inner, texts) for inner in value)
+        return not isinstance(value, Mapping | Sequence)  # no JSON as it was parsed: not judged
+
+    def _kind_of(self, name: str) -> str | None:
+        """What a field of this name holds; the same few names come with every run."""
+        try:
+            return self._kinds[name]
+        except KeyError:
+            if len(self._kinds) >= _NAMES_HELD:
+                self._kinds.clear()
+            kind = self._kinds[name] = FIELDS.get(plain_name(name))
+            return kind
+
     def _field(self, name: str, value: Any, found: Counter[str]) -> Any:
-        kind = FIELDS.get(plain_name(name))
+        kind = self._kind_of(name)
         is_datum = isinstance(value, str | int) and not isinstance(value, bool)
         if kind is None or not is_datum or value == "":
             return self.content(value, found=found)

@@ -11,8 +11,11 @@ from learnops.server.models import RunId, UnitId
 from learnops.server.services import Services
 
 
-def services_of(request: Request) -> Services:
-    """The process's services."""
+async def services_of(request: Request) -> Services:
+    """The process's services.
+
+    A coroutine, because FastAPI hands anything else to a thread, at every request.
+    """
     services: Services = request.app.state.services
     return services
 

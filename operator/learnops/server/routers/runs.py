@@ -1,16 +1,13 @@
 """Runs: what agents report."""
 
-import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic_core import from_json
 
 from learnops.ports.access import Verb
-from learnops.server.batch import results_of
+from learnops.server.batch import answer_of, items_of
 from learnops.server.documents import problems
 from learnops.server.models import MAX_BATCH, BatchAnswer, Bundle, RunAnswer
 from learnops.server.problems import Problem, not_found
@@ -51,17 +48,18 @@ BATCH_DOC: Mapping[str, Any] = {
         **problems(400, 409, 413, 422, 429, 503),
     },
 )
-async def report(body: Bundle, use: Use, may: May, response: Response) -> RunAnswer:
+async def report(body: Bundle, use: Use, may: May) -> Response:
     """Stored when this answers; a repetition is told what the first was told."""
     await may.require(Verb.INGEST, namespace=body.namespace, doer=body.doer)
     use.require_database()
     use.require_state()
-    (outcome,) = await use.ingest.take([body])
+    with use.admission.runs(1):
+        (outcome,) = await use.ingest.take([body])
     if isinstance(outcome, Problem):
         raise outcome
-    if outcome.status == "duplicate":
-        response.status_code = HTTPStatus.OK
-    return outcome
+    status = HTTPStatus.OK if outcome.status == "duplicate" else HTTPStatus.CREATED
+    told = outcome.model_dump_json(by_alias=True)
+    return Response(told, status_code=status, media_type="application/json")
 
 
 @router.post(
@@ -76,10 +74,9 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
     use.require_database()
     use.require_state()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
-    if len(items) > MAX_BATCH:
-        detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    return JSONResponse({"results": await results_of(items, ingest=use.ingest, permits=permits)})
+    with use.admission.runs(len(items)):
+        told = await answer_of(items, ingest=use.ingest, permits=permits)
+    return Response(told, media_type="application/json")
 
 
 @router.get(
@@ -103,34 +100,3 @@ async def get_run(run_id: str, namespace: Namespace, use: Use, may: May) -> dict
     if found is None:
         raise not_found(f"no run {run_id[:200]!r} in namespace {namespace!r}")
     return found | await use.signals.of_run(namespace, run_id)
-
-
-def items_of(body: bytes, *, kind: str) -> list[Any]:
-    """The items of a batch, as sent; one that is not JSON is its Problem. Raises Problem."""
-    if kind.partition(";")[0].strip() == "application/x-ndjson":
-        return [_line(line) for line in body.split(b"\n") if line.strip()]
-    parsed = _parse(body)
-    items = parsed.get("runs") if isinstance(parsed, dict) else parsed
-    if not isinstance(items, list):
-        detail = 'runs: is missing; send {"runs": [bundle, ...]}'
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    return items
-
-
-def _line(line: bytes) -> Any:
-    try:
-        return from_json(line)
-    except ValueError as error:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the line is not JSON: {error}")
-
-
-def _parse(body: bytes) -> Any:
-    try:
-        return from_json(body)
-    except ValueError:
-        pass
-    try:
-        # Lenient about lone surrogates: the item that has one is refused, not its neighbours.
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error

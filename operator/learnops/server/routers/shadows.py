@@ -1,17 +1,13 @@
 """The shadow stage: pairs of a run of control and the candidate's on the same input."""
 
-from http import HTTPStatus
-
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
 
 from learnops.ports.access import Verb
-from learnops.server.batch import results_of
+from learnops.server.batch import answer_of, items_of
 from learnops.server.documents import problems
-from learnops.server.models import MAX_BATCH, BatchAnswer, PairsAnswer, PairsRequest
-from learnops.server.problems import Problem
+from learnops.server.models import BatchAnswer, PairsAnswer, PairsRequest
 from learnops.server.routers import May, Use
-from learnops.server.routers.runs import BATCH_DOC, items_of
+from learnops.server.routers.runs import BATCH_DOC
 
 router = APIRouter(prefix="/v1", tags=["shadow"])
 
@@ -36,14 +32,13 @@ async def open_pairs(body: PairsRequest, use: Use, may: May) -> PairsAnswer:
     "/shadows:report",
     summary="Report what candidates in shadow came to",
     openapi_extra=dict(BATCH_DOC),
-    responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 503)},
+    responses={200: {"model": BatchAnswer}, **problems(400, 413, 422, 429, 503)},
 )
 async def report(request: Request, use: Use, may: May) -> Response:
     """As runs:batch; `runId` is that of control's run, and nothing here is traffic."""
     permits = may.permits(Verb.INGEST)
     use.require_database()
     items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
-    if len(items) > MAX_BATCH:
-        detail = f"runs: has {len(items)} items; send at most {MAX_BATCH} at once"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    return JSONResponse({"results": await results_of(items, ingest=use.pairing, permits=permits)})
+    with use.admission.runs(len(items)):
+        told = await answer_of(items, ingest=use.pairing, permits=permits)
+    return Response(told, media_type="application/json")

@@ -1,0 +1,128 @@
+"""More than the api can store: it says so in time, loses nothing and stays answerable."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from learnops.adapters.postgres.migrate import upgrade
+from testbed.stack import Stack
+from tests.integration.server.conftest import Answer, Api, launch
+from tests.integration.server.world import World
+
+CALLERS = 40
+BATCHES = 2
+RUNS = 250
+NDJSON = {"Content-Type": "application/x-ndjson"}
+# At 1,000 runs a second what may be inside at once is stored within it.
+BOUND_SECONDS = 15.0
+
+
+@dataclass
+class Seen:
+    """What callers and probes were answered."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    stored: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    probes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, answer: Answer, *, seconds: float, runs: list[str]) -> bool:
+        """Whether it was stored."""
+        with self.lock:
+            self.statuses[answer.status] += 1
+            if answer.status == 429:
+                assert answer.headers["Retry-After"] == "1"
+                assert answer.body["detail"].startswith("too much is waiting")
+                return False
+            assert answer.status in (200, 201), answer.body
+            self.slowest = max(self.slowest, seconds)
+            self.stored += runs
+            return True
+
+
+@pytest.fixture
+def served(
+    crds: Stack, database: str, namespace: str, tmp_path: Path
+) -> Iterator[tuple[Api, World]]:
+    """An api of its own, with a live canary."""
+    upgrade(database)
+    world = World(kube=crds.plane.api, namespace=namespace, database=database)
+    world.setup()
+    log = tmp_path / "api.log"
+    api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
+    api.start()
+    yield api, world
+    api.process.stop()
+
+
+def test_beyond_its_bounds(served: tuple[Api, World]) -> None:
+    api, world = served
+    seen, done = Seen(), threading.Event()
+    together = threading.Barrier(CALLERS)
+
+    def call(caller: int) -> None:
+        together.wait()
+        for batch in range(BATCHES):
+            runs = [f"{caller}-{batch}-{number}" for number in range(RUNS)]
+            lines = "\n".join(json.dumps(world.bundle(run)) for run in runs).encode()
+            _until_stored(seen, runs, lambda lines=lines: _batch(api, lines))
+        alone = f"{caller}-alone"
+        _until_stored(seen, [alone], lambda: api.post("/v1/runs", world.bundle(alone)))
+
+    with ThreadPoolExecutor(CALLERS + 1) as pool:
+        probing = pool.submit(_probe, api, seen, done)
+        try:
+            for each in [pool.submit(call, caller) for caller in range(CALLERS)]:
+                each.result()
+        finally:
+            done.set()
+        probing.result()
+
+    assert seen.statuses[429] > 0
+    assert set(seen.statuses) <= {200, 201, 429}
+    assert seen.slowest < BOUND_SECONDS
+    assert set(seen.probes) == {("/livez", 200), ("/readyz", 200)}
+    _check_log(world.database, seen)
+    assert api.series("learnops_runs_total", doer="planner") == len(seen.stored)
+
+
+def _batch(api: Api, lines: bytes) -> Answer:
+    answer = api.call("POST", "/v1/runs:batch", raw=lines, headers=NDJSON)
+    if answer.status == 200:
+        told = {result["status"] for result in answer.body["results"]}
+        assert told == {"accepted"}  # of a batch that was refused before nothing is stored
+    return answer
+
+
+def _until_stored(seen: Seen, runs: list[str], send: Callable[[], Answer]) -> None:
+    while True:
+        began = time.monotonic()
+        answer = send()
+        if seen.note(answer, seconds=time.monotonic() - began, runs=runs):
+            return
+        threading.Event().wait(float(answer.headers["Retry-After"]))
+
+
+def _probe(api: Api, seen: Seen, done: threading.Event) -> None:
+    while not done.wait(0.05):
+        for path in ("/livez", "/readyz"):
+            began = time.monotonic()
+            seen.probes[path, api.get(path, token=None).status] += 1
+            assert time.monotonic() - began < BOUND_SECONDS / 3
+
+
+def _check_log(database: str, seen: Seen) -> None:
+    with psycopg.connect(database) as connection:
+        runs = connection.execute("SELECT run_id FROM runs").fetchall()
+        losses = connection.execute("SELECT run_id FROM crl_results").fetchall()
+    assert sorted(run for (run,) in runs) == sorted(seen.stored)
+    assert sorted(runs) == sorted(losses)

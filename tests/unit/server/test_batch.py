@@ -1,0 +1,88 @@
+"""The items of a batch, and one answer for each."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from learnops.ports.access import Need, Verb
+from learnops.server.batch import answer_of, items_of
+from learnops.server.ingest import Outcome
+from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
+from learnops.server.permits import Permits
+from learnops.server.problems import Problem
+
+NDJSON = "application/x-ndjson; charset=utf-8"
+HEAD = {"namespace": "agents", "doer": "planner", "policy": "planner-v1"}
+
+
+class Takes:
+    """Accepts all; notes how many came at once."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+        self.sizes.append(len(bundles))
+        return [
+            RunAnswer(
+                run_id=bundle.run_id,
+                status="accepted",
+                loss=0.0,
+                terms={},
+                weights={},
+                contributions={},
+                partial=False,
+                missing=[],
+            )
+            for bundle in bundles
+        ]
+
+
+async def everything(_need: Need) -> None:
+    """Every right is there."""
+
+
+async def results(items: Sequence[Any], takes: Takes | None = None) -> list[dict[str, Any]]:
+    permits = Permits(Verb.INGEST, refusal=everything)
+    answer = json.loads(await answer_of(items, ingest=takes or Takes(), permits=permits))
+    told: list[dict[str, Any]] = answer["results"]
+    return told
+
+
+def lines(count: int) -> bytes:
+    return b"\n".join(json.dumps({**HEAD, "runId": f"r{n}"}).encode() for n in range(count))
+
+
+async def test_a_large_batch_is_taken_in_slices_and_answered_in_order() -> None:
+    takes = Takes()
+    told = await results(items_of(lines(600), kind=NDJSON), takes)
+    assert [each["runId"] for each in told] == [f"r{n}" for n in range(600)]
+    assert takes.sizes == [250, 250, 100]
+
+
+async def test_an_empty_batch_has_no_results() -> None:
+    assert await results(items_of(b"\n \n", kind=NDJSON)) == []
+
+
+async def test_each_item_is_judged_alone_whatever_it_is() -> None:
+    body = b'{"runs": [{"\\ud800": 1}, 7, ' + lines(1) + b"]}"
+    told = await results(items_of(body, kind="application/json"))
+    assert [each["status"] for each in told] == ["invalid", "invalid", "accepted"]
+    assert told[0]["problem"]["status"] == 422
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "detail"),
+    [
+        (b"\n" * (2 * MAX_BATCH + 1), NDJSON, "runs: has over 20000 lines; send at most 10000"),
+        (b"{}\n" * (MAX_BATCH + 1), NDJSON, "runs: has 10001 items; send at most 10000 at once"),
+        (b'{"runs": {}}', "application/json", 'runs: is missing; send {"runs": [bundle, ...]}'),
+        (b"{", "application/json", "the body is not JSON"),
+    ],
+)
+def test_what_is_no_batch_is_refused(body: bytes, kind: str, detail: str) -> None:
+    with pytest.raises(Problem) as refused:
+        items_of(body, kind=kind)
+    assert refused.value.detail.startswith(detail)
