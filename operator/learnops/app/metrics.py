@@ -1,8 +1,9 @@
 """What the operator says of itself to Prometheus. Bounded: series of ended canaries disappear."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from learnops.api.canary import CanaryDeployment
+from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
+from learnops.app.canary_series import CanarySeries
 from learnops.app.evidence.reading import candidate_percent
 from learnops.app.guardrail_series import GuardrailSeries, shown
 from learnops.domain.arms import candidates_of
@@ -11,6 +12,11 @@ from learnops.domain.planner.traffic import WITH_TRAFFIC
 
 _CANARY = ("namespace", "doer", "canary")
 _CANDIDATE = (*_CANARY, "policy")
+_ENDS = (
+    (CanaryStage.PROMOTED, Verdict.PROMOTE),
+    (CanaryStage.ROLLED_BACK, Verdict.ROLLBACK),
+    (CanaryStage.ROLLED_BACK, Verdict.FUTILE),
+)
 
 
 class OperatorMetrics:
@@ -69,8 +75,23 @@ class OperatorMetrics:
             registry=self.registry,
         )
         self._guardrails = GuardrailSeries(registry=self.registry)
-        Info("learnops_build", "Version", registry=self.registry).info({"version": version})
+        self._series = CanarySeries(registry=self.registry)
+        info = Gauge(
+            "learnops_build_info",
+            "What is running",
+            ("version", "component"),
+            registry=self.registry,
+        )
+        info.labels(version=version, component="operator").set(1)
         self._shown: dict[Key, set[str]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Zeroes of what alerts watch: a counter that appears with 1 has not increased."""
+        for by in ("operator", "person"):
+            self.promotions.labels(by=by)
+        for stage, verdict in _ENDS:
+            self.verdicts.labels(stage=stage.value, verdict=verdict.value)
 
     def request(self, verb: str, code: str) -> None:
         """One request to the API server was answered, or not."""
@@ -101,12 +122,14 @@ class OperatorMetrics:
             elif isinstance(reading, ShadowReading):
                 self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
         self._guardrails.show(snapshot, canary)
+        self._series.show(snapshot, canary)
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)
         for gauge in (self._weight, self._evidence):
             gauge.remove_by_labels(dict(zip(_CANARY, labels, strict=True)))
         self._guardrails.hide(key, canary)
+        self._series.hide(key, canary)
 
 
 def _e_values(reading: EvidenceReading) -> dict[str, EValue]:

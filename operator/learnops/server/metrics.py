@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from learnops.adapters.exposition import exposition
 from learnops.adapters.postgres.prefix import Counted
 from learnops.adapters.postgres.runs import RunRow
 from learnops.domain.redaction.patterns import BUILT_IN
@@ -103,7 +104,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All series in the text format."""
-        return generate_latest(self.registry) + generate_latest(self._apart)
+        return exposition(self.registry, self._apart)
 
     def assigned(self, labels: ArmLabels) -> None:
         """A run was given a policy."""

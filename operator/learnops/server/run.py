@@ -20,6 +20,7 @@ from learnops.api.common import GROUP, VERSION
 from learnops.ports.access import Gatekeeper
 from learnops.server.app import create_app
 from learnops.server.remembering import RememberingGatekeeper
+from learnops.server.reviews import NotedGatekeeper, Reviews
 from learnops.server.services import Services, assemble
 
 
@@ -83,7 +84,10 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
 
     server = _Server(
         uvicorn.Config(
-            create_app(services=services, by=by or gatekeeper(reviews, settings=settings)),
+            create_app(
+                services=services,
+                by=by or gatekeeper(reviews, settings=settings, noted=services.reviews),
+            ),
             host=settings.host,
             port=settings.port,
             loop="none",
@@ -114,11 +118,11 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
         await reviews.close()
 
 
-def gatekeeper(api: ApiClient, *, settings: ApiSettings) -> Gatekeeper:
-    """Kubernetes' own, asked once for what is asked often."""
+def gatekeeper(api: ApiClient, *, settings: ApiSettings, noted: Reviews) -> Gatekeeper:
+    """Kubernetes' own, asked once for what is asked often; `noted` is told how that went."""
     rest = RestClient(api=api, timeout_seconds=REVIEW_SECONDS)
     return RememberingGatekeeper(
-        KubeGatekeeper(rest=rest, audience=settings.audience),
+        NotedGatekeeper(KubeGatekeeper(rest=rest, audience=settings.audience), reviews=noted),
         clock=SystemClock(),
         ttl_seconds=settings.access_seconds,
     )
@@ -153,7 +157,11 @@ def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> lis
         lease = Source(path=path, field_selector=f"metadata.name={settings.lease_name}")
         sinks.append(("lease", lease, services.heartbeat))
     reflectors = [Reflector(api=api, source=source, sink=sink) for _kind, source, sink in sinks]
-    services.synced = {
+    services.watches.silent = {
+        kind: reflector.silent_seconds
+        for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
+    }
+    services.watches.synced = {
         kind: reflector.synced.is_set
         for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
     }

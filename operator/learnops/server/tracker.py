@@ -9,7 +9,11 @@ from functools import partial
 from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
 from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
-from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
+from learnops.adapters.postgres.schema import (
+    SchemaMismatchError,
+    read_revision,
+    refuse_unless_head,
+)
 from learnops.api.policy import Policy, Stage
 from learnops.ports.clock import Clock
 from learnops.server.metrics import ArmLabels, DoerLabels, Metrics
@@ -29,16 +33,27 @@ KEEP_SERIES_SECONDS = 600.0
 class DatabaseGate:
     """Whether the database is there with the schema of this version; the reason if not."""
 
-    def __init__(self, *, pool: Pool, outage: Outage) -> None:
+    def __init__(self, *, pool: Pool, outage: Outage, clock: Clock) -> None:
         self._pool = pool
         self._outage = outage
+        self._clock = clock
+        self._looked_at: float | None = None
         self.reason: str | None = "the database was not reached yet"
+        self.revision: str | None = None  # of the schema, as last seen
+        self.latency_seconds: float | None = None  # of the last look that was answered
+
+    def age_seconds(self) -> float | None:
+        """Since the last look ended; None before the first."""
+        return None if self._looked_at is None else self._clock.monotonic() - self._looked_at
 
     async def check(self) -> None:
         """Look again; never raises."""
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(3.0), self._pool.connection() as connection:
-                await check_schema(connection)
+                self.revision = await read_revision(connection)
+            self.latency_seconds = self._clock.monotonic() - began
+            refuse_unless_head(self.revision)
         except SchemaMismatchError as error:
             if self.reason != str(error):
                 log.error("%s", error)
@@ -49,6 +64,7 @@ class DatabaseGate:
         else:
             self.reason = None
             self._outage.back("probe")
+        self._looked_at = self._clock.monotonic()
 
 
 class PrefixTracker:

@@ -85,6 +85,7 @@ class Reflector:
         self._tempo = tempo or Tempo()
         self.synced = asyncio.Event()  # set once the first list arrived
         self.connected = False  # whether the last request was answered
+        self._heard_at: float | None = None  # on the event loop's clock
 
     async def run(self) -> None:
         """List, then watch from there; again after every failure, with jittered back-off."""
@@ -110,6 +111,13 @@ class Reflector:
             # Also before a new list: answers that are always 410 must not become a busy loop.
             await asyncio.sleep(self._pause(failures))
             failures += 1
+
+    def silent_seconds(self) -> float | None:
+        """Since the API server last told anything; None: it never did. Up to about 45 s of a
+        healthy watch: so long it may have nothing to tell."""
+        if self._heard_at is None:
+            return None
+        return asyncio.get_running_loop().time() - self._heard_at
 
     def _note(self, what: str) -> None:
         log.warning("watch of %s: %s", self._source.path, what)
@@ -157,6 +165,7 @@ class Reflector:
             response.close()
 
     def _take(self, event: Object) -> str:
+        self._heard_at = asyncio.get_running_loop().time()
         kind, item = event.get("type"), _part(event, "object")
         if kind == "ERROR":
             if item.get("code") in (HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT):
@@ -192,6 +201,7 @@ class Reflector:
             told = (await response.text())[:500]
             raise _WatchEndedError(f"{response.status} {told}")
         self.connected = True
+        self._heard_at = asyncio.get_running_loop().time()
         return response
 
 
