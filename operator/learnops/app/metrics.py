@@ -10,7 +10,8 @@ from learnops.domain.arms import candidates_of
 from learnops.domain.observed import EValue, EvidenceReading, Key, ShadowReading, Snapshot
 from learnops.domain.planner.traffic import WITH_TRAFFIC
 
-_CANARY = ("namespace", "doer", "canary")
+_DOER = ("namespace", "doer")
+_CANARY = (*_DOER, "canary")
 _CANDIDATE = (*_CANARY, "policy")
 _ENDS = (
     (CanaryStage.PROMOTED, Verdict.PROMOTE),
@@ -50,8 +51,8 @@ class OperatorMetrics:
         )
         self.verdicts = Counter(
             "learnops_verdict",
-            "Canaries that ended, by stage and reason",
-            ("stage", "verdict"),
+            "Canaries of a doer that ended, by stage and verdict",
+            (*_DOER, "stage", "verdict"),
             registry=self.registry,
         )
         self.promotions = Counter(
@@ -84,14 +85,11 @@ class OperatorMetrics:
         )
         info.labels(version=version, component="operator").set(1)
         self._shown: dict[Key, set[str]] = {}
-        self._begin()
-
-    def _begin(self) -> None:
-        """Zeroes of what alerts watch: a counter that appears with 1 has not increased."""
+        # What alerts watch begins with 0: a counter that appears with 1 has not increased.
         for by in ("operator", "person"):
             self.promotions.labels(by=by)
-        for stage, verdict in _ENDS:
-            self.verdicts.labels(stage=stage.value, verdict=verdict.value)
+        for result in ("unavailable", "refused", "bug"):
+            self.reconciles.labels(kind="Doer", result=result)
 
     def request(self, verb: str, code: str) -> None:
         """One request to the API server was answered, or not."""
@@ -107,6 +105,16 @@ class OperatorMetrics:
             self._shown[snapshot.key] = names
         for canary in live:
             self._show(snapshot, canary)
+        self._begin(snapshot, live=bool(live))
+
+    def _begin(self, snapshot: Snapshot, *, live: bool) -> None:
+        """Zeroes of a doer, as long as there is one."""
+        doer = (snapshot.key.namespace, snapshot.key.doer)
+        if live:
+            for stage, verdict in _ENDS:
+                self.verdicts.labels(*doer, stage.value, verdict.value)
+        elif snapshot.doer is None:
+            self.verdicts.remove_by_labels(dict(zip(_DOER, doer, strict=True)))
 
     def _show(self, snapshot: Snapshot, canary: CanaryDeployment) -> None:
         canary_labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)

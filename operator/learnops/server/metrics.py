@@ -76,13 +76,17 @@ class Metrics:
             "evidence_runs", "Runs in the resolved prefix of a rollout", _EVIDENCE
         )
         self._evidence_loss = self._counter(
-            "evidence_loss_sum", "Sum of their evidence losses", _EVIDENCE
+            "evidence_loss_sum",
+            "Sum of the evidence losses of runs in the resolved prefix",
+            _EVIDENCE,
         )
         self._evidence_square = self._counter(
-            "evidence_loss_sumsq", "Sum of the squares of their evidence losses", _EVIDENCE
+            "evidence_loss_sumsq", "Sum of the squares of these losses", _EVIDENCE
         )
         self._evidence_timeouts = self._counter(
-            "evidence_timeouts", "Those of them that were resolved by time, with loss 1", _EVIDENCE
+            "evidence_timeouts",
+            "Runs in the resolved prefix that reported nothing in time, with loss 1",
+            _EVIDENCE,
         )
         self._redactions = self._counter(
             "redactions", "Places in bundles where personal data was taken out", ("kind",)

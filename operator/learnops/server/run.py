@@ -22,6 +22,7 @@ from learnops.server.app import create_app
 from learnops.server.remembering import RememberingGatekeeper
 from learnops.server.reviews import NotedGatekeeper, Reviews
 from learnops.server.services import Services, assemble
+from learnops.server.tracker import KEEP_SERIES_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,7 @@ class ApiSettings:
     ttl_seconds: float | None = 300.0
     audience: str = "learnops"
     access_seconds: float = 60.0  # for how long what was told of a token and a right is good
+    keep_series_seconds: float = KEEP_SERIES_SECONDS  # of archived policies and ended rollouts
     drain_seconds: int = 20
     keep_days: Mapping[str, int] = field(default_factory=dict)  # by table; what is not there stays
 
@@ -71,6 +73,7 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
         clock=SystemClock(),
         ttl_seconds=settings.ttl_seconds,
         keep_days=settings.keep_days,
+        keep_series_seconds=settings.keep_series_seconds,
     )
     api = await connect(kubeconfig=settings.kubeconfig)
     # One connection per watch, and some for lists.

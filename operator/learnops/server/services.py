@@ -24,7 +24,13 @@ from learnops.server.reviews import Reviews
 from learnops.server.signals import Signals
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
-from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
+from learnops.server.tracker import (
+    KEEP_SERIES_SECONDS,
+    DatabaseGate,
+    Mirror,
+    PrefixTracker,
+    SeriesKeeper,
+)
 from learnops.server.upkeep import Upkeep
 from learnops.server.vitals import Vitals
 from learnops.server.wake import Wake
@@ -103,6 +109,7 @@ def assemble(
     clock: Clock,
     ttl_seconds: float | None,
     keep_days: Mapping[str, int] = MappingProxyType({}),
+    keep_series_seconds: float = KEEP_SERIES_SECONDS,
 ) -> Services:
     """All services on one pool; nothing runs yet. `keep_days`: what expires, by table."""
     state = State(clock=clock)
@@ -142,8 +149,17 @@ def assemble(
         pairing=Pairing(pool=pool, state=state),
         signals=Signals(pool=pool, state=state, metrics=metrics),
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
-        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
+        tracker=PrefixTracker(
+            pool=pool,
+            metrics=metrics,
+            wake=wake,
+            clock=clock,
+            outage=outage,
+            keep_seconds=keep_series_seconds,
+        ),
         mirror=Mirror(pool=pool, state=state, outage=outage),
-        keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
         upkeep=Upkeep(pool=pool, keep_days=keep_days, outage=outage),
+        keeper=SeriesKeeper(
+            state=state, metrics=metrics, clock=clock, keep_seconds=keep_series_seconds
+        ),
     )

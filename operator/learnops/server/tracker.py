@@ -71,8 +71,16 @@ class PrefixTracker:
     """Resolves by time, extends the prefixes, and counts what enters them."""
 
     def __init__(
-        self, *, pool: Pool, metrics: Metrics, wake: Wake, clock: Clock, outage: Outage
+        self,
+        *,
+        pool: Pool,
+        metrics: Metrics,
+        wake: Wake,
+        clock: Clock,
+        outage: Outage,
+        keep_seconds: float = KEEP_SERIES_SECONDS,
     ) -> None:
+        self._keep_seconds = keep_seconds
         self._pool = pool
         self._outage = outage
         self._metrics = metrics
@@ -88,7 +96,7 @@ class PrefixTracker:
     async def step(self) -> None:
         """Once. Raises DatabaseUnavailableError."""
         asked_at = self._clock.monotonic()
-        rollouts = await open_prefixes(self._pool, recent_seconds=KEEP_SERIES_SECONDS)
+        rollouts = await open_prefixes(self._pool, recent_seconds=self._keep_seconds)
         due = [each.rollout for each in rollouts if each.due]
         if due:
             await time_out(self._pool, rollouts=due)
@@ -178,7 +186,15 @@ class Mirror:
 class SeriesKeeper:
     """Lets the series of archived and deleted policies go, after a while."""
 
-    def __init__(self, *, state: State, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        state: State,
+        metrics: Metrics,
+        clock: Clock,
+        keep_seconds: float = KEEP_SERIES_SECONDS,
+    ) -> None:
+        self._keep_seconds = keep_seconds
         self._state = state
         self._metrics = metrics
         self._clock = clock
@@ -188,7 +204,7 @@ class SeriesKeeper:
         """For ever."""
         while True:
             self.step()
-            await asyncio.sleep(KEEP_SERIES_SECONDS / 20)
+            await asyncio.sleep(self._keep_seconds / 20)
 
     def step(self) -> None:
         """Once."""
@@ -196,7 +212,7 @@ class SeriesKeeper:
         gone = {labels for labels in self._metrics.arms() if self._is_gone(labels)}
         self._gone_since = {labels: self._gone_since.get(labels, now) for labels in gone}
         for labels, since in list(self._gone_since.items()):
-            if now - since >= KEEP_SERIES_SECONDS:
+            if now - since >= self._keep_seconds:
                 self._metrics.forget_arm(labels)
                 del self._gone_since[labels]
 

@@ -6,17 +6,19 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from learnops.server.metrics import Metrics
-
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _NOWHERE: Final = "unknown"
 _ABORTED: Final = "aborted"
 
 
 class Traffic:
-    """The series, in a registry that is given."""
+    """The series, in a registry that is given.
 
-    def __init__(self, *, registry: CollectorRegistry) -> None:
+    `routes` are the templates that the app knows; each other path is "unknown", so that no caller
+    makes series.
+    """
+
+    def __init__(self, *, registry: CollectorRegistry, routes: frozenset[str]) -> None:
         self._requests = Counter(
             "learnops_http_requests",
             "Requests to the api, by the route's template and the status it answered",
@@ -31,6 +33,19 @@ class Traffic:
             registry=registry,
         )
 
+        self._routes = routes
+        # An alert watches them, and a counter that appears with 1 has not increased.
+        for route in routes:
+            self._requests.labels(route, "500")
+
+    def route(self, scope: Scope) -> str:
+        """A refused request never came to a route, but a path without parameters is one."""
+        path = str(scope["path"])
+        if path in self._routes:
+            return path
+        matched = getattr(scope.get("route"), "path", None)
+        return matched if matched in self._routes else _NOWHERE
+
     def answered(self, *, route: str, code: str, seconds: float) -> None:
         """One request has ended."""
         self._requests.labels(route, code).inc()
@@ -38,16 +53,11 @@ class Traffic:
 
 
 class CountTraffic:
-    """ASGI middleware before all others: what the gate or a limit refuses is counted too.
+    """ASGI middleware before all others: what the gate or a limit refuses is counted too."""
 
-    `routes` are the templates that the app knows; each other path is "unknown", so that no caller
-    makes series.
-    """
-
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, routes: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, traffic: Traffic) -> None:
         self._app = app
-        self._traffic = Traffic(registry=metrics.registry)
-        self._routes = routes
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -70,12 +80,4 @@ class CountTraffic:
             raise
         finally:
             seconds = perf_counter() - began
-            self._traffic.answered(route=self._route(scope), code=code, seconds=seconds)
-
-    def _route(self, scope: Scope) -> str:
-        """A refused request never came to a route, but a path without parameters is one."""
-        path = str(scope["path"])
-        if path in self._routes:
-            return path
-        matched = getattr(scope.get("route"), "path", None)
-        return matched if matched in self._routes else _NOWHERE
+            self._traffic.answered(route=self._traffic.route(scope), code=code, seconds=seconds)

@@ -66,7 +66,12 @@ def test_a_held_canary_names_one_reason_and_an_ended_one_none() -> None:
 
 def test_what_alerts_watch_begins_with_zero() -> None:
     metrics = OperatorMetrics(version="0")
-    labels = {"stage": "RolledBack", "verdict": "Rollback"}
-    assert metrics.registry.get_sample_value("learnops_verdict_total", labels) == 0
+    labels = {"namespace": "agents", "doer": "planner", "stage": "RolledBack", "verdict": "Futile"}
+    name = "learnops_verdict_total"
+    assert metrics.registry.get_sample_value(name, labels) is None  # nothing to end yet
+    metrics.observed(snapshot())
+    assert metrics.registry.get_sample_value(name, labels) == 0
+    metrics.observed(snapshot(canaries=(), doer=None))
+    assert metrics.registry.get_sample_value(name, labels) is None
     for by in ("operator", "person"):
         assert metrics.registry.get_sample_value("learnops_promotions_total", {"by": by}) == 0

@@ -27,7 +27,7 @@ def counts(services: Services) -> dict[tuple[str, str], float]:
         (sample.labels["route"], sample.labels["code"]): sample.value
         for family in services.metrics.registry.collect()
         for sample in family.samples
-        if sample.name == "learnops_http_requests_total"
+        if sample.name == "learnops_http_requests_total" and sample.value
     }
 
 
