@@ -1,9 +1,10 @@
 """Two hundred doers on one api: the number of series is theirs, whatever agents send with a run."""
 
+import asyncio
 import json
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
+from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.domain.observed import Key
+from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from testbed.kubeapi import Json, KubeApi
 from testbed.stack import Stack
 from testbed.waiting import wait_until
@@ -21,7 +26,6 @@ from tests.monitoring import promtool
 
 DOERS = 200
 WITH_CANDIDATE = 20
-RUNS = 6  # of each arm: each from another tenant, session and trace
 CREATORS = 8
 KEEP_SECONDS = 2
 WEIGHTS = {"gatePassRate": "1", "contradictions": "1", "grounding": "1"}
@@ -29,8 +33,9 @@ WEIGHTS = {"gatePassRate": "1", "contradictions": "1", "grounding": "1"}
 SERIES_OF_AN_ARM = 22 + 14 + 4 + len(WEIGHTS)
 # What does not grow with doers: per route and status, per queue, per kind of personal data.
 SERIES_OF_THE_PROCESS = 500
-OWN_LABELS = {"namespace", "doer", "policy", "arm", "term", "le"}
-ODD = [
+SERIES_OF_A_ROLLOUT = 2 * 4 + 1  # evidence of both arms, and the lag of their prefix
+OWN_LABELS = {"namespace", "doer", "policy", "arm", "term", "le", "epoch", "process"}
+ODD = [  # one run of each arm from each tenant; what cannot be printed is refused
     "Ünïcøde-Ltd",
     "零一二三",
     "тест\u200bтест",
@@ -59,14 +64,20 @@ def api(crds: Stack, database: str, namespace: str, tmp_path: Path) -> Iterator[
 
 
 def test_series_are_bounded_by_doers_and_go_with_their_policies(
-    api: Api, crds: Stack, namespace: str
+    api: Api, crds: Stack, namespace: str, database: str
 ) -> None:
     objects = Objects(api=crds.plane.api, namespace=namespace)
     with ThreadPoolExecutor(CREATORS) as pool:
         list(pool.map(lambda number: create(objects, number), range(DOERS)))
+    asyncio.run(each_rollout(database, namespace, PostgresRunLog.open_rollout, opened))
     wait_until(lambda: seen(api, namespace), what="the api to see all doers", deadline_seconds=30)
     planted = [report(api, namespace, number) for number in range(DOERS)]
 
+    wait_until(
+        lambda: sum("epoch" in labels for labels in labels_of(api)) >= 4 * WITH_CANDIDATE,
+        what="evidence of each canary to be counted",
+        deadline_seconds=30,
+    )
     text = exposition(api)
     code, told = promtool("check", "metrics", stdin=text)
     assert (code, told) == (0, "")
@@ -74,35 +85,39 @@ def test_series_are_bounded_by_doers_and_go_with_their_policies(
     by_doer = Counter(labels["doer"] for _name, labels in series if "doer" in labels)
     assert len(by_doer) == DOERS
     for number in range(DOERS):
-        arms = 2 if number < WITH_CANDIDATE else 1
-        assert by_doer[f"doer-{number}"] <= arms * SERIES_OF_AN_ARM
+        live = number < WITH_CANDIDATE
+        most = 2 * SERIES_OF_AN_ARM + SERIES_OF_A_ROLLOUT if live else SERIES_OF_AN_ARM
+        assert by_doer[f"doer-{number}"] <= most
     others = sum("doer" not in labels for _name, labels in series)
     assert others <= SERIES_OF_THE_PROCESS
     assert {name for _name, labels in series if "doer" in labels for name in labels} == OWN_LABELS
     assert [one for sent in planted for one in sent if one in text] == []
 
-    before = len(series)
-    report(api, namespace, 0)  # the same doers once more: nothing new
-    create_none_by_names(api, namespace)
-    assert len(samples(exposition(api))) - before <= 5  # another status of a route
+    before = sum(by_doer.values())
+    report(api, namespace, DOERS - 1)  # the same doer once more: nothing new
+    invent(api, namespace)
+    labelled = labels_of(api)
+    assert sum("doer" in labels for labels in labelled) == before
+    assert sum("doer" not in labels for labels in labelled) <= SERIES_OF_THE_PROCESS
 
-    for number in range(WITH_CANDIDATE):
-        archive(objects.api, objects.path("policies", f"doer-{number}-v2"))
+    with ThreadPoolExecutor(CREATORS) as pool:
+        paths = [objects.path("policies", f"doer-{each}-v2") for each in range(WITH_CANDIDATE)]
+        list(pool.map(lambda path: archive(objects.api, path), paths))
+    asyncio.run(each_rollout(database, namespace, PostgresRunLog.close_rollout, ended))
     wait_until(
-        lambda: not any("-v2" in labels.get("policy", "") for labels in labels_of(api)),
-        what="series of archived policies to go",
+        lambda: not any(is_of_a_rollout(labels) for labels in labels_of(api)),
+        what="series of archived policies and ended rollouts to go",
         deadline_seconds=30,
     )
     left = Counter(labels["doer"] for labels in labels_of(api) if "doer" in labels)
-    assert all(left[f"doer-{number}"] <= SERIES_OF_AN_ARM for number in range(DOERS))
+    assert all(0 < left[f"doer-{number}"] <= SERIES_OF_AN_ARM for number in range(DOERS))
     assert len(left) == DOERS
 
 
 def create(objects: Objects, number: int) -> None:
-    """A doer that serves v1, and the first ones a candidate at one half."""
+    """A doer that serves v1, and the first ones a canary of v2 at one half."""
     doer = f"doer-{number}"
-    made = objects.doer(doer, policy=f"{doer}-v1", crl={"weights": WEIGHTS})
-    assert made["metadata"]["name"] == doer
+    objects.doer(doer, policy=f"{doer}-v1", crl={"weights": WEIGHTS})
     objects.policy(f"{doer}-v1", doer=doer)
     traffic: Json = {
         "revision": 1,
@@ -110,6 +125,8 @@ def create(objects: Objects, number: int) -> None:
         "shares": [{"policy": f"{doer}-v1", "percent": 100}],
     }
     if number < WITH_CANDIDATE:
+        shares = [{"policy": f"{doer}-v{version}", "percent": 50} for version in (1, 2)]
+        traffic |= {"shares": shares, "salt": f"{doer}.0", "canary": f"{doer}-try"}
         parent = {"name": f"{doer}-v1"}
         objects.policy(f"{doer}-v2", doer=doer, version="2.0.0", parentRef=parent)
     objects.api.merge(objects.path("doers", doer) + "/status", {"status": {"traffic": traffic}})
@@ -122,24 +139,63 @@ def seen(api: Api, namespace: str) -> bool:
     )
 
 
+def opened(doer: str) -> OpenRollout:
+    return OpenRollout(
+        rollout=f"{doer}.0",
+        canary=f"{doer}-try",
+        canary_uid=f"uid-of-{doer}-try",
+        control=f"{doer}-v1",
+        candidates=(Tried(name=f"{doer}-v2", identity=f"v1:{doer}", attempt=1),),
+        percent=50,
+        maturation_seconds=600,
+        crl={"weights": WEIGHTS},
+    )
+
+
+def ended(doer: str) -> CloseRollout:
+    return CloseRollout(rollout=f"{doer}.0", outcome="RolledBack")
+
+
+async def each_rollout(
+    database: str,
+    namespace: str,
+    write: Callable[..., Awaitable[None]],
+    action: Callable[[str], OpenRollout | CloseRollout],
+) -> None:
+    """What the operator writes about the rollout of each doer that has one."""
+    pool = make_pool(database, application="test", max_size=1)
+    await pool.open()
+    try:
+        for doer in (f"doer-{number}" for number in range(WITH_CANDIDATE)):
+            key = Key(namespace=namespace, doer=doer)
+            await write(PostgresRunLog(pool), key=key, rollout=action(doer))
+    finally:
+        await pool.close()
+
+
 def report(api: Api, namespace: str, number: int) -> list[str]:
-    """Runs of each arm, with everything an agent may tell; what must be found in no series."""
-    doer, told = f"doer-{number}", []
-    bundles = []
-    for arm, version in (("control", 1), ("candidate", 2))[: 1 + (number < WITH_CANDIDATE)]:
-        for count in range(RUNS):
-            run, tenant = secrets.token_hex(8), f"{ODD[count]}-{secrets.token_hex(4)}"[-200:]
-            session = f"s-{secrets.token_hex(8)}"
-            told += [run, session, tenant]
-            bundles.append(
-                bundle(namespace, doer, run, f"{doer}-v{version}")
-                | {"arm": arm, "tenant": tenant, "qav": {"question": session}}
-            )
-    body = {"namespace": namespace, "doer": doer, "runs": [{"runId": one} for one in told[:1]]}
-    assert api.post("/v1/assignments", body).status == 200
+    """Runs with everything an agent may tell; what must be found in no series."""
+    doer = f"doer-{number}"
+    runs = [secrets.token_hex(8) for _ in ODD]
+    body = {"namespace": namespace, "doer": doer, "runs": [{"runId": run} for run in runs]}
+    drawn = api.post("/v1/assignments", body).body["assignments"]
+    told, bundles, expected = list(runs), list[Json](), list[str]()
+    for odd, found in zip(ODD, drawn, strict=True):
+        # Looked for are parts that no escaping changes.
+        part, session = secrets.token_hex(8), f"s-{secrets.token_hex(8)}"
+        tenant = f"{odd}-{part}"[-200:]
+        told += [session, part]
+        expected.append("accepted" if tenant.isprintable() else "invalid")
+        names = {name: found[name] for name in ("arm", "propensity", "rollout", "revision")}
+        sent = bundle(namespace, doer, found["runId"], found["policy"])
+        bundles.append(sent | names | {"tenant": tenant, "qav": {"question": session}})
     answer = api.post("/v1/runs:batch", {"runs": bundles})
-    assert [one["status"] for one in answer.body["results"]] == ["accepted"] * len(bundles)
+    assert [one["status"] for one in answer.body["results"]] == expected
     return told
+
+
+def is_of_a_rollout(labels: dict[str, str]) -> bool:
+    return "epoch" in labels or labels.get("policy", "").endswith("-v2")
 
 
 def bundle(namespace: str, doer: str, run: str, policy: str) -> dict[str, Any]:
@@ -154,7 +210,7 @@ def bundle(namespace: str, doer: str, run: str, policy: str) -> dict[str, Any]:
     }
 
 
-def create_none_by_names(api: Api, namespace: str) -> None:
+def invent(api: Api, namespace: str) -> None:
     """Doers that do not exist, policies that nobody knows, paths that are none."""
     for number in range(50):
         name = f"invented-{number}"
