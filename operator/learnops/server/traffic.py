@@ -1,5 +1,6 @@
 """What the api answered, by route and status: bounded, whatever callers ask for."""
 
+import re
 from time import perf_counter
 from typing import Final
 
@@ -7,6 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+# Of "{run_id:path}", which is how its route takes it, not what it is called.
+_CONVERTER: Final = re.compile(r":[a-z]+\}")
 _NOWHERE: Final = "unknown"
 _ABORTED: Final = "aborted"
 
@@ -33,18 +36,17 @@ class Traffic:
             registry=registry,
         )
 
-        self._routes = routes
+        self._names = {template: _CONVERTER.sub("}", template) for template in routes}
         # An alert watches them, and a counter that appears with 1 has not increased.
-        for route in routes:
+        for route in self._names.values():
             self._requests.labels(route, "500")
 
     def route(self, scope: Scope) -> str:
         """A refused request never came to a route, but a path without parameters is one."""
-        path = str(scope["path"])
-        if path in self._routes:
-            return path
-        matched = getattr(scope.get("route"), "path", None)
-        return matched if matched in self._routes else _NOWHERE
+        found = self._names.get(scope["path"])
+        if found is None:
+            found = self._names.get(getattr(scope.get("route"), "path", ""))
+        return _NOWHERE if found is None else found
 
     def answered(self, *, route: str, code: str, seconds: float) -> None:
         """One request has ended."""
