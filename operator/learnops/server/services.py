@@ -121,6 +121,7 @@ def assemble(
     gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
     assigner = Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock)
     ingest = Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer)
+    signals = Signals(pool=pool, state=state, metrics=metrics)
     health = Health(
         clock=clock,
         started=clock.monotonic(),
@@ -129,7 +130,11 @@ def assemble(
         heartbeat=heartbeat,
         watches=Watches(),
         reviews=Reviews(clock=clock),
-        queues={"ingest": ingest.queue, "assignments": assigner.queue},
+        queues={
+            "ingest": ingest.queue,
+            "assignments": assigner.queue,
+            "signals": signals.queue,
+        },
     )
     Vitals(health=health, registry=metrics.registry)
     return Services(
@@ -147,7 +152,7 @@ def assemble(
         reviews=health.reviews,
         health=health,
         pairing=Pairing(pool=pool, state=state),
-        signals=Signals(pool=pool, state=state, metrics=metrics),
+        signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(
             pool=pool,

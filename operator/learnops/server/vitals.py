@@ -39,7 +39,7 @@ class Vitals:
     def _queues(self, health: Health) -> None:
         depth = Gauge(
             "learnops_waiting_items",
-            "What was taken in and waits to be written: bundles, registrations",
+            "What was taken in and waits to be written: bundles, registrations, signals",
             ("queue",),
             registry=self._registry,
         )

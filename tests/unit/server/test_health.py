@@ -210,4 +210,6 @@ async def test_it_is_open_and_503_while_the_api_cannot_work() -> None:
     assert told.body["status"] == "down"
     assert told.body["components"]["database"]["reason"] == "the database was not reached yet"
     assert told.body["components"]["queues"]["ingest"]["depth"] == 0
-    assert told.body["components"]["queues"].keys() == {"status", "ingest", "assignments"}
+    assert told.body["components"]["queues"].keys() == {
+        *("status", "ingest", "assignments", "signals"),
+    }
