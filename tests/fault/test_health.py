@@ -109,6 +109,7 @@ def test_the_api_server_killed_and_back(api: Api, crds: Stack, namespace: str) -
         assert middle_seconds(api) < MOST_SECONDS
     finally:
         crds.plane.apiserver.start()
+        crds.plane.wait_api_ready()
     wait_until(
         lambda: (
             api.get(path, token="nobody's again").status == 401
