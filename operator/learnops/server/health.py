@@ -129,9 +129,9 @@ class Health:
             name: {"depth": queue.waiting(), "limit": queue.limit}
             for name, queue in self.queues.items()
         }
-        full = any(queue.waiting() >= queue.limit for queue in self.queues.values())
+        # Also a full one is no fault: what is inside is stored, and others are told to come again.
         busy = any(queue.waiting() >= queue.limit * _BUSY for queue in self.queues.values())
-        return (State.DOWN if full else State.DEGRADED if busy else State.OK), told
+        return (State.DEGRADED if busy else State.OK), told
 
 
 def _rounded(value: float | None, *, times: float = 1.0) -> float | None:

@@ -17,7 +17,7 @@ from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.announcing import Announcer
-from learnops.server.batching import Batcher, BatchLimits, Queue
+from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
@@ -70,11 +70,6 @@ class Ingest:
         Raises DatabaseUnavailableError (repeating is safe) and Problem 429.
         """
         return await self._batcher.submit(bundles)
-
-    @property
-    def queue(self) -> Queue:
-        """Bundles that wait to be written."""
-        return self._batcher.queue
 
     async def find(self, namespace: str, run_id: str) -> dict[str, Any] | None:
         """A stored run as it is answered, None if there is none."""

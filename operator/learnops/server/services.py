@@ -122,6 +122,7 @@ def assemble(
     assigner = Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock)
     ingest = Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer)
     signals = Signals(pool=pool, state=state, metrics=metrics)
+    admission = Admission()
     health = Health(
         clock=clock,
         started=clock.monotonic(),
@@ -131,7 +132,7 @@ def assemble(
         watches=Watches(),
         reviews=Reviews(clock=clock),
         queues={
-            "ingest": ingest.queue,
+            **admission.queues,
             "assignments": assigner.queue,
             "signals": signals.queue,
         },
@@ -146,7 +147,7 @@ def assemble(
         gate=gate,
         assigner=assigner,
         ingest=ingest,
-        admission=Admission(),
+        admission=admission,
         announcer=announcer,
         watches=health.watches,
         reviews=health.reviews,

@@ -39,13 +39,14 @@ class Vitals:
     def _queues(self, health: Health) -> None:
         depth = Gauge(
             "learnops_waiting_items",
-            "What was taken in and waits to be written: bundles, registrations, signals",
+            "What was let in and waits to be written: runs, bytes of bodies, registrations of one "
+            "rollout, runs with signals",
             ("queue",),
             registry=self._registry,
         )
         limit = Gauge(
             "learnops_waiting_items_limit",
-            "How much may wait; beyond it the answer is 429",
+            "How much may wait before the answer is 429",
             ("queue",),
             registry=self._registry,
         )

@@ -44,7 +44,7 @@ class Parts:
             heartbeat=self.heartbeat,
             watches=self.watches,
             reviews=self.reviews,
-            queues={"ingest": Queue(waiting=lambda: self.waiting, limit=LIMIT)},
+            queues={"runs": Queue(waiting=lambda: self.waiting, limit=LIMIT)},
         )
         self.well()
 
@@ -78,7 +78,7 @@ def test_all_is_well() -> None:
             "operator": {"status": "ok", "heartbeatAgeSeconds": 0.0, "ttlSeconds": 300.0},
             "kubernetes": {"status": "ok", "listed": True, "snapshotAgeSeconds": 1.5},
             "access": {"status": "ok", "by": "development token", "lastReviewAgeSeconds": None},
-            "queues": {"status": "ok", "ingest": {"depth": 0, "limit": LIMIT}},
+            "queues": {"status": "ok", "runs": {"depth": 0, "limit": LIMIT}},
         },
     }
 
@@ -131,7 +131,7 @@ def _full(parts: Parts) -> None:
         (_operator_away, "operator", State.DEGRADED),
         (_reviews_fail, "access", State.DEGRADED),
         (_busy, "queues", State.DEGRADED),
-        (_full, "queues", State.DOWN),
+        (_full, "queues", State.DEGRADED),
     ],
 )
 def test_the_worst_part_counts(
@@ -209,7 +209,7 @@ async def test_it_is_open_and_503_while_the_api_cannot_work() -> None:
     assert told.status == 503
     assert told.body["status"] == "down"
     assert told.body["components"]["database"]["reason"] == "the database was not reached yet"
-    assert told.body["components"]["queues"]["ingest"]["depth"] == 0
+    assert told.body["components"]["queues"]["runs"] == {"depth": 0, "limit": 5000}
     assert told.body["components"]["queues"].keys() == {
-        *("status", "ingest", "assignments", "signals"),
+        *("status", "runs", "bodyBytes", "assignments", "signals"),
     }
