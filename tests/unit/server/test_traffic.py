@@ -1,7 +1,10 @@
 """Requests are counted by route and status; no caller makes series."""
 
+import threading
+
 import pytest
 from fastapi import FastAPI
+from prometheus_client import Gauge
 
 from learnops.adapters.clock import SystemClock
 from learnops.adapters.postgres.connection import make_pool
@@ -59,3 +62,12 @@ async def test_a_thousand_paths_are_two_series(app: FastAPI, services: Services)
         await ask(app, "GET", f"/v1/runs/{number}?namespace=n")
         await ask(app, "GET", f"/{number}", token=None)
     assert counts(services) == {("/v1/runs/{run_id}", "503"): 500.0, ("unknown", "401"): 500.0}
+
+
+async def test_a_scrape_holds_up_nobody(app: FastAPI, services: Services) -> None:
+    """It is written in another thread than the one that answers agents."""
+    gauge = Gauge("learnops_test_thread", "Who writes.", registry=services.metrics.registry)
+    gauge.set_function(threading.get_ident)
+    told = (await ask(app, "GET", "/metrics", token=None)).body.decode()
+    (line,) = [one for one in told.splitlines() if one.startswith("learnops_test_thread ")]
+    assert float(line.split()[1]) != float(threading.get_ident())

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
@@ -85,7 +85,8 @@ class Reflector:
         self._tempo = tempo or Tempo()
         self.synced = asyncio.Event()  # set once the first list arrived
         self.connected = False  # whether the last request was answered
-        self._heard_at: float | None = None  # on the event loop's clock
+        self._heard_at: float | None = None  # on the event loop's clock, which this is:
+        self._time: Callable[[], float] = lambda: 0.0
 
     async def run(self) -> None:
         """List, then watch from there; again after every failure, with jittered back-off."""
@@ -117,7 +118,12 @@ class Reflector:
         healthy watch: so long it may have nothing to tell."""
         if self._heard_at is None:
             return None
-        return asyncio.get_running_loop().time() - self._heard_at
+        return self._time() - self._heard_at
+
+    def _heard(self) -> None:
+        # Kept, because whoever asks for the silence may be in another thread.
+        self._time = asyncio.get_running_loop().time
+        self._heard_at = self._time()
 
     def _note(self, what: str) -> None:
         log.warning("watch of %s: %s", self._source.path, what)
@@ -165,7 +171,7 @@ class Reflector:
             response.close()
 
     def _take(self, event: Object) -> str:
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard()
         kind, item = event.get("type"), _part(event, "object")
         if kind == "ERROR":
             if item.get("code") in (HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT):
@@ -201,7 +207,7 @@ class Reflector:
             told = (await response.text())[:500]
             raise _WatchEndedError(f"{response.status} {told}")
         self.connected = True
-        self._heard_at = asyncio.get_running_loop().time()
+        self._heard()
         return response
 
 

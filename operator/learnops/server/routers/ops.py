@@ -1,5 +1,6 @@
 """Operations: metrics and probes; no token needed."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +17,10 @@ router = APIRouter(tags=["operations"])
 @router.get("/metrics", summary="Prometheus metrics")
 async def metrics(use: Use) -> Response:
     """The text exposition format."""
-    return Response(use.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    # In a thread: the series of some hundred doers take a tenth of a second and more to write, in
+    # which no agent would be answered.
+    text = await asyncio.to_thread(use.metrics.exposition)
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/livez", summary="Whether the process answers")
