@@ -13,6 +13,7 @@ from learnops.ports.clock import Clock
 from learnops.server.admission import Admission
 from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
+from learnops.server.batching import Queue
 from learnops.server.health import Health, Watches
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
@@ -123,14 +124,10 @@ def assemble(
     ingest = Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer)
     signals = Signals(pool=pool, state=state, metrics=metrics)
     admission = Admission()
-    health = Health(
+    health = _health(
         clock=clock,
-        started=clock.monotonic(),
-        version=version("learnops"),
         gate=gate,
         heartbeat=heartbeat,
-        watches=Watches(),
-        reviews=Reviews(clock=clock),
         queues={
             **admission.queues,
             "assignments": assigner.queue,
@@ -168,4 +165,20 @@ def assemble(
         keeper=SeriesKeeper(
             state=state, metrics=metrics, clock=clock, keep_seconds=keep_series_seconds
         ),
+    )
+
+
+def _health(
+    *, clock: Clock, gate: DatabaseGate, heartbeat: Heartbeat, queues: Mapping[str, Queue]
+) -> Health:
+    """From now on; the watches and the reviews are filled in by whoever runs them."""
+    return Health(
+        clock=clock,
+        started=clock.monotonic(),
+        version=version("learnops"),
+        gate=gate,
+        heartbeat=heartbeat,
+        watches=Watches(),
+        reviews=Reviews(clock=clock),
+        queues=queues,
     )
