@@ -1,16 +1,23 @@
 """What the operator says of itself to Prometheus. Bounded: series of ended canaries disappear."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from learnops.api.canary import CanaryDeployment
+from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
+from learnops.app.canary_series import CanarySeries
 from learnops.app.evidence.reading import candidate_percent
 from learnops.app.guardrail_series import GuardrailSeries, shown
 from learnops.domain.arms import candidates_of
 from learnops.domain.observed import EValue, EvidenceReading, Key, ShadowReading, Snapshot
 from learnops.domain.planner.traffic import WITH_TRAFFIC
 
-_CANARY = ("namespace", "doer", "canary")
+_DOER = ("namespace", "doer")
+_CANARY = (*_DOER, "canary")
 _CANDIDATE = (*_CANARY, "policy")
+_ENDS = (
+    (CanaryStage.PROMOTED, Verdict.PROMOTE),
+    (CanaryStage.ROLLED_BACK, Verdict.ROLLBACK),
+    (CanaryStage.ROLLED_BACK, Verdict.FUTILE),
+)
 
 
 class OperatorMetrics:
@@ -44,8 +51,8 @@ class OperatorMetrics:
         )
         self.verdicts = Counter(
             "learnops_verdict",
-            "Canaries that ended, by stage and reason",
-            ("stage", "verdict"),
+            "Canaries of a doer that ended, by stage and verdict",
+            (*_DOER, "stage", "verdict"),
             registry=self.registry,
         )
         self.promotions = Counter(
@@ -69,8 +76,20 @@ class OperatorMetrics:
             registry=self.registry,
         )
         self._guardrails = GuardrailSeries(registry=self.registry)
-        Info("learnops_build", "Version", registry=self.registry).info({"version": version})
+        self._series = CanarySeries(registry=self.registry)
+        info = Gauge(
+            "learnops_build_info",
+            "What is running",
+            ("version", "component"),
+            registry=self.registry,
+        )
+        info.labels(version=version, component="operator").set(1)
         self._shown: dict[Key, set[str]] = {}
+        # What alerts watch begins with 0: a counter that appears with 1 has not increased.
+        for by in ("operator", "person"):
+            self.promotions.labels(by=by)
+        for result in ("unavailable", "refused", "bug"):
+            self.reconciles.labels(kind="Doer", result=result)
 
     def request(self, verb: str, code: str) -> None:
         """One request to the API server was answered, or not."""
@@ -86,6 +105,16 @@ class OperatorMetrics:
             self._shown[snapshot.key] = names
         for canary in live:
             self._show(snapshot, canary)
+        self._begin(snapshot, live=bool(live))
+
+    def _begin(self, snapshot: Snapshot, *, live: bool) -> None:
+        """Zeroes of a doer, as long as there is one."""
+        doer = (snapshot.key.namespace, snapshot.key.doer)
+        if live:
+            for stage, verdict in _ENDS:
+                self.verdicts.labels(*doer, stage.value, verdict.value)
+        elif snapshot.doer is None:
+            self.verdicts.remove_by_labels(dict(zip(_DOER, doer, strict=True)))
 
     def _show(self, snapshot: Snapshot, canary: CanaryDeployment) -> None:
         canary_labels = (snapshot.key.namespace, snapshot.key.doer, canary.metadata.name)
@@ -101,12 +130,14 @@ class OperatorMetrics:
             elif isinstance(reading, ShadowReading):
                 self._evidence.labels(*labels, "shadow").set(shown(reading.harm))
         self._guardrails.show(snapshot, canary)
+        self._series.show(snapshot, canary)
 
     def _hide(self, key: Key, canary: str) -> None:
         labels = (key.namespace, key.doer, canary)
         for gauge in (self._weight, self._evidence):
             gauge.remove_by_labels(dict(zip(_CANARY, labels, strict=True)))
         self._guardrails.hide(key, canary)
+        self._series.hide(key, canary)
 
 
 def _e_values(reading: EvidenceReading) -> dict[str, EValue]:

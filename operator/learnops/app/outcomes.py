@@ -30,7 +30,7 @@ def _count_end(
         return
     verdict = status.recommendation.value if status.recommendation is not None else ""
     stage = "" if status.stage is None else status.stage.value
-    metrics.verdicts.labels(stage=stage, verdict=verdict).inc()
+    metrics.verdicts.labels(snapshot.key.namespace, snapshot.key.doer, stage, verdict).inc()
 
 
 def _count_promotion(

@@ -66,6 +66,13 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         help=f"as of `learnops db retention`, done every hour (${VARIABLE})",
     )
+    add(
+        "--keep-series-seconds",
+        type=_keep_seconds,
+        default=600.0,
+        help="how long the metrics of an archived policy and of an ended rollout stay: longer than "
+        "the operator's tick and Prometheus' scrape interval (600)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -108,6 +115,7 @@ def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
         audience=arguments.audience,
         access_seconds=arguments.access_seconds,
         keep_days=told_keep_days(arguments.keep),
+        keep_series_seconds=arguments.keep_series_seconds,
     )
 
 
@@ -128,6 +136,13 @@ def _access_seconds(text: str) -> float:
     value = _seconds(text)
     if not 1 <= value <= 600:
         raise argparse.ArgumentTypeError("use 1 to 600")
+    return value
+
+
+def _keep_seconds(text: str) -> float:
+    value = _seconds(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("use 1 to 86400")
     return value
 
 

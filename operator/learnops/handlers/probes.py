@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry
 
+from learnops.adapters.exposition import exposition
 from learnops.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def _application(health: Health, registry: CollectorRegistry) -> web.Application
         return web.Response(status=200 if health.ready else 503, text=health.phase)
 
     async def metrics(_request: web.Request) -> web.Response:
-        body = generate_latest(registry)
+        body = exposition(registry)
         return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     application = web.Application()

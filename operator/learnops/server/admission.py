@@ -4,13 +4,14 @@ Queues alone would not do. A request that waits in one holds its body, and whoev
 sends everything again; so the door is shut early, and what is inside is done in good time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from learnops.server.batching import Queue
 from learnops.server.limits import limit_of
 from learnops.server.problems import Problem, overloaded
 
@@ -37,6 +38,14 @@ class Admission:
         self._limits = limits or AdmissionLimits()
         self._body_bytes = 0
         self._runs = 0
+
+    @property
+    def queues(self) -> Mapping[str, Queue]:
+        """For whoever watches: runs that wait to be stored, and bytes of the bodies inside."""
+        return {
+            "runs": Queue(waiting=lambda: self._runs, limit=self._limits.runs),
+            "bodyBytes": Queue(waiting=lambda: self._body_bytes, limit=self._limits.body_bytes),
+        }
 
     @contextmanager
     def body(self, size: int) -> Iterator[None]:

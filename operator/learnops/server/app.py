@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from learnops.ports.access import Gatekeeper
 from learnops.server.admission import Door
@@ -16,6 +17,7 @@ from learnops.server.limits import BodyLimit
 from learnops.server.problems import install
 from learnops.server.routers import assignments, ops, reports, runs, shadows, signals, snapshot
 from learnops.server.services import Services
+from learnops.server.traffic import CountTraffic, Traffic
 
 _DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
 Errors are `application/problem+json`; `field` names the field at fault, where one is."""
@@ -42,8 +44,15 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
     app.add_middleware(Door, admission=services.admission)
     app.add_middleware(Deadline)
     app.add_middleware(BearerGate, by=by)
+    traffic = Traffic(registry=services.metrics.registry, routes=_templates(app))
+    app.add_middleware(CountTraffic, traffic=traffic)
     complete(app)
     return app
+
+
+def _templates(app: FastAPI) -> frozenset[str]:
+    """The paths of all routes, as they are declared."""
+    return frozenset(one.path for one in iter_route_contexts(app.routes) if one.path)
 
 
 def _lifespan(services: Services) -> Lifespan:

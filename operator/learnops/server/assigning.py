@@ -12,7 +12,7 @@ from learnops.api.served import TrafficStatus
 from learnops.domain.assignment import Arm, choose
 from learnops.domain.unit import epoch_of, tenant_epoch
 from learnops.ports.clock import Clock
-from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.batching import Batcher, BatchLimits, Queue
 from learnops.server.metrics import Metrics
 from learnops.server.models import Assignment, RunToAssign
 from learnops.server.problems import Problem, not_found
@@ -79,6 +79,14 @@ class Assigner:
         voided = await void(self._pool, namespace=namespace, doer=doer, run_ids=run_ids)
         self._voided.set()
         return voided
+
+    @property
+    def queue(self) -> Queue:
+        """Registrations that wait to be written, of the rollout with most of them."""
+        return Queue(waiting=self._waiting, limit=_LIMITS.waiting)
+
+    def _waiting(self) -> int:
+        return max((each.waiting for each in self._batchers.values()), default=0)
 
     async def drain(self) -> None:
         """Wait until all that was asked for is written."""

@@ -25,6 +25,14 @@ class BatchLimits:
     flush_seconds: float = 20.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Queue:
+    """How full a queue is, for whoever watches: `waiting` items now, `limit` at most."""
+
+    waiting: Callable[[], int]
+    limit: int
+
+
 @dataclass(slots=True)
 class _Job(Generic[In, Out]):
     items: Sequence[In]
@@ -50,6 +58,11 @@ class Batcher(Generic[In, Out]):
     def waiting(self) -> int:
         """Items that were submitted and are not answered yet."""
         return self._waiting
+
+    @property
+    def queue(self) -> Queue:
+        """For whoever watches."""
+        return Queue(waiting=lambda: self._waiting, limit=self._limits.waiting)
 
     async def submit(self, items: Sequence[In]) -> Sequence[Out]:
         """The flush's answers to these items, in their order.

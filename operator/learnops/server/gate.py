@@ -13,7 +13,7 @@ from learnops.server.problems import Problem
 
 # Open to whoever reaches the port: probes and Prometheus have no token of ours, and the document
 # is the same everywhere. Each other path, also one that does not exist, asks for a token.
-OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/metrics", "/openapi.json"})
+OPEN_PATHS: Final = frozenset({"/livez", "/readyz", "/health", "/metrics", "/openapi.json"})
 _ACCESS: Final = "learnops.access"
 
 

@@ -36,6 +36,10 @@ class Heartbeat:
             return 0.0
         return max(0.0, self._ttl - (self._clock.monotonic() - self._renewed_at))
 
+    def age(self) -> float | None:
+        """Seconds since the last renewal, also with the switch turned off; None: none was seen."""
+        return None if self._renewed_at is None else self._clock.monotonic() - self._renewed_at
+
     def replace(self, objects: list[dict[str, Any]]) -> None:
         """The Lease, or none; a Lease that is gone renews nothing."""
         for item in objects:

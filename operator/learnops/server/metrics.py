@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from learnops.adapters.exposition import exposition
 from learnops.adapters.postgres.prefix import Counted
 from learnops.adapters.postgres.runs import RunRow
 from learnops.domain.redaction.patterns import BUILT_IN
@@ -75,13 +76,17 @@ class Metrics:
             "evidence_runs", "Runs in the resolved prefix of a rollout", _EVIDENCE
         )
         self._evidence_loss = self._counter(
-            "evidence_loss_sum", "Sum of their evidence losses", _EVIDENCE
+            "evidence_loss_sum",
+            "Sum of the evidence losses of runs in the resolved prefix",
+            _EVIDENCE,
         )
         self._evidence_square = self._counter(
-            "evidence_loss_sumsq", "Sum of the squares of their evidence losses", _EVIDENCE
+            "evidence_loss_sumsq", "Sum of the squares of these losses", _EVIDENCE
         )
         self._evidence_timeouts = self._counter(
-            "evidence_timeouts", "Those of them that were resolved by time, with loss 1", _EVIDENCE
+            "evidence_timeouts",
+            "Runs in the resolved prefix that reported nothing in time, with loss 1",
+            _EVIDENCE,
         )
         self._redactions = self._counter(
             "redactions", "Places in bundles where personal data was taken out", ("kind",)
@@ -103,7 +108,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """All series in the text format."""
-        return generate_latest(self.registry) + generate_latest(self._apart)
+        return exposition(self.registry, self._apart)
 
     def assigned(self, labels: ArmLabels) -> None:
         """A run was given a policy."""

@@ -20,7 +20,9 @@ from learnops.api.common import GROUP, VERSION
 from learnops.ports.access import Gatekeeper
 from learnops.server.app import create_app
 from learnops.server.remembering import RememberingGatekeeper
+from learnops.server.reviews import NotedGatekeeper, Reviews
 from learnops.server.services import Services, assemble
+from learnops.server.tracker import KEEP_SERIES_SECONDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +39,7 @@ class ApiSettings:
     ttl_seconds: float | None = 300.0
     audience: str = "learnops"
     access_seconds: float = 60.0  # for how long what was told of a token and a right is good
+    keep_series_seconds: float = KEEP_SERIES_SECONDS  # of archived policies and ended rollouts
     drain_seconds: int = 20
     keep_days: Mapping[str, int] = field(default_factory=dict)  # by table; what is not there stays
 
@@ -70,6 +73,7 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
         clock=SystemClock(),
         ttl_seconds=settings.ttl_seconds,
         keep_days=settings.keep_days,
+        keep_series_seconds=settings.keep_series_seconds,
     )
     api = await connect(kubeconfig=settings.kubeconfig)
     # One connection per watch, and some for lists.
@@ -83,7 +87,10 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
 
     server = _Server(
         uvicorn.Config(
-            create_app(services=services, by=by or gatekeeper(reviews, settings=settings)),
+            create_app(
+                services=services,
+                by=by or gatekeeper(reviews, settings=settings, noted=services.reviews),
+            ),
             host=settings.host,
             port=settings.port,
             loop="none",
@@ -114,11 +121,11 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
         await reviews.close()
 
 
-def gatekeeper(api: ApiClient, *, settings: ApiSettings) -> Gatekeeper:
-    """Kubernetes' own, asked once for what is asked often."""
+def gatekeeper(api: ApiClient, *, settings: ApiSettings, noted: Reviews) -> Gatekeeper:
+    """Kubernetes' own, asked once for what is asked often; `noted` is told how that went."""
     rest = RestClient(api=api, timeout_seconds=REVIEW_SECONDS)
     return RememberingGatekeeper(
-        KubeGatekeeper(rest=rest, audience=settings.audience),
+        NotedGatekeeper(KubeGatekeeper(rest=rest, audience=settings.audience), reviews=noted),
         clock=SystemClock(),
         ttl_seconds=settings.access_seconds,
     )
@@ -153,7 +160,11 @@ def reflect(services: Services, *, api: ApiClient, settings: ApiSettings) -> lis
         lease = Source(path=path, field_selector=f"metadata.name={settings.lease_name}")
         sinks.append(("lease", lease, services.heartbeat))
     reflectors = [Reflector(api=api, source=source, sink=sink) for _kind, source, sink in sinks]
-    services.synced = {
+    services.watches.silent = {
+        kind: reflector.silent_seconds
+        for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
+    }
+    services.watches.synced = {
         kind: reflector.synced.is_set
         for (kind, _source, _sink), reflector in zip(sinks, reflectors, strict=True)
     }

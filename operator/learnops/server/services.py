@@ -2,8 +2,9 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
 
@@ -12,17 +13,27 @@ from learnops.ports.clock import Clock
 from learnops.server.admission import Admission
 from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
+from learnops.server.batching import Queue
+from learnops.server.health import Health, Watches
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
 from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
 from learnops.server.pairing import Pairing
 from learnops.server.problems import unavailable
+from learnops.server.reviews import Reviews
 from learnops.server.signals import Signals
 from learnops.server.snapshot import Snapshots
 from learnops.server.state import State
-from learnops.server.tracker import DatabaseGate, Mirror, PrefixTracker, SeriesKeeper
+from learnops.server.tracker import (
+    KEEP_SERIES_SECONDS,
+    DatabaseGate,
+    Mirror,
+    PrefixTracker,
+    SeriesKeeper,
+)
 from learnops.server.upkeep import Upkeep
+from learnops.server.vitals import Vitals
 from learnops.server.wake import Wake
 
 _GATE_PERIOD_SECONDS = 1.0
@@ -49,8 +60,9 @@ class Services:
     mirror: Mirror
     keeper: SeriesKeeper
     upkeep: Upkeep
-    # Which reflectors have listed once, by kind; filled by whoever runs them.
-    synced: dict[str, Callable[[], bool]] = field(default_factory=dict)
+    watches: Watches  # filled by whoever runs them
+    reviews: Reviews
+    health: Health
 
     def require_database(self) -> None:
         """Raise Problem 503 while the database is away or has another schema."""
@@ -59,7 +71,7 @@ class Services:
 
     def require_state(self) -> None:
         """Raise Problem 503 until doers and policies have been listed once."""
-        missing = sorted(kind for kind, synced in self.synced.items() if not synced())
+        missing = sorted(kind for kind, synced in self.watches.synced.items() if not synced())
         if missing:
             raise unavailable(f"the API server was not seen yet ({', '.join(missing)})")
 
@@ -98,6 +110,7 @@ def assemble(
     clock: Clock,
     ttl_seconds: float | None,
     keep_days: Mapping[str, int] = MappingProxyType({}),
+    keep_series_seconds: float = KEEP_SERIES_SECONDS,
 ) -> Services:
     """All services on one pool; nothing runs yet. `keep_days`: what expires, by table."""
     state = State(clock=clock)
@@ -106,22 +119,66 @@ def assemble(
     outage = Outage()
     announcer = Announcer(pool=pool)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
+    gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
+    assigner = Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock)
+    ingest = Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer)
+    signals = Signals(pool=pool, state=state, metrics=metrics)
+    admission = Admission()
+    health = _health(
+        clock=clock,
+        gate=gate,
+        heartbeat=heartbeat,
+        queues={
+            **admission.queues,
+            "assignments": assigner.queue,
+            "signals": signals.queue,
+        },
+    )
+    Vitals(health=health, registry=metrics.registry)
     return Services(
         pool=pool,
         state=state,
         heartbeat=heartbeat,
         metrics=metrics,
         outage=outage,
-        gate=DatabaseGate(pool=pool, outage=outage),
-        assigner=Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock),
-        ingest=Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer),
-        admission=Admission(),
+        gate=gate,
+        assigner=assigner,
+        ingest=ingest,
+        admission=admission,
         announcer=announcer,
+        watches=health.watches,
+        reviews=health.reviews,
+        health=health,
         pairing=Pairing(pool=pool, state=state),
-        signals=Signals(pool=pool, state=state, metrics=metrics),
+        signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
-        tracker=PrefixTracker(pool=pool, metrics=metrics, wake=wake, clock=clock, outage=outage),
+        tracker=PrefixTracker(
+            pool=pool,
+            metrics=metrics,
+            wake=wake,
+            clock=clock,
+            outage=outage,
+            keep_seconds=keep_series_seconds,
+        ),
         mirror=Mirror(pool=pool, state=state, outage=outage),
-        keeper=SeriesKeeper(state=state, metrics=metrics, clock=clock),
         upkeep=Upkeep(pool=pool, keep_days=keep_days, outage=outage),
+        keeper=SeriesKeeper(
+            state=state, metrics=metrics, clock=clock, keep_seconds=keep_series_seconds
+        ),
+    )
+
+
+def _health(
+    *, clock: Clock, gate: DatabaseGate, heartbeat: Heartbeat, queues: Mapping[str, Queue]
+) -> Health:
+    """From now on; the watches and the reviews are filled in by whoever runs them."""
+    return Health(
+        clock=clock,
+        started=clock.monotonic(),
+        version=version("learnops"),
+        gate=gate,
+        heartbeat=heartbeat,
+        watches=Watches(),
+        reviews=Reviews(clock=clock),
+        queues=queues,
     )

@@ -10,7 +10,7 @@ from learnops.adapters.postgres import signals as table
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.signals import MAX_LATER, RunSignals, Signal, StoredReward
 from learnops.domain.crl.terms import InvalidMetric
-from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.batching import Batcher, BatchLimits, Queue
 from learnops.server.metrics import Metrics
 from learnops.server.problems import Problem, not_found
 from learnops.server.redacting import Redacting
@@ -74,6 +74,11 @@ class Signals:
             if reward is None
             else _told(reward).model_dump(by_alias=True) | {"weights": reward.weights},
         }
+
+    @property
+    def queue(self) -> Queue:
+        """Runs whose signals wait to be written."""
+        return self._batcher.queue
 
     async def drain(self) -> None:
         """Wait until all that was taken is written."""

@@ -9,7 +9,11 @@ from functools import partial
 from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
 from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
-from learnops.adapters.postgres.schema import SchemaMismatchError, check_schema
+from learnops.adapters.postgres.schema import (
+    SchemaMismatchError,
+    read_revision,
+    refuse_unless_head,
+)
 from learnops.api.policy import Policy, Stage
 from learnops.ports.clock import Clock
 from learnops.server.metrics import ArmLabels, DoerLabels, Metrics
@@ -29,16 +33,27 @@ KEEP_SERIES_SECONDS = 600.0
 class DatabaseGate:
     """Whether the database is there with the schema of this version; the reason if not."""
 
-    def __init__(self, *, pool: Pool, outage: Outage) -> None:
+    def __init__(self, *, pool: Pool, outage: Outage, clock: Clock) -> None:
         self._pool = pool
         self._outage = outage
+        self._clock = clock
+        self._looked_at: float | None = None
         self.reason: str | None = "the database was not reached yet"
+        self.revision: str | None = None  # of the schema, as last seen
+        self.latency_seconds: float | None = None  # of the last look that was answered
+
+    def age_seconds(self) -> float | None:
+        """Since the last look ended; None before the first."""
+        return None if self._looked_at is None else self._clock.monotonic() - self._looked_at
 
     async def check(self) -> None:
         """Look again; never raises."""
+        began = self._clock.monotonic()
         try:
             async with asyncio.timeout(3.0), self._pool.connection() as connection:
-                await check_schema(connection)
+                self.revision = await read_revision(connection)
+            self.latency_seconds = self._clock.monotonic() - began
+            refuse_unless_head(self.revision)
         except SchemaMismatchError as error:
             if self.reason != str(error):
                 log.error("%s", error)
@@ -49,14 +64,23 @@ class DatabaseGate:
         else:
             self.reason = None
             self._outage.back("probe")
+        self._looked_at = self._clock.monotonic()
 
 
 class PrefixTracker:
     """Resolves by time, extends the prefixes, and counts what enters them."""
 
     def __init__(
-        self, *, pool: Pool, metrics: Metrics, wake: Wake, clock: Clock, outage: Outage
+        self,
+        *,
+        pool: Pool,
+        metrics: Metrics,
+        wake: Wake,
+        clock: Clock,
+        outage: Outage,
+        keep_seconds: float = KEEP_SERIES_SECONDS,
     ) -> None:
+        self._keep_seconds = keep_seconds
         self._pool = pool
         self._outage = outage
         self._metrics = metrics
@@ -72,7 +96,7 @@ class PrefixTracker:
     async def step(self) -> None:
         """Once. Raises DatabaseUnavailableError."""
         asked_at = self._clock.monotonic()
-        rollouts = await open_prefixes(self._pool, recent_seconds=KEEP_SERIES_SECONDS)
+        rollouts = await open_prefixes(self._pool, recent_seconds=self._keep_seconds)
         due = [each.rollout for each in rollouts if each.due]
         if due:
             await time_out(self._pool, rollouts=due)
@@ -162,7 +186,15 @@ class Mirror:
 class SeriesKeeper:
     """Lets the series of archived and deleted policies go, after a while."""
 
-    def __init__(self, *, state: State, metrics: Metrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        state: State,
+        metrics: Metrics,
+        clock: Clock,
+        keep_seconds: float = KEEP_SERIES_SECONDS,
+    ) -> None:
+        self._keep_seconds = keep_seconds
         self._state = state
         self._metrics = metrics
         self._clock = clock
@@ -172,7 +204,7 @@ class SeriesKeeper:
         """For ever."""
         while True:
             self.step()
-            await asyncio.sleep(KEEP_SERIES_SECONDS / 20)
+            await asyncio.sleep(self._keep_seconds / 20)
 
     def step(self) -> None:
         """Once."""
@@ -180,7 +212,7 @@ class SeriesKeeper:
         gone = {labels for labels in self._metrics.arms() if self._is_gone(labels)}
         self._gone_since = {labels: self._gone_since.get(labels, now) for labels in gone}
         for labels, since in list(self._gone_since.items()):
-            if now - since >= KEEP_SERIES_SECONDS:
+            if now - since >= self._keep_seconds:
                 self._metrics.forget_arm(labels)
                 del self._gone_since[labels]
 

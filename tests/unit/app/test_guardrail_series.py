@@ -16,8 +16,8 @@ P95 = {"name": "p95", "promQL": "latency", "max": "2"}
 
 def snapshot(**changes: object) -> Snapshot:
     guarded = canary(source="RunLog", guardrails=[{"term": "grounding"}, P95])
-    told: dict[str, object] = {"canaries": (guarded,), **changes}
-    return Snapshot(key=KEY, now=AT, fence=1, doer=doer(), policies={}, **told)  # type: ignore[arg-type]
+    told: dict[str, object] = {"canaries": (guarded,), "doer": doer(), **changes}
+    return Snapshot(key=KEY, now=AT, fence=1, policies={}, **told)  # type: ignore[arg-type]
 
 
 def value(metrics: OperatorMetrics, name: str, **labels: str) -> float | None:

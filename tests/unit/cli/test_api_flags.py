@@ -74,6 +74,7 @@ def test_the_development_token_is_refused_in_a_cluster(
         (("--access-seconds", "0"), "use 1 to 600"),
         (("--access-seconds", "nan"), "use 0 to 86400"),
         (("--access-seconds", "601"), "use 1 to 600"),
+        (("--keep-series-seconds", "0.5"), "use 1 to 86400"),
         (("--audience", ""), "use 1 to 256 printable characters"),
         (("--audience", "a\nb"), "use 1 to 256 printable characters"),
     ],

@@ -49,7 +49,7 @@ def application(by: Grants) -> FastAPI:
     """The app on services that are never opened: who gets as far as those is answered 503."""
     pool = make_pool("postgresql://", application="test")
     services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=300)
-    services.synced = {"doers": lambda: True}
+    services.watches.synced = {"doers": lambda: True}
     services.gate.reason = None
     return create_app(services=services, by=by)
 

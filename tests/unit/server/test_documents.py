@@ -83,5 +83,5 @@ def test_what_needs_no_token_says_so(document: Any) -> None:
         for path, methods in document["paths"].items()
         if all(operation.get("security") == [] for operation in methods.values())
     }
-    assert open_paths == {"/livez", "/readyz", "/metrics"}
+    assert open_paths == {"/livez", "/readyz", "/health", "/metrics"}
     assert document["security"] == [{"bearer": []}]

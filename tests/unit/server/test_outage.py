@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from learnops.adapters.clock import SystemClock
 from learnops.adapters.postgres.connection import make_pool
 from learnops.server.outage import Outage
 from learnops.server.tracker import DatabaseGate
@@ -38,7 +39,7 @@ async def test_the_probe_of_a_database_that_is_not_there_is_told_once(
 ) -> None:
     caplog.set_level(logging.INFO, "learnops")
     pool = make_pool(f"postgresql://nobody@{LOOPBACK}:{free_port()}/none", application="test")
-    gate = DatabaseGate(pool=pool, outage=Outage())
+    gate = DatabaseGate(pool=pool, outage=Outage(), clock=SystemClock())
     for _ in range(3):  # the pool is not open: each fails at once
         await gate.check()
     assert gate.reason == "the database does not answer"

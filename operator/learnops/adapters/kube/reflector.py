@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol, TypeAlias
@@ -85,6 +85,8 @@ class Reflector:
         self._tempo = tempo or Tempo()
         self.synced = asyncio.Event()  # set once the first list arrived
         self.connected = False  # whether the last request was answered
+        self._heard_at: float | None = None  # on the event loop's clock, which this is:
+        self._time: Callable[[], float] = lambda: 0.0
 
     async def run(self) -> None:
         """List, then watch from there; again after every failure, with jittered back-off."""
@@ -110,6 +112,18 @@ class Reflector:
             # Also before a new list: answers that are always 410 must not become a busy loop.
             await asyncio.sleep(self._pause(failures))
             failures += 1
+
+    def silent_seconds(self) -> float | None:
+        """Since the API server last told anything; None: it never did. Up to about 45 s of a
+        healthy watch: so long it may have nothing to tell."""
+        if self._heard_at is None:
+            return None
+        return self._time() - self._heard_at
+
+    def _heard(self) -> None:
+        # Kept, because whoever asks for the silence may be in another thread.
+        self._time = asyncio.get_running_loop().time
+        self._heard_at = self._time()
 
     def _note(self, what: str) -> None:
         log.warning("watch of %s: %s", self._source.path, what)
@@ -157,6 +171,7 @@ class Reflector:
             response.close()
 
     def _take(self, event: Object) -> str:
+        self._heard()
         kind, item = event.get("type"), _part(event, "object")
         if kind == "ERROR":
             if item.get("code") in (HTTPStatus.GONE, HTTPStatus.GATEWAY_TIMEOUT):
@@ -192,6 +207,7 @@ class Reflector:
             told = (await response.text())[:500]
             raise _WatchEndedError(f"{response.status} {told}")
         self.connected = True
+        self._heard()
         return response
 
 

@@ -1,0 +1,85 @@
+"""What the api answered, by route and status: bounded, whatever callers ask for."""
+
+import re
+from time import perf_counter
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+# Of "{run_id:path}", which is how its route takes it, not what it is called.
+_CONVERTER: Final = re.compile(r":[a-z]+\}")
+_NOWHERE: Final = "unknown"
+_ABORTED: Final = "aborted"
+
+
+class Traffic:
+    """The series, in a registry that is given.
+
+    `routes` are the templates that the app knows; each other path is "unknown", so that no caller
+    makes series.
+    """
+
+    def __init__(self, *, registry: CollectorRegistry, routes: frozenset[str]) -> None:
+        self._requests = Counter(
+            "learnops_http_requests",
+            "Requests to the api, by the route's template and the status it answered",
+            ("route", "code"),
+            registry=registry,
+        )
+        self._seconds = Histogram(
+            "learnops_http_request_duration_seconds",
+            "Time from a request's head to the end of its answer; a long poll waits in it",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+
+        self._names = {template: _CONVERTER.sub("}", template) for template in routes}
+        # An alert watches them, and a counter that appears with 1 has not increased.
+        for route in self._names.values():
+            self._requests.labels(route, "500")
+
+    def route(self, scope: Scope) -> str:
+        """A refused request never came to a route, but a path without parameters is one."""
+        found = self._names.get(scope["path"])
+        if found is None:
+            found = self._names.get(getattr(scope.get("route"), "path", ""))
+        return _NOWHERE if found is None else found
+
+    def answered(self, *, route: str, code: str, seconds: float) -> None:
+        """One request has ended."""
+        self._requests.labels(route, code).inc()
+        self._seconds.labels(route).observe(seconds)
+
+
+class CountTraffic:
+    """ASGI middleware before all others: what the gate or a limit refuses is counted too."""
+
+    def __init__(self, app: ASGIApp, *, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        code, began = _ABORTED, perf_counter()
+
+        async def noted(message: Message) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = str(message["status"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            # Whoever is above answers 500 for it.
+            code = "500"
+            raise
+        finally:
+            seconds = perf_counter() - began
+            self._traffic.answered(route=self._traffic.route(scope), code=code, seconds=seconds)

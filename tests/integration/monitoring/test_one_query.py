@@ -1,0 +1,62 @@
+"""Counters: the operator asks Prometheus once a tick for all canaries, as Prometheus counts it."""
+
+import time
+from dataclasses import dataclass
+
+import urllib3
+
+from testbed.stack import Stack
+from tests.product import TICK_SECONDS, World, total
+
+DOERS = ("coder", "critic", "planner", "writer")
+TICKS = 8
+ROLLOUT = {
+    "strategy": {"canary": {"steps": [50], "stepSeconds": 0}},
+    "analysis": {
+        "source": "Prometheus",
+        "maturationSeconds": 3,
+        "minCandidateRuns": 100_000,
+        "maxRuns": 1_000_000,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """What had happened until a moment."""
+
+    at: float
+    queries: float
+    passes: float
+
+
+def test_one_query_a_tick_for_all_canaries(world: World, stack: Stack) -> None:
+    truth = world.truth(**{f"{doer}_v{version}": 0.4 for doer in DOERS for version in (1, 2)})
+    for doer in DOERS:
+        world.doer(doer, rollout=ROLLOUT)
+        world.roll_out(doer)
+        world.wait_share(doer, 50)
+        world.product.start_agents(doer, truth=truth, count=1, rate=10)
+    for doer in DOERS:
+        world.wait(lambda doer=doer: runs(world, doer) > 0, f"evidence of {doer}")
+    before = count(world, stack)
+    world.wait(
+        lambda: count(world, stack).passes >= before.passes + TICKS * len(DOERS), "some ticks"
+    )
+    after = count(world, stack)
+    ticks = (after.at - before.at) / TICK_SECONDS
+    asked = after.queries - before.queries
+    # A pass of its own for each canary, and for all of them one question.
+    assert 1 <= asked <= ticks + 1
+    assert asked * 2 <= after.passes - before.passes
+
+
+def runs(world: World, doer: str) -> int:
+    status = (world.canary(doer) or {}).get("status", {})
+    return sum(one.get("runs", 0) for one in status.get("candidates", []))
+
+
+def count(world: World, stack: Stack) -> Count:
+    own = urllib3.request("GET", f"{stack.prometheus.url}/metrics", timeout=5).data.decode()
+    queries = total(own, "prometheus_http_requests_total", handler="/api/v1/query")
+    return Count(at=time.monotonic(), queries=queries, passes=world.passes())
