@@ -18,6 +18,7 @@ from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.announcing import Announcer
 from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.counting import Counted
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
@@ -57,6 +58,7 @@ class Ingest:
         self._metrics = metrics
         self._resolved = resolved
         self._announcer = announcer
+        self._counted = Counted()
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
@@ -109,15 +111,26 @@ class Ingest:
             for bundle, key in zip(bundles, keys, strict=True)
         ]
         good = [item for item in scored if isinstance(item, _Scored)]
-        added = await table.store(self._pool, rows=[item.row for item in good]) if good else set()
-        self._count([item.row for item in good if item.row.key in added])
-        self._announce([item for item in good if item.row.key in added])
+        added = await self._store([item.row for item in good]) if good else set()
         known = [item.row.key for item in good if item.row.key not in added]
         there = await table.stored(self._pool, keys=known) if known else {}
-        return [
+        outcomes = [
             item if isinstance(item, Problem) else _outcome(item, stored=there.get(item.row.key))
             for item in scored
         ]
+        same = [
+            item.row.key
+            for item, outcome in zip(scored, outcomes, strict=True)
+            if isinstance(item, _Scored) and isinstance(outcome, RunAnswer)
+        ]
+        new = self._counted.now(added=added, known=same)
+        self._count([item.row for item in good if item.row.key in new])
+        self._announce([item for item in good if item.row.key in new])
+        return outcomes
+
+    async def _store(self, rows: Sequence[RunRow]) -> set[RunKey]:
+        with self._counted.attempt([row.key for row in rows]):
+            return await table.store(self._pool, rows=rows)
 
     async def _frozen_of(
         self, generations: set[GenerationId]
