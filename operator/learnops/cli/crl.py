@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from learnops.cli import crl_show
 from learnops.cli.replay import command
 
 _EXAMPLES = """
@@ -44,6 +45,7 @@ def add_parser(subparsers: Any) -> None:
     add("-o", "--output", choices=("json", "table"), default="json")
     compute.set_defaults(run=run)
     command.add_parser(commands)
+    crl_show.add_parser(commands)
 
 
 def run(arguments: argparse.Namespace) -> int:
