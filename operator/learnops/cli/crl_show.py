@@ -3,16 +3,11 @@
 import argparse
 import json
 import sys
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import Any
 
 from learnops.cli.cluster.session import object_name
 from learnops.cli.cluster.tables import number, table
 
-if TYPE_CHECKING:
-    from learnops.client.answer import Answer
-
-_SECONDS = 30.0
 _EXAMPLES = """
 Asks the api, which has the run log. LEARNOPS_API, LEARNOPS_TOKEN and LEARNOPS_NAMESPACE say where,
 as they do for the SDK; the token's account needs the verb read on the run's doer.
@@ -45,37 +40,17 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print; the exit code."""
-    from learnops.client.answer import TransportError
+    from learnops.client.reader import Reader, ReaderError
 
     try:
-        answer = _asked(arguments)
+        with Reader(namespace=arguments.namespace) as reader:
+            found = reader.run(arguments.run_id)
     except ValueError as error:
         return _fail(str(error), code=2)
-    except TransportError as error:
-        return _fail(f"no answer of the api: {error}", code=1)
-    if answer.status != 200:
-        return _fail(f"the api refused it: {answer.detail}", code=1)
-    body = answer.body
-    print(json.dumps(body, indent=2) if arguments.output == "json" else _text(body))
+    except ReaderError as error:
+        return _fail(str(error), code=1)
+    print(json.dumps(found, indent=2) if arguments.output == "json" else _text(found))
     return 0
-
-
-def _asked(arguments: argparse.Namespace) -> "Answer":
-    """Raises ValueError where the environment is wrong, TransportError where nobody answers."""
-    from learnops.client.settings import Options, Settings
-    from learnops.client.transport import Transport
-
-    settings = Settings.resolve(
-        doer="any",  # who has the run is what is asked
-        api=None,
-        token=None,
-        namespace=arguments.namespace,
-        serving=None,
-        options=Options(),
-    )
-    transport = Transport(api=settings.api, token=settings.token, token_file=settings.token_file)
-    path = f"/v1/runs/{quote(arguments.run_id, safe='')}"
-    return transport.get(path, query={"namespace": settings.namespace}, timeout=_SECONDS)
 
 
 def _text(run: dict[str, Any]) -> str:

@@ -36,9 +36,9 @@ examples:
   # one rollout by its name, also where it has ended; a line of JSON for each change
   kubectl learnops watch planner --canary planner-v2-8c1f02ab -o json
 
-exit code: 0 promoted; 3 rolled back: the candidate is worse, or futile; 4 it ended without a verdict
-(Inconclusive, Aborted, Superseded, Error); 5 still going at --timeout; 6 no rollout is live; 1 the
-API server refuses or is away; 2 a wrong argument
+exit code: 0 promoted; 3 rolled back: the candidate is worse, or futile; 4 it ended without a
+verdict (Inconclusive, Aborted, Superseded, Error); 5 still going at --timeout; 6 no rollout is
+live; 1 the API server refuses or is away; 2 a wrong argument
 """
 
 

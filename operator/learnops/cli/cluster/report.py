@@ -135,4 +135,4 @@ def _culprit(told: Json) -> str:
 
 
 def _happened(entry: Json) -> str:
-    return f"{entry['time']}  {entry['reason']}: {entry.get('message', '')}"
+    return f"{entry['time'][:19]}Z  {entry['reason']}: {entry.get('message', '')}"
