@@ -30,7 +30,9 @@ standard error, and the others are scored)
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand and its own."""
-    parser = subparsers.add_parser("crl", help="score bundles as ingest does, without a cluster")
+    parser = subparsers.add_parser(
+        "crl", help="the Composite Run Loss: of bundles, of a run, under other weights"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     compute = commands.add_parser(
         "compute",

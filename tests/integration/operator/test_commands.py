@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from learnops.cli.main import main
 from testbed.stack import Stack
@@ -285,6 +286,7 @@ def test_rights_are_the_callers_own(
     objects: Objects,
     learnops: Type,
     monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     by_hand(objects, rollout=HALF)
     stack.plane.kubectl("create", "serviceaccount", "nobody", f"--namespace={objects.namespace}")
@@ -294,5 +296,13 @@ def test_rights_are_the_callers_own(
     assert told.code == 1
     assert "is forbidden: User" in told.err
     assert "action" not in objects.get("canarydeployments", "c1")["spec"]
+    config = yaml.safe_load(nobody.read_text())
+    config["users"][0]["user"] = {"token": "expired"}
+    old = tmp_path / "config"
+    old.write_text(yaml.safe_dump(config))
+    monkeypatch.setenv("KUBECONFIG", str(old))
+    assert learnops("watch", "planner").err.startswith(
+        "learnops watch: the API server does not know you"
+    )
     monkeypatch.setenv("KUBECONFIG", "/nowhere/config")
     assert "set KUBECONFIG to a file" in learnops("get").err

@@ -19,6 +19,8 @@ _PLURALS = {"Doer": "doers", "Policy": "policies", "CanaryDeployment": "canaryde
 _PAGE = 500
 _REQUEST = re.compile(r"^[A-Z]+ \S+: (\d{3} )?")  # what `RestClient` says before the message
 
+_UNKNOWN_CALLER = re.compile(r"^[A-Z]+ \S+: 401 ")
+
 
 class CommandError(Exception):
     """The command cannot be done as asked; the message says why, and what to do instead."""
@@ -111,6 +113,9 @@ class Cluster:
         except kube.GoneError as error:
             raise CommandError(f"{_told(error)} (namespace {self.namespace})") from error
         except kube.KubeUnavailableError as error:
+            if _UNKNOWN_CALLER.match(str(error)):
+                text = "the API server does not know you: the kubeconfig's token is no good, or old"
+                raise CommandError(text) from error
             raise AwayError(f"no answer of the API server: {_told(error)}") from error
         except (kube.ConflictError, kube.RefusedError) as error:
             raise CommandError(_told(error)) from error
