@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,8 @@ exit code: 0, 1 where the API server refuses or knows no such object, 2 a wrong 
 """
 _CREATE = """
 FILE is YAML: the content of a policy, or a whole Policy, whose name, doer, version and parent the
-flags replace. A policy never changes once it is created, and nothing runs with it before a rollout
-has proved it: `kubectl learnops promote NAME` starts that.
+flags replace. A policy never changes once it is created, and is given runs by a rollout alone
+(but for a doer's first one): `kubectl learnops promote NAME` starts that.
 
   prompts:
     variants:
@@ -118,8 +119,6 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_create(arguments: argparse.Namespace) -> int:
     """Create; the exit code."""
-    import sys
-
     from learnops.cli.inputs import InputError
 
     try:

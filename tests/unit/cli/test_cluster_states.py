@@ -59,7 +59,6 @@ def test_a_state_tells_shares_of_the_traffic_and_null_where_nothing_is_known():
         candidates=("planner-v2", "planner-v3"),
         recommendation="Continue",
         waitingFor="runs",
-        candidates_known=(),
     )
     one["status"]["candidates"] = [{"name": "planner-v2", "runs": 7, "controlRuns": 9}]
     told = state(doer(shares=(("planner-v1", 90), ("planner-v2", 10))), one)
