@@ -29,6 +29,16 @@ def apply(*made: Policy | Doer | CanaryDeployment) -> Beat:
     return beat
 
 
+def canaries(*, enabled: bool) -> Beat:
+    """The operator is started again with, or without, `--disable canaries`."""
+
+    def beat(world: World) -> None:
+        world.say(f"the operator is started with canaries {'enabled' if enabled else 'disabled'}")
+        world.canaries_enabled = enabled
+
+    return beat
+
+
 def set_ref(policy: str) -> Beat:
     """policyRef is changed."""
 

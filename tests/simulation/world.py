@@ -54,6 +54,7 @@ class World:
         self.now: datetime = START
         self.store, self.log, self.route = Store(), RunLog(), Route()
         self.gateway = False
+        self.canaries_enabled = True
         self.truth: dict[str, Any] = {}  # evidence by candidate
         self.drift: dict[str, Any] = {}  # what the watch over a policy finds
         self.terms: Any = None  # which terms the active policy's runs report
@@ -107,6 +108,7 @@ class World:
             },
             query_spacing=self.query_spacing,
             route=self.route.read() if self.gateway else None,
+            canaries_enabled=self.canaries_enabled,
         )
 
     def settle(self) -> None:

@@ -81,6 +81,7 @@ class Observer:
     query_spacing: timedelta
     record: RecordLooks
     fence: Callable[[], int]
+    canaries_enabled: bool = True
     deadline_seconds: float = 5.0
 
     async def observe(self, key: Key) -> Observation:
@@ -118,6 +119,7 @@ class Observer:
             query_spacing=self.query_spacing,
             route=route,
             route_owner=self.cache.route_owner(key),
+            canaries_enabled=self.canaries_enabled,
         )
         waits = [one.next_timeout_seconds for one in readings.values()]
         wake = min((one for one in waits if one is not None), default=None)

@@ -74,6 +74,7 @@ def assemble(
     may_act: Callable[[], bool],
     tick_seconds: float,
     concurrency: int,
+    canaries_enabled: bool = True,
 ) -> Application:
     """Wire the application; nothing runs yet."""
     cache = ObjectCache()
@@ -91,7 +92,14 @@ def assemble(
         period_seconds=_TERMS_TICKS * tick_seconds,
     )
     reconciler = Reconciler(
-        observer=_observer(ports, cache=cache, terms=terms, fence=fence, tick_seconds=tick_seconds),
+        observer=_observer(
+            ports,
+            cache=cache,
+            terms=terms,
+            fence=fence,
+            tick_seconds=tick_seconds,
+            canaries_enabled=canaries_enabled,
+        ),
         actor=Actor(
             kube=ports.kube,
             runlog=ports.runlog,
@@ -135,6 +143,7 @@ def _observer(
     terms: TermsWatch,
     fence: Callable[[], int],
     tick_seconds: float,
+    canaries_enabled: bool,
 ) -> Observer:
     # Nearly a whole tick: a look that a run's report woke takes what the last tick asked for.
     age = 0.9 * tick_seconds
@@ -162,4 +171,5 @@ def _observer(
         record=RecordLooks(
             runlog=ports.runlog, clock=ports.clock, every_seconds=_RECORD_TICKS * tick_seconds
         ),
+        canaries_enabled=canaries_enabled,
     )

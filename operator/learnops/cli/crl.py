@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from learnops.cli import crl_show
 from learnops.cli.replay import command
 
 _EXAMPLES = """
@@ -29,7 +30,9 @@ standard error, and the others are scored)
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand and its own."""
-    parser = subparsers.add_parser("crl", help="score bundles as ingest does, without a cluster")
+    parser = subparsers.add_parser(
+        "crl", help="the Composite Run Loss: of bundles, of a run, under other weights"
+    )
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     compute = commands.add_parser(
         "compute",
@@ -44,6 +47,7 @@ def add_parser(subparsers: Any) -> None:
     add("-o", "--output", choices=("json", "table"), default="json")
     compute.set_defaults(run=run)
     command.add_parser(commands)
+    crl_show.add_parser(commands)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -12,15 +12,8 @@ from importlib import import_module
 from importlib.metadata import version
 
 COMMANDS = (
-    "operator",
-    "api",
-    "db",
-    "run",
-    "simulate",
-    "evaluate",
-    "plan",
-    "crl",
-    "signal",
+    *("operator", "api", "db", "run", "simulate", "evaluate", "plan", "crl", "signal"),
+    *("get", "watch", "promote", "policy", "canary", "shadow"),
 )
 
 

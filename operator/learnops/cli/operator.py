@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from learnops.cli.operator_settings import OperatorSettings
+from learnops.cli.operator_settings import FEATURES, OperatorSettings
 
 DATABASE_URL = "LEARNOPS_DATABASE_URL"
+_DISABLE = "LEARNOPS_DISABLE"
 _IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _EXAMPLES = f"""
 The database is given by the environment variable {DATABASE_URL} alone: a URL holds a password.
@@ -43,11 +44,17 @@ def add_parser(subparsers: Any) -> None:
     add("--probe-port", type=int, default=8081, help="their port; 0: a free one, logged (8081)")
     add("--log-format", choices=("auto", "json", "text"), default="auto")
     add("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    _add_features(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop; the exit code."""
+    unknown = sorted(set(arguments.disabled) - set(FEATURES))
+    if unknown:
+        told = f"{unknown[0]!r:.80} is no feature; {_DISABLE} must be of {', '.join(FEATURES)}"
+        print(f"learnops operator: {told}", file=sys.stderr)
+        return 2
     settings = _settings(arguments)
     if settings is None:
         print(f"learnops operator: set {DATABASE_URL} to the URL of Postgres", file=sys.stderr)
@@ -66,7 +73,8 @@ def _settings(arguments: argparse.Namespace) -> OperatorSettings | None:
         return None
     told = vars(arguments)
     kept = {name: told[name] for name in OperatorSettings.__dataclass_fields__ if name in told}
-    kept["namespaces"] = tuple(arguments.namespaces or _listed(os.environ))
+    kept["disabled"] = frozenset(arguments.disabled)
+    kept["namespaces"] = tuple(arguments.namespaces or _listed(os.environ, "LEARNOPS_NAMESPACES"))
     return OperatorSettings(database_url=url, **kept)
 
 
@@ -109,8 +117,20 @@ def _add_lease(parser: argparse.ArgumentParser) -> None:
     add("--identity", default=_identity(), help="name of this instance (host and a random part)")
 
 
-def _listed(environment: os._Environ[str]) -> list[str]:
-    names = environment.get("LEARNOPS_NAMESPACES", "").split(",")
+def _add_features(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--disable",
+        action="append",
+        dest="disabled",
+        choices=FEATURES,
+        default=_listed(os.environ, _DISABLE),
+        help="canaries: no candidate gets a share or a larger one, nothing is promoted; what is "
+        f"shown worse is still rolled back (${_DISABLE}, by comma)",
+    )
+
+
+def _listed(environment: os._Environ[str], variable: str) -> list[str]:
+    names = environment.get(variable, "").split(",")
     return [name.strip() for name in names if name.strip()]
 
 

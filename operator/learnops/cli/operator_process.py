@@ -193,6 +193,7 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
             may_act=lease.held,
             tick_seconds=settings.tick_seconds,
             concurrency=settings.workers,
+            canaries_enabled="canaries" not in settings.disabled,
         )
         health = Health(clock=clock, oldest_seconds=application.queue.oldest_seconds)
         await _serve_probes(stack, settings=settings, health=health, metrics=metrics)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+FEATURES = ("canaries",)
+
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorSettings:
@@ -21,3 +23,4 @@ class OperatorSettings:
     workers: int
     probe_host: str
     probe_port: int
+    disabled: frozenset[str] = frozenset()  # of FEATURES

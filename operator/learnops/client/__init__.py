@@ -14,13 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from learnops.client.learner import Learner
 from learnops.client.policy import Policy
+from learnops.client.reader import Reader, ReaderError
 from learnops.client.run import Run
 from learnops.client.settings import Options
 
 if TYPE_CHECKING:
     from learnops.client.aio import AsyncLearner, AsyncRun
 
-__all__ = ["AsyncLearner", "AsyncRun", "Learner", "Options", "Policy", "Run"]
+__all__ = [
+    "AsyncLearner",
+    "AsyncRun",
+    "Learner",
+    "Options",
+    "Policy",
+    "Reader",
+    "ReaderError",
+    "Run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -274,3 +274,4 @@ class Snapshot:
     query_spacing: timedelta = timedelta(seconds=9)
     route: RouteReading | Unavailable | None = None  # None: the doer's router is the SDK
     route_owner: str | None = None  # another doer that already holds the same route
+    canaries_enabled: bool = True  # False: the operator was told to let no candidate go up

@@ -23,8 +23,8 @@ from learnops.domain.planner.traffic import (
     with_shadow,
 )
 
-# Changes of these are told: by the watch, and by whoever reads what runs report.
-_TOLD_OF = ("Paused", "WeightsUnknown")
+# Changes of these are told: by the watch, by whoever reads what runs report, by a new operator.
+_TOLD_OF = ("FeatureDisabled", "Paused", "WeightsUnknown")
 
 
 def holder(draft: Draft) -> CanaryDeployment | None:

@@ -12,6 +12,8 @@ from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content, reports, slots
 from learnops.domain.planner.draft import Draft
 
+CANARIES_DISABLED = "the operator to be started without --disable canaries"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Obstacle:
@@ -140,6 +142,13 @@ def _doer_serves(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
     return None
 
 
+def _canaries_enabled(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
+    """Whoever runs the operator lets no candidate have traffic."""
+    if draft.snap.canaries_enabled:
+        return None
+    return Obstacle(reason="FeatureDisabled", message=CANARIES_DISABLED)
+
+
 def _not_paused(_draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """A paused canary does not go up, to its first step neither."""
     if canary.spec.run is not Run.PAUSED:
@@ -186,6 +195,7 @@ _OWN: tuple[_Check, ...] = (
 )
 _AROUND: tuple[_Check, ...] = (
     _doer_serves,
+    _canaries_enabled,
     _not_paused,
     _gateway_ready,
     _weights_known,

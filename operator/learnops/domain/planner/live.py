@@ -59,8 +59,8 @@ class Live:
 
     @property
     def paused(self) -> bool:
-        """Whether a person stopped it from going up."""
-        return self.canary.spec.run is Run.PAUSED
+        """Whether a person stopped it, or all of them, from going up."""
+        return self.canary.spec.run is Run.PAUSED or not self.draft.snap.canaries_enabled
 
     @property
     def deadline(self) -> datetime:

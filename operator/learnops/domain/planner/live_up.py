@@ -7,7 +7,7 @@ from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import queries, ramp, reports, slots
-from learnops.domain.planner.candidate import find_policy
+from learnops.domain.planner.candidate import CANARIES_DISABLED, find_policy
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short, fraction
@@ -65,9 +65,11 @@ def data_doubtful(live: Live) -> Decision | None:
 
 
 def paused(live: Live) -> Decision | None:
-    """A person said so: shares stay, also past the deadline."""
+    """A person said so, of this one or of all: shares stay, also past the deadline."""
     if not live.paused:
         return None
+    if not live.draft.snap.canaries_enabled:
+        return _hold("FeatureDisabled", CANARIES_DISABLED)
     return _hold("Paused", "spec.run is Paused: set it to Running to go on")
 
 
