@@ -67,6 +67,10 @@ test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
 test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
 	@$(BIN)/python -m pytest tests/unit tests/golden tests/property
 
+.PHONY: fuzz
+fuzz: $(STAMP) testbed  ## fuzz the api from its OpenAPI document, other cases each time (EXAMPLES=500 a route)
+	@LEARNOPS_FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m pytest tests/integration/server/test_fuzz.py --timeout 1800
+
 .PHONY: bench
 bench: $(STAMP) testbed  ## print the design's numbers as measured on this machine
 	@$(BIN)/python -m bench

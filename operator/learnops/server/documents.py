@@ -19,6 +19,7 @@ _WHY: Final[Mapping[int, str]] = {
     408: "the body did not arrive in time",
     409: "stored with other content; the first stays",
     413: "the body is over the limit; send less at once",
+    415: "the body is not sent as JSON, or is compressed",
     422: "`field` names what is wrong",
     429: "too much is waiting to be written; send it again after Retry-After",
     503: "something the api needs is away; nothing may be assumed, and repeating is safe",
@@ -27,6 +28,9 @@ _EVERYWHERE: Final = (
     HTTPStatus.UNAUTHORIZED.value,
     HTTPStatus.FORBIDDEN.value,
     HTTPStatus.SERVICE_UNAVAILABLE.value,
+)
+_OF_BODIES: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT.value, HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value}
 )
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -58,9 +62,9 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 def problems(*statuses: int) -> Responses:
     """The `responses` of a route that answers these problems.
 
-    401, 403 and 503 every one does, 408 every one that may answer 413: it reads a body.
+    401, 403 and 503 every one does, 408 and 415 every one that may answer 413: it reads a body.
     """
-    body = {HTTPStatus.REQUEST_TIMEOUT.value} if 413 in statuses else set()
+    body = _OF_BODIES if 413 in statuses else frozenset[int]()
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _WHY[status], "content": content}

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from learnops.adapters.postgres.connection import DatabaseUnavailableError
 
@@ -127,10 +128,12 @@ def install(app: FastAPI) -> None:
         return from_validation(error.errors()).response()
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         answer = Problem(status, str(error.detail)).response()
         answer.headers.update(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(_allowed(request))
         return answer
 
     @app.exception_handler(Exception)
@@ -139,3 +142,9 @@ def install(app: FastAPI) -> None:
         log.error("bug in %s %s", request.method, request.url.path, exc_info=error)
         detail = "a bug of the api; its log has the details"
         return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods of all routes of this path: Starlette tells those of the first alone."""
+    of_path = [it for it in request.app.routes if it.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for it in of_path for method in getattr(it, "methods", None) or ()})
