@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from learnops.server.discretion import shown
 from learnops.server.problems import Problem
 
 JSON: Final = "application/json"
@@ -40,7 +41,7 @@ def _check(request: Request) -> None:
     taken = BY_PATH.get(request.url.path, (JSON,))
     given = request.headers.get("content-type", "")
     if given.partition(";")[0].strip().lower() not in taken:
-        named = f"is {given!r:.{_SHOWN_CHARACTERS}}" if given else "is missing"
+        named = f"is {shown(given, characters=_SHOWN_CHARACTERS)}" if given else "is missing"
         raise _unsupported(f"Content-Type: {named}; it must be {' or '.join(taken)}")
 
 

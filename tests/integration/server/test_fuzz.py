@@ -5,11 +5,8 @@
 
 import json
 import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import schemathesis
 from jsonschema_rs import Draft202012Validator
 from schemathesis.config import SchemathesisConfig
@@ -22,14 +19,10 @@ from schemathesis.specs.openapi.checks import (
 
 from learnops.adapters.clock import SystemClock
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.server.app import create_app
 from learnops.server.auth import DevelopmentToken
 from learnops.server.services import assemble
-from testbed.stack import Stack
-from testbed.waiting import wait_until
-from tests.integration.server.conftest import TOKEN, Api, launch
-from tests.integration.server.world import World
+from tests.integration.server.conftest import TOKEN, Served
 
 EXAMPLES = int(os.environ.get("LEARNOPS_FUZZ_EXAMPLES", "20"))
 LONG = "LEARNOPS_FUZZ_EXAMPLES" in os.environ
@@ -67,36 +60,14 @@ BUNDLE = Draft202012Validator(
 )
 
 
-@pytest.fixture(scope="module")
-def served(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, World]]:
-    namespace = crds.namespace()
-    database = crds.postgres.create_database()
-    upgrade(database)
-    log: Path = tmp_path_factory.mktemp("fuzz") / "api.log"
-    api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
-    api.start()
-    made = World(kube=crds.plane.api, namespace=namespace, database=database)
-    made.setup()
-    wait_until(
-        lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
-        what="the api to see the doer",
-        deadline_seconds=15,
-    )
-    yield api, made
-    assert "bug in" not in log.read_text()
-    api.process.stop()
-    crds.plane.delete_namespace(namespace)
-
-
 BATCHES = {"/v1/runs:batch", "/v1/shadows:report"}
 SIGNALS = "/v1/runs/{run_id}/signals"
 
 
 @schema.parametrize()
-def test_fuzzed(case: Any, served: tuple[Api, World]) -> None:
-    api, world = served
+def test_fuzzed(case: Any, served: Served) -> None:
     if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
-        _at_home(case, world.namespace)
+        _at_home(case, served.world.namespace)
     left_out = []
     if case.path in BATCHES:
         # A bad item does not harm its neighbours: the batch is 200, and each result is looked at.
@@ -105,7 +76,7 @@ def test_fuzzed(case: Any, served: tuple[Api, World]) -> None:
         # GET of this path is the run whose id ends with /signals, documented with that of runs.
         left_out += [allow_header_conformance, unsupported_method]
     answer = case.call_and_validate(
-        base_url=api.url,
+        base_url=served.api.url,
         headers={"Authorization": f"Bearer {TOKEN}"},
         additional_checks=[tells_a_problem, stores_valid_items_alone],
         excluded_checks=left_out,
