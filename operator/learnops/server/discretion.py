@@ -9,9 +9,10 @@ from typing import Final
 from learnops.domain.redaction.redactor import Redactor
 
 _LOOKED_AT: Final = 2000
+_NAME_CHARACTERS: Final = 60
 # Texts that are secrets by their form: a bearer token, a JWT, keys of well-known issuers.
 _SECRET: Final = re.compile(
-    r"(?i:\bbearer\s+)[^\s'\"]+"
+    r"(?i:\bbearer\s+)[^\s'\"]{8,}"
     r"|\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"
     r"|\b(?:sk|pk|rk|hf|ghp|gho|ghs|ghu|github_pat|glpat|xox[abeoprs])[-_][\w-]{8,}"
     r"|\bAKIA[0-9A-Z]{12,}"
@@ -26,6 +27,12 @@ def discreet(text: str) -> str:
     # A lone surrogate, which JSON can escape, is no text for RE2 nor for the answer's encoding.
     readable = text.encode(errors="backslashreplace").decode()
     return Redactor().text(_SECRET.sub(_MASK, readable), found=Counter())
+
+
+def named(name: str, *, characters: int = _NAME_CHARACTERS) -> str:
+    """A field's name as an error tells it: a part of a path alone, as a number beside a dot is none
+    of those that patterns look for. Cut after it was masked."""
+    return discreet(name[:_LOOKED_AT])[:characters]
 
 
 def shown(value: object, *, characters: int) -> str:

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
 from learnops.adapters.postgres.connection import DatabaseUnavailableError
-from learnops.server.discretion import discreet, shown
+from learnops.server.discretion import discreet, named, shown
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ def field_path(parts: Sequence[str | int]) -> str:
     """`runs[3].metrics.grounding` from its parts."""
     path = ""
     for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part:.{_SHOWN_CHARACTERS}}"
+        path += f"[{part}]" if isinstance(part, int) else f".{named(part)}"
     return path.removeprefix(".")
 
 
