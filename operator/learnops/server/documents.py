@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from learnops.server.gate import OPEN_PATHS
+from learnops.server.describing import describe
 from learnops.server.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -57,6 +57,19 @@ _SCHEMA: Final[Mapping[str, Any]] = {
         },
     },
 }
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A Kubernetes service account's token, issued for the api's audience.",
+}
+_TAGS: Final[Mapping[str, str]] = {
+    "assignments": "Which policy a run gets, registered before it starts.",
+    "runs": "What runs report, and what is found out later.",
+    "shadow": "Pairs of a run of control and the candidate's on the same input.",
+    "snapshot": "What a router in the agent's process needs.",
+    "reports": "Policies and canaries as they stand.",
+    "operations": "Probes and metrics; no token needed.",
+}
 
 
 def problems(*statuses: int) -> Responses:
@@ -73,19 +86,20 @@ def problems(*statuses: int) -> Responses:
 
 
 def complete(app: FastAPI) -> None:
-    """Add the bearer token and the schema of problems to the app's document."""
+    """Add the bearer token, the schema of problems and what `describe` knows to the document."""
     # Replacing the method is the hook that FastAPI documents.
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
         document = generate()
         components = document.setdefault("components", {})
-        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        components["securitySchemes"] = {"bearer": dict(_BEARER)}
         components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
         document["security"] = [{"bearer": []}]
-        for path in OPEN_PATHS & document["paths"].keys():
-            for operation in document["paths"][path].values():
-                operation["security"] = []
+        document["tags"] = [{"name": name, "description": told} for name, told in _TAGS.items()]
+        describe(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

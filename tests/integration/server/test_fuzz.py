@@ -17,22 +17,11 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
-from learnops.adapters.clock import SystemClock
-from learnops.adapters.postgres.connection import make_pool
-from learnops.server.app import create_app
-from learnops.server.auth import DevelopmentToken
-from learnops.server.services import assemble
+from learnops.server.openapi import document
 from tests.integration.server.conftest import TOKEN, Served
 
 EXAMPLES = int(os.environ.get("LEARNOPS_FUZZ_EXAMPLES", "20"))
 LONG = "LEARNOPS_FUZZ_EXAMPLES" in os.environ
-
-
-def document() -> dict[str, Any]:
-    """What the api says of itself; nothing is opened for it."""
-    pool = make_pool("postgresql://", application="test")
-    services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=300)
-    return create_app(services=services, by=DevelopmentToken("t" * 16)).openapi()
 
 
 def _schema() -> Any:
@@ -114,6 +103,10 @@ def stores_valid_items_alone(_ctx: Any, answer: Any, case: Any) -> None:
 def _items(body: bytes | str) -> list[Any]:
     parsed = json.loads(body)
     return list(parsed["runs"] if isinstance(parsed, dict) else parsed)
+
+
+def test_the_document_is_what_is_served(served: Served) -> None:
+    assert served.api.get("/openapi.json", token=None).body == document()
 
 
 def _at_home(case: Any, namespace: str) -> None:
