@@ -193,6 +193,18 @@ def test_a_number_is_taken_exactly_or_refused(served: Served, field: str, number
         assert refused(answer, 422)["field"] == field
 
 
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs:batch"])
+def test_of_a_key_that_is_given_twice_the_last_counts(served: Served, path: str) -> None:
+    names = [f"twice-{POSTS.index(path)}-{number}" for number in (1, 2)]
+    first, last = (json.dumps(served.world.bundle(name)).strip("{}") for name in names)
+    body = f"{{{first}, {last}}}"
+    raw = (f"[{body}]" if path.endswith("batch") else body).encode()
+    assert served.api.call("POST", path, raw=raw).status in (200, 201)
+    here = f"namespace={served.world.namespace}"
+    told = [served.api.get(f"/v1/runs/{name}?{here}").status for name in names]
+    assert told == [404, 200]
+
+
 def test_lines_are_judged_one_by_one(served: Served) -> None:
     good = json.dumps(served.world.bundle("line-1")).encode()
     bad = [b"{", b"\xff", b"null", b"[" * 5_000, b'{"runId": "\\ud800"}', b"7" * 5_000]
