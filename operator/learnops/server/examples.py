@@ -164,6 +164,11 @@ _CANARY: Final[Mapping[str, Any]] = {
     ],
     "history": [],
 }
+_HEALTH: Final[Mapping[str, Any]] = {
+    "version": "0.1.0",
+    "uptimeSeconds": 812.4,
+    "components": {"database": {"status": "ok", "latencyMilliseconds": 1.2}},
+}
 _BATCH: Final = {"results": [_SCORED, _REFUSED]}
 _SIGNALS: Final = {
     **_HERE,
@@ -255,6 +260,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     ),
     "GET /metrics": Operation(
         id="getMetrics", answers={200: 'learnops_build_info{version="0.1.0"} 1.0\n'}
+    ),
+    "GET /health": Operation(
+        id="getHealth",
+        answers={
+            200: {**_HEALTH, "status": "ok"},
+            503: {**_HEALTH, "status": "down", "components": {"database": {"status": "down"}}},
+        },
     ),
     "GET /livez": Operation(id="getLivez", answers={200: {"status": "ok"}}),
     "GET /readyz": Operation(

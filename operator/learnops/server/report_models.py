@@ -113,3 +113,12 @@ class Readiness(Wire):
     ttl_seconds: float | None = Field(
         description="What is left of the dead-man switch; null: it is turned off."
     )
+
+
+class HealthReport(Wire):
+    """Each part as it was last seen; `status` is the worst of them."""
+
+    status: Literal["ok", "degraded", "down"]
+    version: str
+    uptime_seconds: float
+    components: dict[str, dict[str, Any]]

@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from learnops.server.health import State as Overall
-from learnops.server.report_models import Alive, Readiness
+from learnops.server.report_models import Alive, HealthReport, Readiness
 from learnops.server.routers import Use
 
 router = APIRouter(tags=["operations"])
@@ -38,7 +38,13 @@ async def livez() -> Alive:
 @router.get(
     "/health",
     summary="How each part is",
-    responses={503: {"description": "`status` is down: requests are refused; the part says why"}},
+    responses={
+        200: {"model": HealthReport},
+        503: {
+            "model": HealthReport,
+            "description": "`status` is down: requests are refused; the part says why",
+        },
+    },
 )
 async def health(use: Use) -> JSONResponse:
     """As the parts were last seen, a second or so ago; nothing is asked for it.
