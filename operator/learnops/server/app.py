@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
@@ -22,6 +23,9 @@ from learnops.server.traffic import CountTraffic, Traffic
 _DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
 Errors are `application/problem+json`; `field` names the field at fault, where one is."""
 
+_ROUTERS: Final = tuple(
+    module.router for module in (assignments, runs, signals, shadows, snapshot, reports, ops)
+)
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
@@ -36,9 +40,9 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
         lifespan=_lifespan(services),
     )
     app.state.services = services
-    install(app)
-    for module in (assignments, runs, signals, shadows, snapshot, reports, ops):
-        app.include_router(module.router)
+    install(app, routes=[route for router in _ROUTERS for route in router.routes])
+    for router in _ROUTERS:
+        app.include_router(router)
     # The last added is the first to see a request.
     app.add_middleware(BodyLimit)
     app.add_middleware(Door, admission=services.admission)

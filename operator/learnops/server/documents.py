@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
-from learnops.server.gate import OPEN_PATHS
+from learnops.server.describing import describe
 from learnops.server.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]
@@ -19,6 +19,7 @@ _WHY: Final[Mapping[int, str]] = {
     408: "the body did not arrive in time",
     409: "stored with other content; the first stays",
     413: "the body is over the limit; send less at once",
+    415: "the body is not sent as JSON, or is compressed",
     422: "`field` names what is wrong",
     429: "too much is waiting to be written; send it again after Retry-After",
     503: "something the api needs is away; nothing may be assumed, and repeating is safe",
@@ -27,6 +28,9 @@ _EVERYWHERE: Final = (
     HTTPStatus.UNAUTHORIZED.value,
     HTTPStatus.FORBIDDEN.value,
     HTTPStatus.SERVICE_UNAVAILABLE.value,
+)
+_OF_BODIES: Final = frozenset(
+    {HTTPStatus.REQUEST_TIMEOUT.value, HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value}
 )
 _SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -53,14 +57,27 @@ _SCHEMA: Final[Mapping[str, Any]] = {
         },
     },
 }
+_BEARER: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A Kubernetes service account's token, issued for the api's audience.",
+}
+_TAGS: Final[Mapping[str, str]] = {
+    "assignments": "Which policy a run gets, registered before it starts.",
+    "runs": "What runs report, and what is found out later.",
+    "shadow": "Pairs of a run of control and the candidate's on the same input.",
+    "snapshot": "What a router in the agent's process needs.",
+    "reports": "Policies and canaries as they stand.",
+    "operations": "Probes and metrics; no token needed.",
+}
 
 
 def problems(*statuses: int) -> Responses:
     """The `responses` of a route that answers these problems.
 
-    401, 403 and 503 every one does, 408 every one that may answer 413: it reads a body.
+    401, 403 and 503 every one does, 408 and 415 every one that may answer 413: it reads a body.
     """
-    body = {HTTPStatus.REQUEST_TIMEOUT.value} if 413 in statuses else set()
+    body = _OF_BODIES if 413 in statuses else frozenset[int]()
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": _WHY[status], "content": content}
@@ -69,19 +86,20 @@ def problems(*statuses: int) -> Responses:
 
 
 def complete(app: FastAPI) -> None:
-    """Add the bearer token and the schema of problems to the app's document."""
+    """Add the bearer token, the schema of problems and what `describe` knows to the document."""
     # Replacing the method is the hook that FastAPI documents.
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
+        if app.openapi_schema is not None:
+            return app.openapi_schema
         document = generate()
         components = document.setdefault("components", {})
-        components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+        components["securitySchemes"] = {"bearer": dict(_BEARER)}
         components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
         document["security"] = [{"bearer": []}]
-        for path in OPEN_PATHS & document["paths"].keys():
-            for operation in document["paths"][path].values():
-                operation["security"] = []
+        document["tags"] = [{"name": name, "description": told} for name, told in _TAGS.items()]
+        describe(document)
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

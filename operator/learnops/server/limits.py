@@ -12,7 +12,10 @@ from learnops.server.problems import Problem
 
 BODY_BYTES: Final = 1024 * 1024
 BATCH_BODY_BYTES: Final = 16 * 1024 * 1024
-BY_PATH: Final[Mapping[str, int]] = {"/v1/runs:batch": BATCH_BODY_BYTES}
+BY_PATH: Final[Mapping[str, int]] = {
+    "/v1/runs:batch": BATCH_BODY_BYTES,
+    "/v1/shadows:report": BATCH_BODY_BYTES,
+}
 BODY_SECONDS: Final = 30.0
 
 

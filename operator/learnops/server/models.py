@@ -114,7 +114,7 @@ class Bundle(Wire):
     run_id: RunId
     policy: Name
     arm: Arm = Arm.CONTROL
-    propensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    propensity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False, strict=True)] = 0.0
     revision: Revision = 0
     rollout: Annotated[str, Field(max_length=64), AfterValidator(printable)] | None = None
     tenant: Tenant | None = None

@@ -9,8 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from learnops.adapters.postgres.connection import DatabaseUnavailableError
+from learnops.server.discretion import discreet, named, shown
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +46,9 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
             "type": "about:blank",
             "title": _TITLES.get(self.status, self.status.phrase),
             "status": self.status.value,
-            "detail": self.detail,
+            "detail": discreet(self.detail),
         }
-        return told if self.field is None else told | {"field": self.field}
+        return told if self.field is None else told | {"field": discreet(self.field)}
 
     def response(self) -> JSONResponse:
         """The answer itself."""
@@ -93,7 +96,7 @@ def field_path(parts: Sequence[str | int]) -> str:
     """`runs[3].metrics.grounding` from its parts."""
     path = ""
     for part in parts:
-        path += f"[{part}]" if isinstance(part, int) else f".{part:.{_SHOWN_CHARACTERS}}"
+        path += f"[{part}]" if isinstance(part, int) else f".{named(part)}"
     return path.removeprefix(".")
 
 
@@ -105,12 +108,12 @@ def _sentence(error: Mapping[str, Any]) -> str:
     message = str(error["msg"]).removeprefix("Value error, ")
     given = error.get("input")
     if isinstance(given, str | int | float | bool) or given is None:
-        return f"is {given!r:.{_SHOWN_CHARACTERS}}: {message}"
+        return f"is {shown(given, characters=_SHOWN_CHARACTERS)}: {message}"
     return message
 
 
-def install(app: FastAPI) -> None:
-    """Make every error of the app a problem."""
+def install(app: FastAPI, *, routes: Sequence[BaseRoute]) -> None:
+    """Make every error of the app a problem; `routes` are all of its own."""
 
     @app.exception_handler(Problem)
     async def _problem(_request: Request, problem: Problem) -> JSONResponse:
@@ -127,10 +130,12 @@ def install(app: FastAPI) -> None:
         return from_validation(error.errors()).response()
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+    async def _http(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
         answer = Problem(status, str(error.detail)).response()
         answer.headers.update(error.headers or {})
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(_allowed(request.scope, routes=routes))
         return answer
 
     @app.exception_handler(Exception)
@@ -139,3 +144,10 @@ def install(app: FastAPI) -> None:
         log.error("bug in %s %s", request.method, request.url.path, exc_info=error)
         detail = "a bug of the api; its log has the details"
         return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+
+
+def _allowed(scope: Scope, *, routes: Sequence[BaseRoute]) -> list[str]:
+    """The methods of all routes of this path: Starlette tells those of the first alone."""
+    of_path = [route for route in routes if route.matches(scope)[0] is not Match.NONE]
+    named = {method for route in of_path for method in getattr(route, "methods", None) or ()}
+    return sorted(named or {"GET", "HEAD"})  # /openapi.json, which FastAPI adds

@@ -11,6 +11,7 @@ from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import BundleMetrics, CRLResult, Gate, score
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
+from learnops.server.discretion import named
 from learnops.server.models import Bundle, RunAnswer
 
 # Sums of them are counters: one run must not push a counter to infinity.
@@ -60,7 +61,7 @@ def _refuse_non_numbers(values: Mapping[str, object], where: str) -> None:
         if isinstance(value, int | float) and -_LARGEST <= value <= _LARGEST:
             continue
         if value is not None:
-            raise InvalidMetric(field=f"{where}.{name}", detail=_why_refused(value))
+            raise InvalidMetric(field=f"{where}.{named(name)}", detail=_why_refused(value))
 
 
 def _why_refused(value: object) -> str:

@@ -158,3 +158,36 @@ def world(api: Api, crds: Stack, database: str, namespace: str) -> World:
         deadline_seconds=15,
     )
     return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """An api for all tests of a file, which change nothing of the doer."""
+
+    api: Api
+    world: World
+    log: Path
+
+
+@pytest.fixture(scope="module")
+def served(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A running api with the doer `planner`; in the end its log tells of no bug."""
+    namespace = crds.namespace()
+    database = crds.postgres.create_database()
+    upgrade(database)
+    log = tmp_path_factory.mktemp("served") / "api.log"
+    api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
+    api.start()
+    made = World(kube=crds.plane.api, namespace=namespace, database=database)
+    made.setup()
+    wait_until(
+        lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
+        what="the api to see the doer",
+        deadline_seconds=15,
+    )
+    yield Served(api=api, world=made, log=log)
+    api.process.stop()
+    told = log.read_text()
+    assert "bug in" not in told
+    assert "Traceback" not in told
+    crds.plane.delete_namespace(namespace)

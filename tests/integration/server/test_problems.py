@@ -10,7 +10,7 @@ import pytest
 from learnops.adapters.postgres.migrate import upgrade
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from tests.integration.server.conftest import Api, launch
+from tests.integration.server.conftest import TOKEN, Api, launch
 from tests.integration.server.world import World
 
 # The field at fault is what `changes` replaces; the detail is the whole sentence.
@@ -238,7 +238,7 @@ def test_a_body_over_the_limit(
 ) -> None:
     api, _made = world
     body = b" " * (limit + 1)
-    headers = {"Authorization": "Bearer a-token-for-these-tests-alone"}
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     parts = (body[at : at + 65_536] for at in range(0, len(body), 65_536))
     got = api.pool.request(
         "POST",

@@ -4,12 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from jsonschema_rs import Draft202012Validator
 
-from learnops.adapters.clock import SystemClock
-from learnops.adapters.postgres.connection import make_pool
-from learnops.server.app import create_app
-from learnops.server.auth import DevelopmentToken
-from learnops.server.services import assemble
+from learnops.server import openapi
+from tests.unit.server.routes import rows
 
 PROBLEMS = {
     "POST /v1/assignments": "400 401 403 404 413 422 429 503",
@@ -29,10 +27,7 @@ PROBLEMS = {
 
 @pytest.fixture(scope="module")
 def document() -> Any:
-    # Nothing is opened or asked: the document depends on the routes alone.
-    pool = make_pool("postgresql://", application="test")
-    services = assemble(pool=pool, clock=SystemClock(), ttl_seconds=300)
-    return create_app(services=services, by=DevelopmentToken("t" * 16)).openapi()
+    return openapi.document()
 
 
 def test_every_route_of_v1_lists_its_problems(document: Any) -> None:
@@ -47,7 +42,7 @@ def test_every_route_of_v1_lists_its_problems(document: Any) -> None:
                 }
     # Whatever reads a body may wait for it in vain.
     expected = {
-        route: {*told.split(), *(["408"] if "413" in told else [])}
+        route: {*told.split(), *(["408", "415"] if "413" in told else [])}
         for route, told in PROBLEMS.items()
     }
     assert listed == expected
@@ -85,3 +80,65 @@ def test_what_needs_no_token_says_so(document: Any) -> None:
     }
     assert open_paths == {"/livez", "/readyz", "/health", "/metrics"}
     assert document["security"] == [{"bearer": []}]
+
+
+def operations(document: Any) -> list[tuple[str, Any]]:
+    return [
+        (f"{method.upper()} {path}", told)
+        for path, methods in document["paths"].items()
+        for method, told in methods.items()
+    ]
+
+
+def test_each_operation_has_a_name_of_its_own_and_tells_its_right(document: Any) -> None:
+    told = operations(document)
+    names = [operation["operationId"] for _, operation in told]
+    assert len(set(names)) == len(names)
+    needs = {route: asks.need.verb.value for route, asks in rows("n").items()}
+    for route, operation in told:
+        named = [verb for each in operation["security"] for verb in each["bearer"]]
+        assert named[:1] == ([needs[route]] if route in needs else [])
+        assert all(f"`{verb}`" in operation["description"] for verb in named)
+        assert operation["summary"]
+        assert set(operation["tags"]) <= {tag["name"] for tag in document["tags"]}
+
+
+def _shown(told: Any, places: list[Any]) -> list[Any]:
+    """All that has a schema and should have an example, below this."""
+    if isinstance(told, dict):
+        if "schema" in told:
+            places.append(told)
+        for inner in told.values():
+            _shown(inner, places)
+    elif isinstance(told, list):
+        for inner in told:
+            _shown(inner, places)
+    return places
+
+
+def test_each_parameter_and_body_has_an_example_that_its_schema_takes(document: Any) -> None:
+    places = _shown(document["paths"], [])
+    assert len(places) > 100
+    for place in places:
+        schema = {**place["schema"], "components": document["components"]}
+        assert Draft202012Validator(schema).is_valid(place["example"]), place
+        assert not Draft202012Validator(schema).is_valid(object_of_nothing(place)), place
+
+
+def object_of_nothing(place: Any) -> Any:
+    """What no schema here takes: the check is none that takes everything."""
+    return 7 if isinstance(place["example"], str) else "text"
+
+
+def test_models_with_examples_of_their_own_take_them(document: Any) -> None:
+    components = document["components"]
+    own = {name: it["examples"] for name, it in components["schemas"].items() if "examples" in it}
+    assert {"Bundle", "SignalsRequest"} <= own.keys()
+    for name, examples in own.items():
+        schema = {"$ref": f"#/components/schemas/{name}", "components": components}
+        for example in examples:
+            assert Draft202012Validator(schema).is_valid(example), (name, example)
+
+
+def test_the_document_is_the_same_each_time(document: Any) -> None:
+    assert json.dumps(document) == json.dumps(openapi.document())

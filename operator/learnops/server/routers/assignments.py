@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from learnops.ports.access import Verb
 from learnops.server.documents import problems
+from learnops.server.media import BodyRoute
 from learnops.server.models import (
     AssignmentsAnswer,
     AssignmentsRequest,
@@ -13,10 +14,11 @@ from learnops.server.models import (
     RunToAssign,
     VoidRequest,
 )
+from learnops.server.report_models import VoidAnswer
 from learnops.server.routers import DoerName, May, Namespace, RunIdQuery, UnitIdQuery, Use
 from learnops.server.snapshot import content
 
-router = APIRouter(prefix="/v1", tags=["assignments"])
+router = APIRouter(prefix="/v1", tags=["assignments"], route_class=BodyRoute)
 
 
 @router.post(
@@ -39,12 +41,12 @@ async def assign(body: AssignmentsRequest, use: Use, may: May) -> AssignmentsAns
     summary="Void registrations that came too late",
     responses=problems(400, 413, 422, 503),
 )
-async def void(body: VoidRequest, use: Use, may: May) -> dict[str, list[str]]:
+async def void(body: VoidRequest, use: Use, may: May) -> VoidAnswer:
     """The agent ran control; a run that is resolved already is not voided."""
     await may.require(Verb.ROUTE, namespace=body.namespace, doer=body.doer)
     use.require_database()
     voided = await use.assigner.void(namespace=body.namespace, doer=body.doer, run_ids=body.run_ids)
-    return {"voided": voided}
+    return VoidAnswer(voided=voided)
 
 
 @router.get(

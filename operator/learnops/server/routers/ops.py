@@ -9,12 +9,18 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from learnops.server.health import State as Overall
+from learnops.server.report_models import Alive, HealthReport, Readiness
 from learnops.server.routers import Use
 
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/metrics", summary="Prometheus metrics")
+@router.get(
+    "/metrics",
+    summary="Prometheus metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(use: Use) -> Response:
     """The text exposition format."""
     # In a thread: the series of some hundred doers take a tenth of a second and more to write, in
@@ -24,15 +30,21 @@ async def metrics(use: Use) -> Response:
 
 
 @router.get("/livez", summary="Whether the process answers")
-async def livez() -> dict[str, str]:
+async def livez() -> Alive:
     """That it answers is the answer; what it depends on is told by /readyz."""
-    return {"status": "ok"}
+    return Alive(status="ok")
 
 
 @router.get(
     "/health",
     summary="How each part is",
-    responses={503: {"description": "`status` is down: requests are refused; the part says why"}},
+    responses={
+        200: {"model": HealthReport},
+        503: {
+            "model": HealthReport,
+            "description": "`status` is down: requests are refused; the part says why",
+        },
+    },
 )
 async def health(use: Use) -> JSONResponse:
     """As the parts were last seen, a second or so ago; nothing is asked for it.
@@ -44,7 +56,14 @@ async def health(use: Use) -> JSONResponse:
     return JSONResponse(body, status_code=HTTPStatus.SERVICE_UNAVAILABLE if down else HTTPStatus.OK)
 
 
-@router.get("/readyz", summary="Whether each part is ready")
+@router.get(
+    "/readyz",
+    summary="Whether each part is ready",
+    responses={
+        200: {"model": Readiness},
+        503: {"model": Readiness, "description": "a part is not ready; `components` says why"},
+    },
+)
 async def readyz(use: Use) -> JSONResponse:
     """503 names the part that is not ready."""
     parts: dict[str, Any] = {"postgres": use.gate.reason or "ok"}

@@ -18,6 +18,7 @@ from learnops.ports.access import Verb
 from learnops.server.documents import problems
 from learnops.server.etags import revalidated
 from learnops.server.problems import not_found
+from learnops.server.report_models import CanaryReport, PolicyReport
 from learnops.server.routers import May, Namespace, Use
 from learnops.server.services import Services
 from learnops.server.snapshot import content
@@ -31,6 +32,7 @@ ObjectName = Annotated[Name, Path()]
     "/policies/{name}",
     summary="A policy's content, stage and lineage",
     responses={
+        200: {"model": PolicyReport},
         304: {"description": "it is still as `If-None-Match` names it"},
         **problems(404, 422, 503),
     },
@@ -69,7 +71,8 @@ def _policy(found: Policy) -> dict[str, Any]:
 @router.get(
     "/canaries/{name}",
     summary="What is known of a canary, and what it waits for",
-    responses=problems(404, 422, 503),
+    response_model=None,
+    responses={200: {"model": CanaryReport}, **problems(404, 422, 503)},
 )
 async def canary(name: ObjectName, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
     """E-values beside the thresholds at which they decide; losses are for reading, not deciding."""

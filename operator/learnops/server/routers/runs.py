@@ -9,11 +9,13 @@ from fastapi import APIRouter, Request, Response
 from learnops.ports.access import Verb
 from learnops.server.batch import answer_of, items_of
 from learnops.server.documents import problems
+from learnops.server.media import BodyRoute
 from learnops.server.models import MAX_BATCH, BatchAnswer, Bundle, RunAnswer
 from learnops.server.problems import Problem, not_found
+from learnops.server.report_models import RunReport
 from learnops.server.routers import May, Namespace, Use
 
-router = APIRouter(prefix="/v1", tags=["runs"])
+router = APIRouter(prefix="/v1", tags=["runs"], route_class=BodyRoute)
 
 BATCH_DOC: Mapping[str, Any] = {
     "requestBody": {
@@ -82,7 +84,8 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
 @router.get(
     "/runs/{run_id:path}",
     summary="A run with its loss, terms and weights, its signals and its reward",
-    responses=problems(404, 422, 503),
+    response_model=None,
+    responses={200: {"model": RunReport}, **problems(404, 422, 503)},
 )
 async def get_run(run_id: str, namespace: Namespace, use: Use, may: May) -> dict[str, Any]:
     """As stored; 404 for a run that was never reported."""

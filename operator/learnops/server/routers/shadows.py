@@ -5,11 +5,12 @@ from fastapi import APIRouter, Request, Response
 from learnops.ports.access import Verb
 from learnops.server.batch import answer_of, items_of
 from learnops.server.documents import problems
+from learnops.server.media import BodyRoute
 from learnops.server.models import BatchAnswer, PairsAnswer, PairsRequest
 from learnops.server.routers import May, Use
 from learnops.server.routers.runs import BATCH_DOC
 
-router = APIRouter(prefix="/v1", tags=["shadow"])
+router = APIRouter(prefix="/v1", tags=["shadow"], route_class=BodyRoute)
 
 
 @router.post(

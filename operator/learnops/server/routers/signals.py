@@ -7,12 +7,13 @@ from fastapi import APIRouter, Path, Response
 
 from learnops.ports.access import Verb
 from learnops.server.documents import problems
+from learnops.server.media import BodyRoute
 from learnops.server.models import RunId
 from learnops.server.routers import May, Use
 from learnops.server.signal_models import SignalsAnswer, SignalsRequest
 from learnops.server.signals import RunRef
 
-router = APIRouter(prefix="/v1", tags=["runs"])
+router = APIRouter(prefix="/v1", tags=["runs"], route_class=BodyRoute)
 
 
 @router.post(

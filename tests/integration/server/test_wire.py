@@ -1,0 +1,241 @@
+"""What a socket can send that no client would: each is refused as a problem, nothing breaks."""
+
+import gzip
+import json
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.integration.server.conftest import TOKEN, Served
+
+PROBLEM = "application/problem+json"
+POSTS = [
+    "/v1/assignments",
+    "/v1/assignments:void",
+    "/v1/runs",
+    "/v1/runs:batch",
+    "/v1/runs/r/signals",
+    "/v1/shadows",
+    "/v1/shadows:report",
+]
+GETS = [
+    "/v1/route",
+    "/v1/snapshot",
+    "/v1/runs/r",
+    "/v1/policies/p",
+    "/v1/canaries/c",
+    "/livez",
+    "/readyz",
+    "/metrics",
+]
+NOT_JSON = {
+    "not UTF-8": b'{"runs": ["\xff\xfe"]}',
+    "UTF-7": b"+AHsAfQ-",
+    "cut short": b'{"namespace": "n',
+    "nested without end": b"[" * 200_000,
+    "a number of ten thousand digits": b'{"revision": ' + b"9" * 10_000 + b"}",
+    "two documents": b"{} {}",
+    "a comment": b"{} // no",
+}
+
+
+def raw(served: Served, data: bytes) -> tuple[int, bytes]:
+    """What is answered to these bytes: the status and all that was read."""
+    where = urlsplit(served.api.url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(data)
+        connection.shutdown(socket.SHUT_WR)
+        told = b""
+        while part := connection.recv(65_536):
+            told += part
+    return (int(told.split(b" ", 2)[1]) if told else 0), told
+
+
+def head(path: str, *, method: str = "POST", **headers: str) -> bytes:
+    """A request's head, with the token."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: api", f"Authorization: Bearer {TOKEN}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "Connection: close", "", ""]).encode()
+
+
+def refused(answer: Any, *statuses: int) -> Any:
+    """The problem; its status is one of these."""
+    assert answer.status in statuses, answer.body
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert answer.body["status"] == answer.status
+    return answer.body
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("what", NOT_JSON)
+def test_a_body_that_is_not_json(served: Served, path: str, what: str) -> None:
+    told = refused(served.api.call("POST", path, raw=NOT_JSON[what]), 400)
+    assert told["detail"].startswith(("the body is not JSON", "There was an error parsing"))
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize("body", [b"null", b"7", b'"text"', b"[[]]", b"true", b"{}", b"NaN"])
+def test_json_that_is_no_request(served: Served, path: str, body: bytes) -> None:
+    answer = served.api.call("POST", path, raw=body)
+    if answer.status == 200:  # an array is a batch, whose one item is none
+        assert body == b"[[]]"
+        assert [it["status"] for it in answer.body["results"]] == ["invalid"]
+    else:
+        assert refused(answer, 422)["field"]
+
+
+@pytest.mark.parametrize("path", POSTS)
+@pytest.mark.parametrize(
+    "kind",
+    ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", "a;b", ""],
+)
+def test_a_body_of_another_kind(served: Served, path: str, kind: str) -> None:
+    told = refused(served.api.call("POST", path, raw=b"{}", headers={"Content-Type": kind}), 415)
+    assert "it must be application/json" in told["detail"]
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_compressed_body(served: Served, path: str) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    told = served.api.call("POST", path, raw=gzip.compress(b"{}"), headers=headers)
+    assert refused(told, 415)["detail"].startswith("Content-Encoding: must be absent")
+
+
+@pytest.mark.parametrize("path", POSTS + GETS)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"])
+def test_a_method_that_no_route_has(served: Served, path: str, method: str) -> None:
+    answer = served.api.call(method, path)
+    assert (answer.status, answer.headers["Content-Type"]) == (405, PROBLEM)
+    own = "POST" if path in POSTS else "GET"
+    assert own in answer.headers["Allow"].split(", ")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/runs/", "/v1/route/", "//v1/runs", "/v1/%2e%2e/v1/runs", "/V1/runs"]
+)
+def test_a_path_that_is_nearly_one(served: Served, path: str) -> None:
+    answer = served.api.call("POST", path, raw=b"{}")
+    assert answer.status in (404, 405, 307), answer.body
+    if answer.status != 307:
+        refused(answer, 404, 405)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "namespace=%00&doer=planner",
+        "namespace=%ff%fe&doer=planner",
+        "namespace=%ED%A0%80&doer=planner",
+        "namespace=n&namespace=m&doer=%F0%9F%92%A9",
+        "namespace=" + "a" * 8_000 + "&doer=planner",
+        "namespace=n&doer=planner&waitSeconds=-1",
+        "namespace=n&doer=planner&waitSeconds=NaN",
+        "namespace=n&doer=planner&waitSeconds=1e400",
+        "namespace=n&doer=planner&waitSeconds=" + "9" * 5_000,
+        "&&&==%%%",
+    ],
+)
+def test_a_query_that_nobody_means(served: Served, query: str) -> None:
+    assert refused(served.api.get(f"/v1/snapshot?{query}"), 422)["field"]
+
+
+@pytest.mark.parametrize(
+    "run_id", ["%00", "a%00b", "%ff", "%ED%A0%80", "a" * 20_000, "%2F%2F", "..%2F"]
+)
+def test_a_run_that_cannot_be(served: Served, run_id: str) -> None:
+    here = f"namespace={served.world.namespace}"
+    refused(served.api.get(f"/v1/runs/{run_id}?{here}"), 404, 422)
+    body = {
+        "namespace": served.world.namespace,
+        "doer": "planner",
+        "signals": [{"name": "tests", "value": 1, "key": "k"}],
+    }
+    refused(served.api.post(f"/v1/runs/{run_id}/signals", body), 404, 422)
+
+
+TEXTS = [
+    "a\x00b",
+    "\ud800",
+    "\udfff\ud800",
+    "\u202e",
+    "\ufeff",
+    "\x7f",
+    "\u2028",
+    "\n",
+    " " * 10_000,
+]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+@pytest.mark.parametrize("field", ["runId", "policy", "doer", "namespace", "tenant", "rollout"])
+def test_text_that_names_nothing(served: Served, field: str, text: str) -> None:
+    bad = served.world.bundle("r") | {field: text}
+    assert refused(served.api.post("/v1/runs", bad), 422)["field"] == field
+    good = served.world.bundle(f"beside-{field}-{TEXTS.index(text)}")
+    answer = served.api.post("/v1/runs:batch", {"runs": [bad, good]})
+    told = [it["status"] for it in answer.body["results"]]
+    assert told == ["invalid", "accepted"]
+
+
+@pytest.mark.parametrize(
+    "number", [1e308, -1e308, 10**300, -(10**300), 2**63, -1, 1e-320, True, "1"]
+)
+@pytest.mark.parametrize("field", ["propensity", "revision", "durationMilliseconds"])
+def test_a_number_is_taken_exactly_or_refused(served: Served, field: str, number: object) -> None:
+    run_id = f"{field}-{number!s:.20}"
+    answer = served.api.post("/v1/runs", served.world.bundle(run_id) | {field: number})
+    if answer.status == 201:
+        assert isinstance(number, float)
+        assert 0 <= number <= 1
+    else:
+        assert refused(answer, 422)["field"] == field
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs:batch"])
+def test_of_a_key_that_is_given_twice_the_last_counts(served: Served, path: str) -> None:
+    names = [f"twice-{POSTS.index(path)}-{number}" for number in (1, 2)]
+    first, last = (json.dumps(served.world.bundle(name))[1:-1] for name in names)
+    body = f"{{{first}, {last}}}"
+    raw = (f"[{body}]" if path.endswith("batch") else body).encode()
+    assert served.api.call("POST", path, raw=raw).status in (200, 201)
+    here = f"namespace={served.world.namespace}"
+    told = [served.api.get(f"/v1/runs/{name}?{here}").status for name in names]
+    assert told == [404, 200]
+
+
+def test_lines_are_judged_one_by_one(served: Served) -> None:
+    good = json.dumps(served.world.bundle("line-1")).encode()
+    bad = [b"{", b"\xff", b"null", b"[" * 5_000, b'{"runId": "\\ud800"}', b"7" * 5_000]
+    answer = served.api.call(
+        "POST",
+        "/v1/runs:batch",
+        raw=b"\n".join([*bad, good, b""]),
+        headers={"Content-Type": "application/x-ndjson; charset=utf-8"},
+    )
+    assert [it["status"] for it in answer.body["results"]] == ["invalid"] * len(bad) + ["accepted"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x00\x01\x02\r\n\r\n",
+        b"BREW /v1/runs HTTP/1.1\r\nHost: api\r\n\r\n",
+        b"GET /livez HTTP/9.9\r\n\r\n",
+        b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: api\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: api\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+        head("/v1/runs", Content_Type="application/json", Content_Length="-1"),
+        head("/v1/runs", Content_Type="application/json", Content_Length="ten"),
+        head("/v1/runs", Content_Type="application/json", Content_Length="9" * 30),
+        head("/v1/runs", Content_Type="application/json", Content_Length="99") + b"{}",
+        head("/v1/runs", Content_Type="application/json", Transfer_Encoding="chunked") + b"zz\r\n",
+        head("/v1/runs", Content_Type="application/json", Content_Length="2") + b"{}{}{}{}",
+    ],
+    ids=range(11),
+)
+def test_lies_on_the_wire(served: Served, data: bytes) -> None:
+    status, told = raw(served, data)
+    # 0: closed without an answer, as a body that was cut short is.
+    assert status in (0, 200, 400, 404, 413, 414, 422, 431), told[:300]
+    assert served.api.get("/livez", token=None).status == 200
