@@ -63,7 +63,7 @@ demo-keep: $(STAMP) testbed  ## the same, and leave everything running to try
 
 .PHONY: test
 test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15
 
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
