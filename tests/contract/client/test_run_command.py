@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,8 @@ def test_signals_are_forwarded(api: Api, tmp_path: Path, number: signal.Signals)
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background it is ignored, and what is ignored stays so.
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     )
     with child:
         wait_until(ready.exists, what="the command's trap", deadline_seconds=30)

@@ -13,7 +13,7 @@ from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
 from tests.integration.operator.rollouts import condition, first_policy, follow, status
 
-CRDS = Path(__file__).parents[2] / "crds"
+CRDS = Path(__file__).parents[3] / "crds"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
 
 
