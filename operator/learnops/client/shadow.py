@@ -81,7 +81,10 @@ class Shadower:
             return None
         policy = view.snapshot.policies.get(shadow.policy)
         of_control = assignment.policy.name == view.snapshot.control
-        if policy is None or not of_control or self._is_full():
+        if policy is None or not of_control:
+            return None
+        if self._is_full():
+            self._telemetry.count("shadows_dropped")
             return None
         return Offer(rollout=shadow.rollout, policy=policy)
 
@@ -190,5 +193,6 @@ class Shadower:
         try:
             with Run(task.run):
                 task.call(task.run)
-        except Exception as error:  # noqa: BLE001 - a queue worker: reported as the candidate's loss
+        except BaseException as error:  # noqa: BLE001 - a queue worker: reported as the candidate's
+            # loss. Its sys.exit() too: here it would end nothing but this thread.
             self._telemetry.warn("shadow", "a candidate failed in shadow: %s", type(error).__name__)
