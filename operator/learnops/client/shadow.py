@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from learnops.client.answer import TransportError
 from learnops.client.assignment import Assignment
+from learnops.client.backoff import Backoff
 from learnops.client.policy import Policy
 from learnops.client.run import Run
 from learnops.client.running import Running
 from learnops.client.settings import Settings
 from learnops.client.snapshot import SnapshotHolder
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
+from learnops.client.threads import start_thread, survived
 from learnops.client.waiting import Steps
 
 if TYPE_CHECKING:
@@ -150,14 +151,24 @@ class Shadower:
         return not self._waiting and not self._running
 
     def _loop(self) -> None:
+        backoff = Backoff()
         while (task := self._next()) is not None:
             try:
                 if self._opened(task):
                     self._run(task)
+            except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would run no other
+                survived(error, name=_NAME, telemetry=self._telemetry)
+                self._rest(backoff.seconds())
+            else:
+                backoff.reset()
             finally:
                 with self._changed:
                     self._running = False
                     self._changed.notify_all()
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, timeout=seconds)
 
     def _next(self) -> _Task | None:
         with self._changed:
