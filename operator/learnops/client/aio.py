@@ -230,16 +230,22 @@ def _in(
     loop: asyncio.AbstractEventLoop,
     call: Callable[[AsyncRun], Awaitable[object]],
     again: AsyncRun,
-) -> object:
+) -> None:
     """Run a candidate in the agent's loop, whose connections it uses; called in a thread."""
 
-    async def beside() -> object:
-        async with again:
-            return await call(again)
+    async def beside() -> SystemExit | None:
+        try:
+            async with again:
+                await call(again)
+        except SystemExit as error:
+            return error  # raised by a task, it would end the agent's loop
+        return None
 
     coroutine = beside()
     try:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        exited = asyncio.run_coroutine_threadsafe(coroutine, loop).result()
     except RuntimeError:
         coroutine.close()  # where the loop is closed it was never begun
         raise
+    if exited is not None:
+        raise exited

@@ -30,17 +30,16 @@ class Outcome:
         duration = self.duration_milliseconds
         sections = {
             "durationMilliseconds": elapsed_milliseconds if duration is None else duration,
-            "metrics": self.metrics or {},
-            "gates": self.gates or [],
-            "costs": {**costs, **(self.costs or {})},
-            "qav": self.qav or {},
-            "artifacts": self.artifacts or [],
+            "metrics": _named("metrics", self.metrics, telemetry),
+            "gates": _listed("gates", self.gates, telemetry),
+            "costs": {**costs, **_named("costs", self.costs, telemetry)},
+            "qav": _named("qav", self.qav, telemetry),
+            "artifacts": _listed("artifacts", self.artifacts, telemetry),
         }
-        if self.budget:
-            sections["budget"] = self.budget
+        if budget := _named("budget", self.budget, telemetry):
+            sections["budget"] = budget
         # A bad one is left out here: the api would refuse the run for it.
-        kept = usable(self.signals, telemetry=telemetry) if self.signals else {}
-        if kept:
+        if kept := usable(_named("signals", self.signals, telemetry), telemetry=telemetry):
             sections["signals"] = kept
         return sections
 
@@ -69,8 +68,37 @@ def encode(
         head["tenant"] = tenant
     try:
         return _json({**head, **sections})
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # noqa: BLE001 - as in _encodable, which finds the section
         return _json({**head, **_encodable(sections, telemetry)})
+
+
+def _named(name: str, given: object, telemetry: Telemetry) -> dict[str, Any]:
+    """A section of names and values; empty, and counted, where the agent gave something else."""
+    if given is None:
+        return {}
+    try:
+        if isinstance(given, Mapping):
+            return dict(given)
+    except Exception as error:  # noqa: BLE001 - the agent's own type, and the run must be reported
+        _drop(name, type(error).__name__, telemetry)
+        return {}
+    _drop(name, f"{type(given).__name__} must be a mapping of names to values", telemetry)
+    return {}
+
+
+def _listed(name: str, given: object, telemetry: Telemetry) -> list[Any]:
+    """A section that is a list, likewise."""
+    if given is None:
+        return []
+    if isinstance(given, list | tuple):
+        return list(given)
+    _drop(name, f"{type(given).__name__} must be a list or a tuple", telemetry)
+    return []
+
+
+def _drop(name: str, why: object, telemetry: Telemetry) -> None:
+    telemetry.count("sections_dropped")
+    telemetry.warn(f"encode {name}", "%s of a run is no JSON and was left out: %s", name, why)
 
 
 def _encodable(sections: Mapping[str, Any], telemetry: Telemetry) -> dict[str, Any]:
@@ -78,11 +106,8 @@ def _encodable(sections: Mapping[str, Any], telemetry: Telemetry) -> dict[str, A
     for name, value in sections.items():
         try:
             _json(value)
-        except (TypeError, ValueError, RecursionError) as error:
-            telemetry.count("sections_dropped")
-            telemetry.warn(
-                f"encode {name}", "%s of a run is no JSON and was left out: %s", name, error
-            )
+        except Exception as error:  # noqa: BLE001 - an array library's `item` may raise anything
+            _drop(name, error, telemetry)
         else:
             good[name] = value
     return good

@@ -87,8 +87,8 @@ class Learner:
         self._closed = False
         self._engine = Engine(settings=self._settings, default_policy=default_policy)
         self._engine.start()
-        self._close_at_exit = weak(self.close)
-        atexit.register(self._close_at_exit)
+        # Strongly: one that its maker let go of still has to send what waits.
+        atexit.register(self.close)
         os.register_at_fork(after_in_child=weak(self._after_fork))
 
     def start(
@@ -250,7 +250,7 @@ class Learner:
         if self._closed:
             return
         self._closed = True
-        atexit.unregister(self._close_at_exit)
+        atexit.unregister(self.close)
         seconds = self._settings.options.close_seconds if timeout is None else timeout
         self._engine.close(seconds)
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from learnops.client.backoff import Backoff
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
+from learnops.client.threads import start_thread, survived
 from learnops.client.verdict import Broken, Delivered, Failing, Retry, Split, Verdict
 
 __all__ = ["Broken", "Delivered", "Failing", "Limits", "Outbox", "Retry", "Split", "Verdict"]
@@ -206,7 +206,7 @@ class Outbox(Generic[T]):
         parts = deque([_Part(batch)])
         while parts and not self._is_over():
             part = parts.popleft()
-            verdict = self._deliver(part.items)
+            verdict = self._judge(part.items)
             if isinstance(verdict, Failing | Broken):
                 # The other parts first: they show whether it is this one.
                 parts.extend(self._failing(part, verdict))
@@ -220,6 +220,14 @@ class Outbox(Generic[T]):
                 seconds = self._backoff.seconds(retry_after=verdict.after)
                 self._pause(seconds, asked=verdict.after is not None)
         return [item for part in parts for item in part.items]
+
+    def _judge(self, items: Sequence[T]) -> Verdict:
+        try:
+            return self._deliver(items)
+        except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would deliver nothing
+            survived(error, name=self._name, telemetry=self._telemetry)
+            # As if the answer had broken off: given up is only what fails while others go through.
+            return Broken(reason=type(error).__name__)
 
     def _conclude(self, part: "_Part[T]", verdict: Delivered | Split) -> "list[_Part[T]]":
         """What of it is still to be sent, the last first."""

@@ -69,7 +69,7 @@ class Policy:
                 hparams=_hparams(content.get("hparams")),
                 tools_allowlist=_tools(content.get("toolsAllowlist")),
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"the content of policy {name!r} is malformed: {error!r}") from error
 
 

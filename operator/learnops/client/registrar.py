@@ -13,7 +13,7 @@ from learnops.client.assignment import Assignment, Drawn
 from learnops.client.backoff import Backoff
 from learnops.client.settings import Settings
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
+from learnops.client.threads import start_thread, survived
 from learnops.client.waiting import Signal, Steps, Wait
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _MAX_BATCH = 1000
 _REQUEST_SECONDS = 2.0
 _ARMS = ("control", "candidate")
 _WARNING = "registration"
+_NAME = "learnops-register"
 
 
 class _State(Enum):
@@ -132,14 +133,20 @@ class Registrar:
 
     def _ensure_thread(self) -> bool:
         if self._thread is None:
-            self._thread = start_thread(
-                self._loop, name="learnops-register", telemetry=self._telemetry
-            )
+            self._thread = start_thread(self._loop, name=_NAME, telemetry=self._telemetry)
         return self._thread is not None
 
     def _loop(self) -> None:
+        backoff = Backoff()
         while tickets := self._take():
-            self._serve(tickets)
+            try:
+                self._serve(tickets)
+            except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would serve no run
+                survived(error, name=_NAME, telemetry=self._telemetry)
+                self._let_go(tickets)
+                self._held_until = time.monotonic() + backoff.seconds()
+            else:
+                backoff.reset()
 
     def _take(self) -> list[_Ticket]:
         """The next batch; empty once stopped. A run whose agent gave up is not sent at all."""
@@ -162,6 +169,14 @@ class Registrar:
             accepted = self._finish(ticket, self._prepare(drawn) if drawn else None)
             stored = drawn.registered if drawn is not None else may_be_stored
             if stored and not accepted:
+                self._telemetry.count("registrations_voided")
+                self._void(ticket.run_id)
+
+    def _let_go(self, tickets: Sequence[_Ticket]) -> None:
+        """Runs without an answer go on with control; what the api stored of them is void."""
+        for ticket in tickets:
+            if ticket.state is not _State.DONE:
+                self._finish(ticket, None)
                 self._telemetry.count("registrations_voided")
                 self._void(ticket.run_id)
 
@@ -211,7 +226,7 @@ class Registrar:
             try:
                 one = parse_drawn(entry)
                 drawn[one.run_id] = one
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 self._failed(f"malformed answer: {error!r:.80}")
         return drawn
 
@@ -221,18 +236,21 @@ class Registrar:
 
 
 def parse_drawn(entry: Any) -> Drawn:
-    """One entry of the answer; raises KeyError, TypeError or ValueError."""
+    """One entry of the answer; raises KeyError, TypeError, ValueError or OverflowError."""
     propensity = float(entry["propensity"])
     if entry["arm"] not in _ARMS or not 0.0 <= propensity <= 1.0:
         raise ValueError(f"arm {entry['arm']!r} with propensity {propensity}")
     if not isinstance(entry["policy"], str) or not isinstance(entry["registered"], bool):
         raise TypeError("policy is no string or registered no boolean")
+    rollout = entry.get("rollout")
+    if rollout is not None and not isinstance(rollout, str):
+        raise TypeError("rollout is neither a string nor null")
     return Drawn(
         run_id=str(entry["runId"]),
         arm=entry["arm"],
         policy=entry["policy"],
         propensity=propensity,
-        rollout=entry.get("rollout"),
+        rollout=rollout,
         revision=int(entry["revision"]),
         registered=entry["registered"],
     )

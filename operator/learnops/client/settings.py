@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from learnops.client.token import Token, found_file
+from learnops.client.token import given as given_token
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
@@ -100,7 +101,9 @@ class Settings:
         _check_name("doer", doer, hint="pass the name of the Doer object")
         if serving is not None:
             _check_name("serving", serving, hint="pass the name of the Policy this process serves")
-        found_token = token or (None if token_file else os.environ.get("LEARNOPS_TOKEN")) or None
+        told = token or (None if token_file else os.environ.get("LEARNOPS_TOKEN"))
+        # A secret that was written with `echo` ends with a line feed.
+        found_token = given_token(told) if told else None
         found_token_file = None if found_token else token_file or found_file()
         Token(file=found_token_file).check()
         return cls(

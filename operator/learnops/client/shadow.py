@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from learnops.client.answer import TransportError
 from learnops.client.assignment import Assignment
+from learnops.client.backoff import Backoff
 from learnops.client.policy import Policy
 from learnops.client.run import Run
 from learnops.client.running import Running
 from learnops.client.settings import Settings
 from learnops.client.snapshot import SnapshotHolder
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
+from learnops.client.threads import start_thread, survived
 from learnops.client.waiting import Steps
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ class Shadower:
             return None
         policy = view.snapshot.policies.get(shadow.policy)
         of_control = assignment.policy.name == view.snapshot.control
-        if policy is None or not of_control or self._is_full():
+        if policy is None or not of_control:
+            return None
+        if self._is_full():
+            self._telemetry.count("shadows_dropped")
             return None
         return Offer(rollout=shadow.rollout, policy=policy)
 
@@ -147,14 +151,24 @@ class Shadower:
         return not self._waiting and not self._running
 
     def _loop(self) -> None:
+        backoff = Backoff()
         while (task := self._next()) is not None:
             try:
                 if self._opened(task):
                     self._run(task)
+            except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would run no other
+                survived(error, name=_NAME, telemetry=self._telemetry)
+                self._rest(backoff.seconds())
+            else:
+                backoff.reset()
             finally:
                 with self._changed:
                     self._running = False
                     self._changed.notify_all()
+
+    def _rest(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing, timeout=seconds)
 
     def _next(self) -> _Task | None:
         with self._changed:
@@ -190,5 +204,6 @@ class Shadower:
         try:
             with Run(task.run):
                 task.call(task.run)
-        except Exception as error:  # noqa: BLE001 - a queue worker: reported as the candidate's loss
+        except BaseException as error:  # noqa: BLE001 - a queue worker: reported as the candidate's
+            # loss. Its sys.exit() too: here it would end nothing but this thread.
             self._telemetry.warn("shadow", "a candidate failed in shadow: %s", type(error).__name__)

@@ -82,22 +82,37 @@ class Signaler:
 
     def signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
         """Queue one signal; what can be no signal is counted and logged once. Never raises."""
+        try:
+            body = self._encoded(name, value, remark)
+        except Exception as error:  # noqa: BLE001 - whatever the agent gave, it must go on
+            self._telemetry.count("signals_invalid")
+            self._telemetry.warn(
+                f"signal {type(error).__name__}",
+                "a signal was left out (%s): name must be a str, key a str, observed_at a datetime",
+                type(error).__name__,
+            )
+            return
+        if body is not None and not self.outbox.put(Outgoing(run_id=run_id, body=body)):
+            self._telemetry.count("signals_dropped")
+            self._telemetry.warn("signals", "the buffer of signals is full or closed; one is lost")
+
+    def _encoded(self, name: str, value: object, remark: Remark) -> bytes | None:
+        """None where it is left out, which is counted."""
         kept = usable({name: value}, telemetry=self._telemetry)
         if not kept:
-            return
-        at = remark.observed_at or datetime.fromtimestamp(self._wall(), UTC)
+            return None
+        at = remark.observed_at
+        if at is None:
+            at = datetime.fromtimestamp(self._wall(), UTC)
         told = {
             "name": name,
             "value": kept[name],
-            "key": remark.key or os.urandom(16).hex(),
+            "key": str(remark.key) if remark.key else os.urandom(16).hex(),
             "source": str(remark.source)[:_MAX_SOURCE],
             "note": str(remark.note)[:MAX_NOTE],
             "observedAt": at.astimezone(UTC).isoformat(),
         }
-        signal = Outgoing(run_id=run_id, body=json.dumps(told).encode())
-        if not self.outbox.put(signal):
-            self._telemetry.count("signals_dropped")
-            self._telemetry.warn("signals", "the buffer of signals is full or closed; one is lost")
+        return json.dumps(told).encode()
 
     def close(self, timeout: float) -> None:
         """Drain for `timeout` seconds; what is left is counted as dropped."""
@@ -212,7 +227,7 @@ def _quality(value: Any) -> float | bool | None:
         return value
     try:
         number = float(value)  # numbers of array libraries as well
-    except (TypeError, ValueError, OverflowError):
+    except Exception:  # noqa: BLE001 - theirs may raise anything, RuntimeError say
         return None
     return number if not isinstance(value, str) and 0 <= number <= 1 else None
 

@@ -13,6 +13,7 @@ from learnops.client.waiting import Signal
 from learnops.domain.assignment import Region
 
 _REMEMBERED_UIDS = 16
+_MAX_EPOCH_SECONDS = 2**31 - 1  # a Doer's own bound is lower; beyond floats it could not be used
 _UNITS = ("Run", "Session", "TenantEpoch")
 
 
@@ -183,9 +184,16 @@ def parse_ttl(value: Any) -> float | None:
     """Seconds left, None for "turned off"; raises MalformedSnapshotError for anything else."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise MalformedSnapshotError(f"ttlSeconds is {value!r}, no number of seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        raise MalformedSnapshotError(f"ttlSeconds is {value!r:.80}, no number of seconds")
     return max(float(value), 0.0)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
 
 
 def _rollout(value: Any) -> Rollout | None:
@@ -210,8 +218,10 @@ def _unit(value: Any) -> UnitKind:
     if value["unit"] != "TenantEpoch":
         return UnitKind(name=value["unit"])
     seconds = _field(value, "epochSeconds", int)
-    if seconds < 1:
-        raise MalformedSnapshotError(f"epochSeconds is {seconds}, not 1 or more")
+    if not 1 <= seconds <= _MAX_EPOCH_SECONDS:
+        raise MalformedSnapshotError(
+            f"epochSeconds is {seconds!r:.80}, not from 1 to {_MAX_EPOCH_SECONDS}"
+        )
     return UnitKind(name=value["unit"], epoch_seconds=seconds)
 
 

@@ -14,7 +14,7 @@ from learnops.client.snapshot import (
     parse_ttl,
 )
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
+from learnops.client.threads import start_thread, survived
 
 if TYPE_CHECKING:
     from learnops.client.transport import Transport
@@ -24,6 +24,7 @@ _TTL_HEADER = "X-Learnops-TTL-Seconds"
 _SLACK_SECONDS = 10.0  # beyond the long poll's own time, for an api under load
 _HASTY_SECONDS = 1.0  # nothing new sooner than this: the server does not really hold the question
 _WARNING = "snapshot"
+_NAME = "learnops-snapshot"
 
 
 class SnapshotSource:
@@ -52,9 +53,7 @@ class SnapshotSource:
             return
         with self._starting:
             if self._thread is None:
-                self._thread = start_thread(
-                    self._loop, name="learnops-snapshot", telemetry=self._telemetry
-                )
+                self._thread = start_thread(self._loop, name=_NAME, telemetry=self._telemetry)
 
     def stop(self) -> None:
         """Ask the thread to end; the transport's close breaks off a poll that is under way."""
@@ -84,6 +83,9 @@ class SnapshotSource:
             news, retry_after = self._ask()
         except (TransportError, MalformedSnapshotError) as error:
             return self._failed(str(error))
+        except Exception as error:  # noqa: BLE001 - a probe: dead, it would see no rollback
+            survived(error, name=_NAME, telemetry=self._telemetry)
+            return self._backoff.seconds()
         if retry_after is not None:
             return retry_after
         self._telemetry.forget(_WARNING)

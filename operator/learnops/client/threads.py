@@ -18,3 +18,13 @@ def start_thread(target: Callable[[], None], *, name: str, telemetry: Telemetry)
         return None
     telemetry.forget(name)
     return thread
+
+
+def survived(error: Exception, *, name: str, telemetry: Telemetry) -> None:
+    """Count what a loop should never have raised: without it, it would be silent for ever.
+
+    Only the type is logged, as the message may hold what an agent reported, or a secret.
+    """
+    telemetry.count("loop_errors")
+    kind = type(error).__name__
+    telemetry.warn(f"loop {name} {kind}", "thread %s goes on after a bug: %s", name, kind)

@@ -51,14 +51,32 @@ def found_file() -> str | None:
     return named or (PROJECTED if Path(PROJECTED).exists() else None)
 
 
+def given(value: str) -> str:
+    """A token that was given as a value, without the blanks around it.
+
+    Raises:
+        ValueError: it can be no token; what it is, the message does not tell.
+    """
+    content = value.encode(errors="surrogatepass")
+    if why := _flaw(content):
+        raise ValueError(f"token {why}; pass token= or set LEARNOPS_TOKEN to the token alone")
+    return value.strip()
+
+
 def _token(content: bytes, *, file: str) -> str:
+    if why := _flaw(content):
+        raise ValueError(_unusable(file, why))
+    return content.strip().decode("ascii")
+
+
+def _flaw(content: bytes) -> str | None:
     token = content.strip()
     if not token:
-        raise ValueError(_unusable(file, "is empty"))
+        return "is empty"
     # Anything else would end the header, or begin another one.
     if len(content) > _MAX_BYTES or not all(33 <= byte <= 126 for byte in token):
-        raise ValueError(_unusable(file, "holds no token"))
-    return token.decode("ascii")
+        return "holds no token"
+    return None
 
 
 def _unusable(file: str, why: str) -> str:

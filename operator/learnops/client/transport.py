@@ -90,6 +90,9 @@ class Transport:
                     raise TransportError(_name(error), sent=True) from error
             except (HTTPError, OSError) as error:
                 raise TransportError(_name(error), sent=True) from error
+            except ValueError as error:
+                # Of what HTTP cannot carry: its message holds that, which may be the token.
+                raise TransportError(_name(error), sent=True) from None
         raise AssertionError("unreachable")  # pragma: no cover
 
     def _attempt(

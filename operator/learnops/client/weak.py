@@ -1,4 +1,4 @@
-"""Hooks of the whole process (a fork, its end) that must not keep what they call alive."""
+"""Hooks of the whole process (a fork) that must not keep what they call alive."""
 
 from collections.abc import Callable
 from weakref import WeakMethod

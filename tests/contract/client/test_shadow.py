@@ -1,8 +1,11 @@
 """The candidate beside control: off the answer path, and only where the api opened its pair."""
 
+import sys
+import threading
+
 import pytest
 
-from learnops.client import Learner, Run
+from learnops.client import AsyncLearner, AsyncRun, Learner, Run
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_routing import Connect, ready
 
@@ -12,11 +15,12 @@ SHADOWS, REPORT = "/v1/shadows", "/v1/shadows:report"
 class Beside:
     """An agent that remembers the policies that it ran with."""
 
-    def __init__(self, api: Api, learner: Learner) -> None:
+    def __init__(self, api: Api, learner: Learner | None = None) -> None:
         self.ran: list[str] = []
         self.told: list[dict[str, object]] = []
         api.misbehave[REPORT] = self._report
-        self.plan = learner.agent(self._plan)
+        if learner is not None:
+            self.plan = learner.agent(self._plan)
 
     def _plan(self, run: Run) -> str:
         self.ran.append(run.policy.name)
@@ -101,3 +105,61 @@ def test_a_coroutine_is_refused_where_it_is_decorated(api: Api, connect: Connect
 
     with pytest.raises(TypeError, match="must decorate a plain function"):
         connect().agent(plan)
+
+
+def test_a_candidate_that_exits_ends_nothing_but_its_run(api: Api, connect: Connect) -> None:
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    learner = ready(connect())
+    beside = Beside(api, learner)
+
+    @learner.agent
+    def plan(run: Run) -> None:
+        beside.ran.append(run.policy.name)
+        if run.dry_run:
+            sys.exit("the candidate found no config")
+
+    for _ in range(2):  # the thread lives on
+        plan()
+        assert learner.flush(20)
+    assert beside.ran == ["planner-v1", "planner-v2"] * 2
+    assert [one["gates"] for one in beside.told] == [[{"name": "completed", "passed": False}]] * 2
+    assert learner.stats()["shadows_run"] == 2
+
+
+async def test_a_candidate_that_exits_leaves_the_loop_alone(api: Api) -> None:
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
+        beside = Beside(api)
+        ran: list[bool] = []
+
+        @learner.agent
+        async def plan(run: AsyncRun) -> None:
+            ran.append(run.dry_run)
+            if run.dry_run:
+                sys.exit("the candidate found no config")
+
+        for _ in range(2):
+            await plan()
+            assert await learner.flush(20)
+    assert ran == [False, True] * 2
+    assert [one["gates"] for one in beside.told] == [[{"name": "completed", "passed": False}]] * 2
+
+
+def test_candidates_that_are_left_out_are_counted(api: Api, connect: Connect) -> None:
+    go_on = threading.Event()
+
+    def hold(handler: Handler) -> None:
+        go_on.wait(20)
+        opened(handler)
+
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", hold
+    learner = ready(connect(options={"shadow_waiting": 1}))
+    beside = Beside(api, learner)
+    beside.plan()
+    api.wait_for(lambda: any(told["path"] == SHADOWS for told in api.requests), "its pair")
+    for _ in range(4):  # one may wait
+        beside.plan()
+    assert learner.stats()["shadows_dropped"] == 3
+    go_on.set()
+    assert learner.flush(20)
+    assert learner.stats()["shadows_run"] == 2

@@ -1,5 +1,6 @@
 """The token comes from a file that rotates: the next request carries what is in it then."""
 
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ import pytest
 
 from learnops.client import Learner
 from learnops.client import token as module
+from learnops.client.answer import TransportError
+from learnops.client.transport import Transport
 from testbed.waiting import wait_until
 from tests.contract.client.api import Api
 
@@ -123,3 +126,29 @@ def test_where_the_token_comes_from(
     assert sent() == "Bearer value"
     assert sent(token_file=str(mount)) == "Bearer first"
     assert sent(token="given", token_file=str(mount)) == "Bearer given"
+
+
+@pytest.mark.parametrize("blank", ["\n", " ", "\r\n"])
+def test_blanks_around_a_token_are_no_part_of_it(
+    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, blank: str
+) -> None:
+    monkeypatch.setenv("LEARNOPS_TOKEN", f"s3cret{blank}")
+    with connect(token=None).start() as run:
+        run.finish(metrics={})
+    wait_for(api, "s3cret", path="/v1/runs:batch")
+
+
+@pytest.mark.parametrize("value", ["\n", "s3cret\nX-Other: 1", "s3 cret", "s3crét", "s" * 20_000])
+def test_what_can_be_no_token_is_refused_and_not_told(connect: Connect, value: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"^token (is empty|holds no token); pass token="
+    ) as caught:
+        connect(token=value)
+    assert value not in str(caught.value)
+
+
+def test_what_no_header_can_carry_fails_without_being_told(api: Api) -> None:
+    transport = Transport(api=api.url, token="s3cret\n")
+    with pytest.raises(TransportError) as caught:
+        transport.get("/v1/snapshot", query={}, timeout=5)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
