@@ -48,7 +48,8 @@ class _Log(io.TextIOWrapper):
         super().__init__(source, encoding="utf-8", errors="surrogateescape", newline="")
         self._name, self._refuse, self._ended = name, refuse, 0
 
-    def readline(self, size: int = -1, /) -> str:
+    # The base class of all files reads bytes; typeshed overrides it for text in the same way.
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         """The next line; iteration comes here as well."""
         line = super().readline(size)
         if self._refuse and not is_utf8(line):
