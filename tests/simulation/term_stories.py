@@ -51,6 +51,19 @@ TERM_STORIES: dict[str, list[Beat]] = {
         GUARDED,
         reweigh(grounding="1", securityCriticals="1"),
     ],
+    "guardrail-on-a-term-that-runs-report-by-now": [
+        NEWCOMER,
+        report("v1", runs=20, grounding=20),
+        GUARDED,
+        report("v1", runs=200, grounding=200, securityCriticals=200),
+    ],
+    "guardrail-on-a-term-while-it-is-not-known-what-runs-report": [
+        NEWCOMER,
+        report("v1", runs=20, grounding=20),
+        lose_reports(),
+        GUARDED,
+        report("v1", runs=200, grounding=200, securityCriticals=200),
+    ],
     "weights-stay-while-a-canary-has-traffic": [
         NEWCOMER,
         report("v1", runs=40, grounding=40),

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     try:
         scorer = Scorer.of(arguments.doer)
-        with opened(arguments.bundles) as source:
+        with opened(arguments.bundles, refuse=False) as source:
             summary = Summary()
             if arguments.output == "table":
                 print(table_line(None))

@@ -56,7 +56,7 @@ async def _erase(url: str, arguments: argparse.Namespace) -> int:
             pool,
             namespace=arguments.namespace,
             tenant=arguments.tenant,
-            by=(arguments.by or getpass.getuser())[:253],
+            by=(arguments.by or _caller())[:253],
         )
     if arguments.output == "json":
         told = {"id": str(done.erasure), "namespace": done.namespace, "runs": done.runs}
@@ -66,3 +66,11 @@ async def _erase(url: str, arguments: argparse.Namespace) -> int:
     if done.waiting:
         print(f"{done.waiting:,} units of live rollouts are erased when these have ended")
     return 0
+
+
+def _caller() -> str:
+    """The user's name; in a pod its uid may have none, and no name may stop an erasure."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter since Python 3.13
+        return f"uid {os.getuid()}"

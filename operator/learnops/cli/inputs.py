@@ -1,10 +1,11 @@
 """Files that commands without a cluster read: one manifest, one log."""
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, TextIO
 
 import yaml
 from pydantic import ValidationError
@@ -40,18 +41,61 @@ def document(path: Path, *, kind: str) -> dict[str, Any]:
     return dict(found[0])
 
 
+class _Log(io.TextIOWrapper):
+    """Lines of UTF-8; one that is none is an InputError, or left to who reads it."""
+
+    def __init__(self, source: BinaryIO, *, name: str, refuse: bool) -> None:
+        super().__init__(source, encoding="utf-8", errors="surrogateescape", newline="")
+        self._name, self._refuse, self._ended = name, refuse, 0
+
+    # The base class of all files reads bytes; typeshed overrides it for text in the same way.
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
+        """The next line; iteration comes here as well."""
+        line = super().readline(size)
+        if self._refuse and not is_utf8(line):
+            raise InputError(f"{self._name}: line {self._ended + 1}: is not UTF-8")
+        self._ended += line.endswith(("\n", "\r"))
+        return line
+
+
+def is_utf8(line: str) -> bool:
+    """Whether a line of a log that was `opened` with `refuse=False` is text."""
+    try:
+        return line.isascii() or bool(line.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 @contextmanager
-def opened(name: str) -> Iterator[TextIO]:
-    """A log as text; `-` is standard input, which is left open. Raises InputError."""
+def opened(name: str, *, refuse: bool = True) -> Iterator[TextIO]:
+    """A log as text; `-` is standard input, which is left open.
+
+    Raises:
+        InputError: it cannot be read; later, where `refuse`, that a line is not UTF-8.
+    """
     if name == "-":
-        yield sys.stdin
+        with _standard_input(refuse=refuse) as log:
+            yield log
         return
     try:
-        file = Path(name).open(encoding="utf-8", newline="")  # noqa: SIM115 - closed below
+        file = Path(name).open("rb")  # noqa: SIM115 - closed below
     except OSError as error:
         raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    with file:
-        yield file
+    with _Log(file, name=name, refuse=refuse) as log:
+        yield log
+
+
+@contextmanager
+def _standard_input(*, refuse: bool) -> Iterator[TextIO]:
+    source = getattr(sys.stdin, "buffer", None)
+    if source is None:  # text already, where a program has put it there
+        yield sys.stdin
+        return
+    log = _Log(source, name="standard input", refuse=refuse)
+    try:
+        yield log
+    finally:
+        log.detach()
 
 
 def first_of(error: ValidationError) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from learnops.api.crl import CRL
 from learnops.api.doer import DoerSpec, DoerStatus
-from learnops.cli.inputs import InputError, document, first_of
+from learnops.cli.inputs import InputError, document, first_of, is_utf8
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
@@ -70,6 +70,8 @@ class Scorer:
         """The result of one line."""
         if len(line) > _MAX_LINE:
             return Scored(error=f"line {number}: has over {_MAX_LINE:,} characters")
+        if not is_utf8(line):
+            return Scored(error=f"line {number}: is not UTF-8")
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):

@@ -46,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     add("run_id", metavar="RUN_ID", help="the run's id")
     add("signals", metavar="NAME=VALUE", nargs="+", type=_signal, help="e.g. tests=0.97")
     add("--doer", required=True, help="name of the run's Doer")
-    add("--namespace", help="where the Doer lives ($LEARNOPS_NAMESPACE)")
+    add("-n", "--namespace", help="where the Doer lives ($LEARNOPS_NAMESPACE)")
     add("--source", default="", help="who says so, e.g. ci")
     add("--note", default="", help="a few words; personal data is taken out of it")
     add("--key", help="names this telling: the same key again is stored once (a random one)")

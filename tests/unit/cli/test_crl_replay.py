@@ -202,3 +202,12 @@ def test_what_is_wrong_is_named(replay, arguments, files, runs, said) -> None:
 def test_a_doer_or_a_file_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["crl", "replay", "--weights", "grounding=1"]) == 2
     assert "name a DOER of the run log, or a file with --runs" in capsys.readouterr().err
+
+
+def test_what_a_log_does_not_tell_of_partial_runs_is_unknown(replay) -> None:
+    runs = ndjson({"arm": "control", "loss": 0.5, "terms": {"grounding": 0.5}})
+    _, told, _ = replay("--weights", "grounding=1,ragCoverage=1", runs=runs)
+    (group,) = told["groups"]
+    assert (group["partial"], group["partialWouldBe"]) == (None, 1)
+    _, table, _ = replay("--weights", "grounding=1,ragCoverage=1", runs=runs, output="table")
+    assert "- -> 1" in table

@@ -51,7 +51,7 @@ class _Replay:
             tenant=nobody,
             tenants=(),
             loss=_unit(rows, "loss", missing=False),
-            partial=np.zeros(size, dtype=np.bool_),
+            partial=None,  # a log does not tell which terms were in use
             scored={},
             weights=nobody,
             known=(),

@@ -64,6 +64,10 @@ def _before(tally: Tally) -> float | None:
     return tally.loss_before / tally.scored if tally.scored else None
 
 
+def _count(known: int | None) -> str:
+    return "-" if known is None else f"{known:,}"
+
+
 def _row(policy: str, arm: str, tally: Tally) -> tuple[str, ...]:
     before, after = _before(tally), tally.loss_after / tally.runs
     return (
@@ -73,7 +77,7 @@ def _row(policy: str, arm: str, tally: Tally) -> tuple[str, ...]:
         "-" if before is None else f"{before:.4f}",
         f"{after:.4f}",
         "-" if before is None else f"{after - before:+.4f}",
-        f"{tally.partial_before:,} -> {tally.partial_after:,}",
+        f"{_count(tally.partial_before)} -> {tally.partial_after:,}",
         _most(tally),
     )
 

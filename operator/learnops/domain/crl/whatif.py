@@ -23,7 +23,7 @@ class Runs:
         tenant: int64, its tenant's place in `tenants`; UNKNOWN: one without weights of its own.
         tenants: the tenants that have weights of their own by the other yardstick.
         loss: float64, as it was scored; NaN where that is not known.
-        partial: bool, as it was scored.
+        partial: bool, as it was scored; None where that is not known of any of them.
         scored: of each term what was reported, normalised as it was then; NaN where a run was
             silent.
         weights: int64, the place of the weights that it was scored by in `known`; UNKNOWN: these
@@ -36,7 +36,7 @@ class Runs:
     tenant: Numbers
     tenants: Sequence[str]
     loss: Floats
-    partial: Flags
+    partial: Flags | None
     scored: Mapping[str, Floats]
     weights: Numbers
     known: Sequence[Weights]
@@ -65,6 +65,7 @@ class Tally:
 
     Attributes:
         scored: runs whose loss before is known.
+        partial_before: None where it is not known of every run.
         shares_before: of each term the sum of its parts of the loss, over runs whose weights are
             known.
         silent: of each term in use after, how many runs did not report it.
@@ -74,7 +75,7 @@ class Tally:
     scored: int = 0
     loss_before: float = 0.0
     loss_after: float = 0.0
-    partial_before: int = 0
+    partial_before: int | None = 0
     partial_after: int = 0
     shares_before: dict[str, float] = field(default_factory=dict)
     shares_after: dict[str, float] = field(default_factory=dict)
@@ -88,13 +89,18 @@ class Tally:
         self.explained += 1
         self.loss_before += before.loss
         self.loss_after += after.loss
-        self.partial_before += before.partial
+        self.count_partial(int(before.partial))
         self.partial_after += after.partial
         for into, found in ((self.shares_before, before), (self.shares_after, after)):
             for name, share in found.contributions.items():
                 into[name] = into.get(name, 0.0) + share
         for name in after.missing:
             self.silent[name] = self.silent.get(name, 0) + 1
+
+    def count_partial(self, more: int | None) -> None:
+        """Add so many runs that were partial before; None: of some it is not known."""
+        if self.partial_before is not None:
+            self.partial_before = None if more is None else self.partial_before + more
 
     def drivers(self) -> list[tuple[str, float, float]]:
         """Terms with their mean parts of the loss before and after, the greatest change first."""
@@ -176,7 +182,7 @@ def _add(
     tally.explained += int(explained.sum())
     tally.loss_before += float(runs.loss[known].sum())
     tally.loss_after += float(after.loss[mine].sum())
-    tally.partial_before += int(runs.partial[mine].sum())
+    tally.count_partial(None if runs.partial is None else int(runs.partial[mine].sum()))
     tally.partial_after += int(partial[mine].sum())
     _sum_up(tally.shares_before, before.shares.items(), mine=explained)
     _sum_up(tally.shares_after, after.shares.items(), mine=mine)

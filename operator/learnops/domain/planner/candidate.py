@@ -75,27 +75,45 @@ def _gateway_has_two_slots(draft: Draft, canary: CanaryDeployment) -> Obstacle |
     return Obstacle(reason="InvalidSpec", message=message, blocked=True)
 
 
+def unweighed(draft: Draft, canary: CanaryDeployment) -> list[str]:
+    """Guarded terms that the weights in force, as far as there are any, do not weigh."""
+    weights = draft.scoring.weights
+    told = {} if weights is None else weights.to_wire()
+    weighed = {term for term, weight in told.items() if float(weight)}
+    return [it.term for it in on_terms(canary.spec.analysis.guardrails) if it.term not in weighed]
+
+
 def _guardrails_weighed(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
     """A term that nobody is asked to report would count 1 in both arms and guard nothing."""
-    weights = draft.scoring.weights
-    if weights is None:
+    if draft.scoring.weights is None:
         return None  # `_weights_known` stands in the way
-    weighed = {term for term, weight in weights.to_wire().items() if float(weight)}
-    guarded = on_terms(canary.spec.analysis.guardrails)
-    unknown = [it.term for it in guarded if it.term not in weighed]
+    # Where the spec has no weights they are decided anew before this canary starts: what they will
+    # be must not be kept from it by what they are.
+    coming = reports.default_weights_now(draft)
+    unknown = [term for term in unweighed(draft, canary) if term not in coming]
     if not unknown:
         return None
-    message = (
-        f"spec.analysis.guardrails names {unknown[0]}, which spec.crl.weights of doer "
-        f"{draft.snap.key.doer} does not weigh: give it a weight, or leave the guardrail out"
-    )
-    if draft.doer.spec.crl.weights is None:
-        message = (
-            f"spec.analysis.guardrails names {unknown[0]}, which runs of doer "
-            f"{draft.snap.key.doer} do not report: give it a weight in spec.crl.weights and report "
-            "it, or leave the guardrail out"
-        )
+    message = f"spec.analysis.guardrails names {unknown[0]}, {_unweighed_by(draft, bool(coming))}"
     return Obstacle(reason="InvalidSpec", message=message, blocked=True)
+
+
+def _unweighed_by(draft: Draft, reported: bool) -> str:
+    """Whose weights leave a term out, and the way out; `reported`: what runs report is known."""
+    doer = draft.snap.key.doer
+    if draft.doer.spec.crl.weights is not None:
+        return (
+            f"which spec.crl.weights of doer {doer} does not weigh: give it a weight, or leave the "
+            "guardrail out"
+        )
+    if not reported:
+        return (
+            f"which status.crl.weights of doer {doer} does not weigh; for new ones: "
+            f"{reports.still_needed(draft)}"
+        )
+    return (
+        f"which runs of doer {doer} do not report: give it a weight in spec.crl.weights and report "
+        "it, or leave the guardrail out"
+    )
 
 
 def _candidate_found(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:

@@ -1,6 +1,8 @@
 """What is known of the terms that runs report."""
 
-from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT
+from collections.abc import Mapping
+
+from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT, default_weights
 from learnops.domain.observed import TermsReading
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner.draft import Draft
@@ -12,6 +14,14 @@ def reported(draft: Draft) -> TermsReading | None:
     if isinstance(reading, TermsReading) and reading.policy == draft.active:
         return reading
     return None
+
+
+def default_weights_now(draft: Draft) -> Mapping[str, str]:
+    """What the weights would be, were they decided now; none where the spec has them."""
+    reading = reported(draft)
+    if draft.doer.spec.crl.weights is not None or reading is None:
+        return {}
+    return default_weights(runs=reading.runs, reported=reading.reported) or {}
 
 
 def still_needed(draft: Draft) -> str:

@@ -5,14 +5,14 @@ look at it in passes that happen anyway, and change nothing that a rollout with 
 """
 
 from learnops.api.crl import CRLStatus, CRLWeights
-from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT, default_weights, missing
+from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT, missing
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner.canary_start import holder
-from learnops.domain.planner.candidate import obstacle
+from learnops.domain.planner.candidate import obstacle, unweighed
 from learnops.domain.planner.conditions import TERMS_MISSING, Wanted, find, merged
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.live import holder_of_traffic
-from learnops.domain.planner.reports import reported
+from learnops.domain.planner.reports import default_weights_now, reported
 
 _NEEDS_BUDGET = {"costOverBudget": "costUSD", "latencyP95": "latencyMilliseconds"}
 
@@ -24,13 +24,11 @@ def decide_weights(draft: Draft) -> bool:
     weights that were taken out of the spec meanwhile are decided then; a generation follows.
     """
     reading = reported(draft)
-    if draft.doer.spec.crl.weights is not None or reading is None:
+    found = default_weights_now(draft)
+    if reading is None or not found:
         return False
     undecided = draft.scoring.weights is None
     if not undecided and not _about_to_start(draft):
-        return False
-    found = default_weights(runs=reading.runs, reported=reading.reported)
-    if found is None:
         return False
     weights = CRLWeights.model_validate(found)
     told = draft.status.crl or CRLStatus()
@@ -70,11 +68,16 @@ def settle_terms(draft: Draft) -> None:
 
 
 def _about_to_start(draft: Draft) -> bool:
-    """A canary will be prepared as soon as it is known by which weights."""
+    """A canary will be prepared as soon as it is known by which weights.
+
+    One that is prepared keeps them, unless they leave out what its guardrails are on.
+    """
     canary = holder(draft)
     if canary is None or holder_of_traffic(draft) is not None:
         return False
-    return not draft.canaries[canary.metadata.name].candidates and obstacle(draft, canary) is None
+    if draft.canaries[canary.metadata.name].candidates and not unweighed(draft, canary):
+        return False
+    return obstacle(draft, canary) is None
 
 
 def _forget(draft: Draft) -> None:

@@ -16,6 +16,7 @@ from stdnum.us import ssn
 
 Span = tuple[int, int]
 _CARD_GROUPS: Final = 5
+_LONGEST: Final = 40  # characters of a match, at most: a phone number with two signs a digit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,16 @@ class Kind:
 
 
 def _apart(text: str, span: Span, *, before: str = "_.+-", after: str = "_-") -> bool:
-    """Whether a number stands on its own: no part of a longer number, word, digest or decimal."""
+    """Whether a number stands on its own: no part of a longer number, word, digest or decimal.
+
+    A hyphen or a point in front joins it to what stands before; where nothing does it is a bullet.
+    """
     start, end = span
+    if text[max(start - 1, 0) : start] in ("-", "."):
+        before = before.replace(text[start - 1], "")
+        joined = text[start - 2] if start > 1 else " "
+        if joined.isalnum() or joined == "_":
+            return False
     left = text[start - 1] if start else " "
     right = text[end] if end < len(text) else " "
     return not (left.isalnum() or left in before or right.isalnum() or right in after)
@@ -54,16 +63,36 @@ def _emails(text: str) -> Iterator[Span]:
     return (match.span() for match in _EMAIL.finditer(text))
 
 
+def _found(pattern: Any, text: str, holds: Callable[[Span], bool]) -> Iterator[Span]:
+    """Matches that hold; one that does not must not hide another that begins within it.
+
+    The search begins anew in a bounded piece only: in the whole text its time would be quadratic.
+    """
+    done = 0
+    for match in pattern.finditer(text):
+        at, end = max(match.start(), done), match.end()
+        while at < end:
+            inner = pattern.search(text[at : end + _LONGEST])
+            if inner is None or at + inner.start() >= end:
+                break
+            span = at + inner.start(), at + inner.end()
+            if holds(span):
+                yield span
+                at = done = span[1]
+            else:
+                at = span[0] + 1
+
+
 def _ssns(text: str) -> Iterator[Span]:
-    for match in _SSN.finditer(text):
-        if _apart(text, match.span()) and ssn.is_valid(match.group().replace(" ", "-")):
-            yield match.span()
+    def holds(span: Span) -> bool:
+        number = text[slice(*span)].replace(" ", "-")
+        return _apart(text, span) and bool(ssn.is_valid(number))
+
+    return _found(_SSN, text, holds)
 
 
 def _phones(text: str) -> Iterator[Span]:
-    for match in _PHONE.finditer(text):
-        if _apart(text, match.span()):
-            yield match.span()
+    return _found(_PHONE, text, lambda span: _apart(text, span))
 
 
 def _cards(text: str) -> Iterator[Span]:
