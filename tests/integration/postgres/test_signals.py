@@ -201,5 +201,7 @@ async def waiting(pool: Pool, sessions: int) -> None:
     """Until so many sessions of this database wait for a lock; the caller has a deadline."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     query += " AND datname = current_database()"
-    while await rows_of(pool, query) != [(sessions,)]:
+    while True:
+        if await rows_of(pool, query) == [(sessions,)]:
+            return
         await asyncio.sleep(0.01)
