@@ -41,9 +41,8 @@ class Redactor:
         All texts are looked at as one, apart from each other by what no kind can contain.
         """
         texts: list[str] = []
-        if self._own or not self._gathered(value, texts):
+        if self._own or not all(map(self._is_plain, names)) or not self._gathered(value, texts):
             return True
-        texts += names
         return SUSPECT.search("\n".join(texts)) is not None
 
     def content(self, value: Any, *, found: Counter[str]) -> Any:
