@@ -17,6 +17,7 @@ NOT_HOT = {
     "whatif": "learnops crl replay",
     "whatif_rollouts": "learnops crl replay",
     "erasure": "learnops db erase",
+    "erasure_pages": "learnops db erase",
     "expiries": "upkeep, in batches",
     "retention": "upkeep, in batches",
 }

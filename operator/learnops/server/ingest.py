@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +17,7 @@ from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
+from learnops.ports.clock import Clock
 from learnops.server.announcing import Announcer
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.counting import Counted
@@ -24,8 +26,8 @@ from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
-from learnops.server.rows import content_of, crl_of, is_hash_of, row_of, stored_answer
-from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
+from learnops.server.rows import crl_of, is_hash_of, row_of, stored_answer
+from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
@@ -51,6 +53,7 @@ class Ingest:
         metrics: Metrics,
         resolved: Wake,
         announcer: Announcer,
+        clock: Clock,
         limits: BatchLimits | None = None,
     ) -> None:
         self._pool = pool
@@ -58,7 +61,7 @@ class Ingest:
         self._metrics = metrics
         self._resolved = resolved
         self._announcer = announcer
-        self._counted = Counted()
+        self._counted = Counted(clock=clock)
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
@@ -89,44 +92,41 @@ class Ingest:
         await self._batcher.drain()
 
     async def _write(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
-        first: dict[RunKey, int] = {}
-        for position, bundle in enumerate(bundles):
-            first.setdefault((bundle.namespace, bundle.run_id), position)
-        chosen = [bundles[position] for position in first.values()]
-        written = dict(zip(first, await self._write_distinct(chosen), strict=True))
-        return [
-            written[key]
-            if first[key] == position
-            else _repetition(bundle, of=bundles[first[key]], outcome=written[key])
-            for position, bundle in enumerate(bundles)
-            for key in [(bundle.namespace, bundle.run_id)]
+        # Scored before they are told apart: what one report of a run has wrong is its own alone.
+        scored = await self._scored(bundles)
+        first: dict[RunKey, _Scored] = {}
+        for item in scored:
+            if isinstance(item, _Scored):
+                first.setdefault(item.row.key, item)
+        added = await self._store([item.row for item in first.values()]) if first else set()
+        known = [key for key in first if key not in added]
+        there = await table.stored(self._pool, keys=known) if known else {}
+        outcomes = [
+            item
+            if isinstance(item, Problem)
+            else _outcome(item, first=first[item.row.key], stored=there.get(item.row.key))
+            for item in scored
         ]
+        same = {
+            item.row.key: _received_at(there[item.row.key])
+            for item, outcome in zip(scored, outcomes, strict=True)
+            if isinstance(item, _Scored)
+            and item.row.key in there
+            and isinstance(outcome, RunAnswer)
+        }
+        new = self._counted.now(added=added, known=same)
+        self._count([first[key].row for key in first if key in new])
+        self._announce([first[key] for key in first if key in new])
+        return outcomes
 
-    async def _write_distinct(self, bundles: Sequence[Bundle]) -> list[Outcome]:
+    async def _scored(self, bundles: Sequence[Bundle]) -> list[_Scored | Problem]:
         keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
-        drawn = await table.registrations(self._pool, keys=keys)
+        drawn = await table.registrations(self._pool, keys=list(dict.fromkeys(keys)))
         frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
-        scored = [
+        return [
             self._score(bundle, registration=drawn.get(key), frozen=frozen)
             for bundle, key in zip(bundles, keys, strict=True)
         ]
-        good = [item for item in scored if isinstance(item, _Scored)]
-        added = await self._store([item.row for item in good]) if good else set()
-        known = [item.row.key for item in good if item.row.key not in added]
-        there = await table.stored(self._pool, keys=known) if known else {}
-        outcomes = [
-            item if isinstance(item, Problem) else _outcome(item, stored=there.get(item.row.key))
-            for item in scored
-        ]
-        same = [
-            item.row.key
-            for item, outcome in zip(scored, outcomes, strict=True)
-            if isinstance(item, _Scored) and isinstance(outcome, RunAnswer)
-        ]
-        new = self._counted.now(added=added, known=same)
-        self._count([item.row for item in good if item.row.key in new])
-        self._announce([item for item in good if item.row.key in new])
-        return outcomes
 
     async def _store(self, rows: Sequence[RunRow]) -> set[RunKey]:
         with self._counted.attempt([row.key for row in rows]):
@@ -177,8 +177,7 @@ class Ingest:
     ) -> Yardstick:
         if registration is not None:
             if registration.doer != bundle.doer:
-                detail = f"the run was registered for doer {registration.doer!r}"
-                raise InvalidMetric(field="doer", detail=detail)
+                raise another_doers(bundle.doer)
             by = frozen[_generation_of(registration)]
             if isinstance(by, InvalidMetric):
                 raise by
@@ -234,21 +233,21 @@ def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
         return error
 
 
-def _outcome(item: _Scored, *, stored: table.StoredRun | None) -> Outcome:
+def _outcome(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> Outcome:
+    """Of a report, beside what was stored before it or, if nothing was, the first one here."""
     run_id = item.row.run_id
-    if stored is None:
-        return answer(run_id, status="accepted", result=item.result)
-    if not is_hash_of(stored.content_hash, item.row.bundle):
+    if stored is not None:
+        if not is_hash_of(stored.content_hash, item.row.bundle):
+            return _conflict(run_id)
+        return stored_answer(run_id, status="duplicate", run=stored)
+    if item.row.content_hash != first.row.content_hash:
         return _conflict(run_id)
-    return stored_answer(run_id, status="duplicate", run=stored)
+    status = "accepted" if item is first else "duplicate"
+    return answer(run_id, status=status, result=first.result)
 
 
-def _repetition(bundle: Bundle, *, of: Bundle, outcome: Outcome) -> Outcome:
-    if isinstance(outcome, Problem):
-        return outcome
-    if content_of(bundle) != content_of(of):
-        return _conflict(bundle.run_id)
-    return outcome.model_copy(update={"status": "duplicate"})
+def _received_at(run: table.StoredRun) -> datetime:
+    return datetime.fromisoformat(run.row["received_at"])
 
 
 def _conflict(run_id: str) -> Problem:

@@ -19,7 +19,7 @@ from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
-from learnops.server.scoring import answer, frozen_yardsticks, score_bundle
+from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 
 Outcome = RunAnswer | Problem
@@ -109,7 +109,7 @@ def _score(
         detail = "has no open pair: open one with POST /v1/shadows before the candidate runs"
         raise InvalidMetric(field="runId", detail=detail)
     if pair.doer != bundle.doer:
-        raise InvalidMetric(field="doer", detail=f"the pair was opened for doer {pair.doer!r}")
+        raise another_doers(bundle.doer)
     if pair.candidate != bundle.policy:
         detail = f"must be the candidate of the pair, {pair.candidate!r}"
         raise InvalidMetric(field="policy", detail=detail)

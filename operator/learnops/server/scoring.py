@@ -40,6 +40,13 @@ def score_bundle(bundle: Bundle, by: Yardstick) -> CRLResult:
     return score(reported, by)
 
 
+def another_doers(doer: str) -> InvalidMetric:
+    """A run is not of the doer that was named. Which one it is of is not for whoever may report
+    for this doer alone."""
+    detail = f"is {doer!r}, but the run is another doer's; name that one"
+    return InvalidMetric(field="doer", detail=detail)
+
+
 def answer(run_id: str, *, status: str, result: CRLResult) -> RunAnswer:
     """What is told of a run that was just scored."""
     lines = result.contributions

@@ -121,7 +121,9 @@ def assemble(
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
     assigner = Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock)
-    ingest = Ingest(pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer)
+    ingest = Ingest(
+        pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer, clock=clock
+    )
     signals = Signals(pool=pool, state=state, metrics=metrics)
     admission = Admission()
     health = _health(

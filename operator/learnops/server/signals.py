@@ -58,7 +58,7 @@ class Signals:
             run_id=run.run_id,
             doer=run.doer,
             weights=weights_of(doer),
-            signals=[self._kept(run, signal) for signal in signals],
+            signals=[self._kept(run, signal, place=place) for place, signal in enumerate(signals)],
         )
         (outcome,) = await self._batcher.submit([wanted])
         if isinstance(outcome, Problem):
@@ -84,13 +84,19 @@ class Signals:
         """Wait until all that was taken is written."""
         await self._batcher.drain()
 
-    def _kept(self, run: RunRef, signal: LaterSignal) -> Signal:
+    def _kept(self, run: RunRef, signal: LaterSignal, *, place: int) -> Signal:
+        doer = (run.namespace, run.doer)
         try:
-            source, note = self._redacting.texts(
-                (run.namespace, run.doer), [signal.source, signal.note]
-            )
+            kinds = self._redacting.kinds_in(doer, signal.key)
+            source, note = self._redacting.texts(doer, [signal.source, signal.note])
         except InvalidMetric as error:
             raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field) from error
+        if kinds:
+            # Under a mask two keys would be one, and the second signal taken for the first.
+            field = f"signals[{place}].key"
+            detail = f"{field}: must hold no personal data, but looks like it does "
+            detail += f"({', '.join(kinds)}); send an id that names nobody"
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field=field)
         return Signal(
             name=signal.name,
             value=signal.value,

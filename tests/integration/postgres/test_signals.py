@@ -142,3 +142,66 @@ async def test_erasing_a_tenant_takes_their_texts_and_leaves_the_reward(pool: Po
         ("", "", 1.0, "k")
     ]
     assert await rows_of(pool, "SELECT tenant, reward FROM v_run_rewards") == [("(erased)", 1.0)]
+
+
+async def test_what_is_told_of_an_erased_tenants_run_later_is_kept_without_texts(
+    pool: Pool,
+) -> None:
+    await store(pool, rows=[replace(row("a", rollout=None), tenant="acme")])
+    await append(pool, run=told("a", said("before")))
+    await erase_tenant(pool, namespace="agents", tenant="acme", by="alice")
+    done = await append(pool, run=told("a", said("before"), said("after")))
+    assert done.new == (False, True)  # the first is a repetition, though its texts are gone
+    assert await rows_of(pool, "SELECT key, source, note FROM signals ORDER BY id") == [
+        ("before", "", ""),
+        ("after", "", ""),
+    ]
+
+
+async def test_a_signal_waits_for_the_erasure_under_way_and_has_no_texts_then(pool: Pool) -> None:
+    await store(pool, rows=[replace(row("a", rollout=None), tenant="acme")])
+    async with asyncio.timeout(60), pool.connection() as erasing, erasing.transaction():
+        await erasing.execute("UPDATE runs SET tenant = '(erased)'")
+        adding = asyncio.create_task(append(pool, run=told("a", said("k"))))
+        await waiting(pool, 1)
+    await adding
+    assert await rows_of(pool, "SELECT source, note FROM signals") == [("", "")]
+
+
+async def test_an_erasure_waits_for_the_signal_under_way_and_blanks_it(pool: Pool) -> None:
+    """A trigger holds the signal up after it was written, before its transaction ends."""
+    await store(pool, rows=[replace(row("a", rollout=None), tenant="acme")])
+    async with asyncio.timeout(60), pool.connection() as holder:
+        await holder.execute(_HELD_UP)
+        await holder.commit()
+        await holder.execute("SELECT pg_advisory_xact_lock(4711)")
+        adding = asyncio.create_task(append(pool, run=told("a", said("k"))))
+        await waiting(pool, 1)
+        erasing = asyncio.create_task(
+            erase_tenant(pool, namespace="agents", tenant="acme", by="alice")
+        )
+        await waiting(pool, 2)
+        await holder.commit()
+        await asyncio.gather(adding, erasing)
+    assert await rows_of(pool, "SELECT source, note FROM signals") == [("", "")]
+
+
+_HELD_UP = """
+CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END';
+CREATE TRIGGER hold_up AFTER INSERT ON signals EXECUTE FUNCTION hold_up();
+"""
+
+
+def said(key: str) -> Signal:
+    return replace(later("tests", 1, key), source="acme ci", note="acme said so")
+
+
+async def waiting(pool: Pool, sessions: int) -> None:
+    """Until so many sessions of this database wait for a lock; the caller has a deadline."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    query += " AND datname = current_database()"
+    while True:
+        if await rows_of(pool, query) == [(sessions,)]:
+            return
+        await asyncio.sleep(0.01)

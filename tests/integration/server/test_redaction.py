@@ -46,6 +46,30 @@ def test_personal_data_is_gone_before_it_is_stored(api: Api, world: World) -> No
         assert f'learnops_redactions_total{{kind="{kind}"}} 1.0' in metrics
 
 
+def test_names_that_an_agent_chooses_are_redacted_too(api: Api, world: World) -> None:
+    named = told(
+        world,
+        "named",
+        qav={"asked": {PERSONAL[0]: "yes", "joe@example.com": "no"}},
+        artifacts=[{PERSONAL[3]: 1}],
+        metrics={"grounding": 0.8, "contradictions": 0, f"to {PERSONAL[0]}": 3},
+        costs={"costUSD": 0.02, f"card {PERSONAL[1]}": 1},
+        gates=[{"name": f"reviewed by {PERSONAL[0]}", "passed": True}],
+    )
+    assert api.post("/v1/runs", named).status == 201
+    stored = everything_stored(world)
+    assert [it for it in (*PERSONAL, "joe@") if it in stored] == []
+    with psycopg.connect(world.database) as connection:
+        row = connection.execute("SELECT bundle, cost_usd FROM runs").fetchone()
+    assert row is not None
+    bundle, cost = row
+    assert bundle["qav"] == {"asked": {"[email]": "yes", "[email] 2": "no"}}
+    assert bundle["metrics"] == {"grounding": 0.8, "contradictions": 0, "to [email]": 3}
+    assert (bundle["costs"], cost) == ({"costUSD": 0.02, "card [card]": 1}, 0.02)
+    assert bundle["gates"] == [{"name": "reviewed by [email]", "passed": True}]
+    assert api.post("/v1/runs", named).body["status"] == "duplicate"
+
+
 def test_a_repeated_report_is_a_duplicate_and_another_one_a_conflict(
     api: Api, world: World
 ) -> None:

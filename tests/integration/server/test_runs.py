@@ -79,6 +79,35 @@ def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: World) -> None
     assert fields == ["runId", "metrics", "doer", "metrics.grounding", "body"]
 
 
+def test_a_bad_report_does_not_lose_a_good_one_of_the_same_run(api: Api, world: World) -> None:
+    (drawn,) = assign(api, world, {"runId": "drawn"})
+    items = [
+        world.bundle("a", metrics={"grounding": "bad"}),
+        world.bundle("a"),
+        world.bundle("a"),
+        world.bundle("drawn", doer="judge"),
+        world.bundle("drawn", policy=drawn["policy"]),
+    ]
+    results = api.post("/v1/runs:batch", {"runs": items}).body["results"]
+    assert [it["status"] for it in results] == [
+        "invalid",
+        "accepted",
+        "duplicate",
+        "invalid",
+        "accepted",
+    ]
+    assert results[3]["problem"]["detail"] == (
+        "doer: is 'judge', but the run is another doer's; name that one"
+    )
+
+
+def test_a_conflict_does_not_lose_a_repetition_beside_it(api: Api, world: World) -> None:
+    api.post("/v1/runs", world.bundle("a"))
+    items = [world.bundle("a", tenant="acme"), world.bundle("a")]
+    results = api.post("/v1/runs:batch", {"runs": items}).body["results"]
+    assert [it["status"] for it in results] == ["conflict", "duplicate"]
+
+
 def test_ndjson_with_a_broken_line(api: Api, world: World) -> None:
     lines = [json.dumps(world.bundle("a")), '{"runId": ', json.dumps(world.bundle("b"))]
     answer = api.call(

@@ -166,6 +166,10 @@ def test_what_is_no_pair_is_refused_by_name(api: Api, world: World, learner: Lea
     refused = report(api, world.bundle("r1"))
     assert refused["problem"]["field"] == "policy"
     assert "must be the candidate of the pair, 'planner-v2'" in refused["problem"]["detail"]
+    refused = report(api, {**told, "doer": "judge"})
+    assert refused["problem"]["detail"] == (
+        "doer: is 'judge', but the run is another doer's; name that one"
+    )
     refused = report(api, {**told, "runId": "never"})
     assert "has no open pair" in refused["problem"]["detail"]
     assert report(api, told)["status"] == "accepted"

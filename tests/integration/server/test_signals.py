@@ -180,6 +180,18 @@ def test_personal_data_is_taken_out_of_free_text(api: Api, world: World) -> None
     assert (told["source"], told["note"]) == ("[email]", "ask [email]")
 
 
+def test_a_key_with_personal_data_is_refused_and_not_told_back(api: Api, world: World) -> None:
+    api.post("/v1/runs", world.bundle("a"))
+    sent = (signal("tests", 1, "ci/7"), signal("human", 1, "thumb/jane@example.com"))
+    answer = tell(api, world, "a", *sent)
+    assert (answer.status, answer.body["field"]) == (422, "signals[1].key")
+    assert answer.body["detail"] == (
+        "signals[1].key: must hold no personal data, but looks like it does (email); "
+        "send an id that names nobody"
+    )
+    assert stored(api, world, "a")["signals"] == []
+
+
 QUALITY = "must be a number from 0 to 1, true or false"
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"value": 3}, "value", f"is 3: {QUALITY}"),

@@ -15,9 +15,10 @@ from uuid import UUID
 from psycopg.rows import dict_row
 
 from learnops.adapters.postgres.connection import Pool, transaction
+from learnops.adapters.postgres.erasure_pages import page_of_runs
 from learnops.adapters.postgres.retention import PAGE, UPKEEP_LOCK
+from learnops.adapters.postgres.signals import ERASED
 
-ERASED: Final[LiteralString] = "(erased)"
 # Longer than an agent that was away holds its reports.
 FORGET_DAYS: Final = 30
 
@@ -50,53 +51,6 @@ FROM tenant_erasures WHERE id = %s AND salt IS NOT NULL
 """
 
 _DOERS = "SELECT doer FROM reported_doers() WHERE namespace = %s"
-
-# The ids of sessions and of tenants' epochs keep a unit's arm for as long as its rollout lasts.
-# Generated content of the runs goes with them.
-_RUNS: LiteralString = f"""
-WITH page AS MATERIALIZED (
-    SELECT received_at AS at, run_id AS id,
-           coalesce(sha256(%(salt)s::bytea || convert_to(tenant, 'UTF8')) = %(mark)s, false) AS mine
-    FROM runs
-    WHERE doer = %(doer)s AND namespace = %(namespace)s AND received_at >= %(at)s::timestamptz
-      AND (received_at, run_id) > (%(at)s::timestamptz, %(id)s)
-    ORDER BY received_at, run_id LIMIT %(limit)s
-), redacted AS (
-    UPDATE runs r SET bundle = NULL, tenant = '{ERASED}', content_hash = ''
-    FROM page p WHERE p.mine AND r.namespace = %(namespace)s AND r.run_id = p.id
-), pairs AS (
-    UPDATE shadow_pairs s SET content_hash = '' FROM page p
-    WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
-      AND s.content_hash IS NOT NULL
-), noted AS (
-    UPDATE signals s SET source = '', note = '' FROM page p
-    WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
-), samples AS (
-    DELETE FROM dataset_samples s USING page p
-    WHERE p.mine AND s.namespace = %(namespace)s AND s.run_id = p.id
-), reflected AS (
-    DELETE FROM reflections f USING page p
-    WHERE p.mine AND f.namespace = %(namespace)s AND f.run_id = p.id
-), remembered AS (
-    DELETE FROM memories m USING page p
-    WHERE p.mine AND m.namespace = %(namespace)s AND m.source_run_id = p.id
-), units AS (
-    SELECT t.rollout, t.seq FROM page p JOIN deployment_routings t
-        ON t.namespace = %(namespace)s AND t.run_id = p.id AND t.unit_id <> t.run_id
-    WHERE p.mine
-    UNION
-    SELECT u.rollout, u.seq FROM page p JOIN unit_runs u
-        ON u.namespace = %(namespace)s AND u.run_id = p.id
-    WHERE p.mine
-), waiting AS (
-    INSERT INTO tenant_erasure_units (erasure, rollout, seq)
-    SELECT %(erasure)s, rollout, seq FROM units ON CONFLICT DO NOTHING
-)
-SELECT (SELECT count(*) FROM page WHERE mine), (SELECT count(*) FROM page), last.at::text, last.id
-FROM (VALUES (1)) one LEFT JOIN LATERAL (
-    SELECT at, id FROM page ORDER BY page.at DESC, page.id DESC LIMIT 1
-) last ON true
-"""  # noqa: S608 - constants of this file
 
 _EPOCHS = """
 SELECT id FROM shadow_deployments
@@ -240,7 +194,7 @@ async def _runs_of(pool: Pool, *, values: dict[str, Any], told: Callable[[int], 
     values = {**values, "at": values["since"], "id": ""}
     redacted: int = 0
     while True:
-        mine, seen, at, id_ = await _turn(pool, _RUNS, values)
+        mine, seen, at, id_ = await page_of_runs(pool, values)
         redacted += mine
         told(mine)
         if seen < values["limit"]:

@@ -7,12 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.domain.reward import Reward, reward
 
 MAX_LATER: Final = 100
+# Instead of a tenant's name once it was erased.
+ERASED: Final[LiteralString] = "(erased)"
 RunKey = tuple[str, str]  # namespace, run id
 
 
@@ -85,12 +87,18 @@ class Appended:
     reward: StoredReward
 
 
+# A tenant that is being erased waits for this transaction, or this one for that: what is written
+# here is either seen there or blank already.
 _DOER = """
-SELECT doer FROM runs WHERE namespace = %(namespace)s AND run_id = %(run_id)s
+SELECT doer, tenant FROM (
+    SELECT doer, tenant FROM runs
+    WHERE namespace = %(namespace)s AND run_id = %(run_id)s FOR SHARE
+) reported
 UNION ALL
-SELECT doer FROM deployment_routings WHERE namespace = %(namespace)s AND run_id = %(run_id)s
+SELECT doer, NULL FROM deployment_routings
+WHERE namespace = %(namespace)s AND run_id = %(run_id)s
 UNION ALL
-SELECT t.doer FROM unit_runs u
+SELECT t.doer, NULL FROM unit_runs u
 JOIN deployment_routings t ON t.rollout = u.rollout AND t.seq = u.seq
 WHERE u.namespace = %(namespace)s AND u.run_id = %(run_id)s
 LIMIT 1
@@ -151,7 +159,8 @@ SELECT reward, weights, breakdown, partial FROM run_rewards WHERE namespace = %s
 async def append(pool: Pool, *, run: RunSignals) -> Appended:
     """Append signals that come later: all of them or, where this raises, none.
 
-    A signal whose key the run has already, with the same content, is not stored again.
+    A signal whose key the run has already, with the same content, is not stored again. Of a run
+    whose tenant was erased, `source` and `note` are dropped.
 
     Raises:
         UnknownRunError, OtherDoerError: the run cannot have them.
@@ -159,7 +168,9 @@ async def append(pool: Pool, *, run: RunSignals) -> Appended:
         DatabaseUnavailableError: nothing may be assumed; repeating is safe.
     """
     async with transaction(pool) as connection:
-        await _check_run(connection, run)
+        if await _checked_tenant(connection, run) == ERASED:
+            blank = [replace(it, source="", note="") for it in run.signals]
+            run = replace(run, signals=blank)
         await _lock(connection, [run])
         cursor = await connection.execute(_HELD, run.key)
         held = {
@@ -208,13 +219,16 @@ async def _stored(connection: Connection, key: RunKey) -> StoredReward | None:
     return StoredReward(value=row[0], weights=row[1], breakdown=row[2], partial=row[3])
 
 
-async def _check_run(connection: Connection, run: RunSignals) -> None:
+async def _checked_tenant(connection: Connection, run: RunSignals) -> str | None:
+    """Who the run was for, None if it did not say or was not reported yet."""
     cursor = await connection.execute(_DOER, {"namespace": run.namespace, "run_id": run.run_id})
     row = await cursor.fetchone()
     if row is None:
         raise UnknownRunError
     if row[0] != run.doer:
         raise OtherDoerError
+    tenant: str | None = row[1]
+    return tenant
 
 
 def _news(signals: Sequence[Signal], *, held: Mapping[str | None, Signal]) -> tuple[bool, ...]:

@@ -1,7 +1,7 @@
 """The redactor: JSON content in, the same without personal data out."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import re2
@@ -11,6 +11,7 @@ from learnops.domain.redaction.patterns import FIELDS, KINDS, SUSPECT, plain_nam
 MAX_PATTERNS: Final = 32
 MAX_PATTERN_LENGTH: Final = 512
 _NAMES_HELD: Final = 4096
+_NAME_LENGTH_HELD: Final = 128
 _MAX_PATTERN_BYTES: Final = 1 << 20
 
 
@@ -31,15 +32,16 @@ class Redactor:
         if len(named) > MAX_PATTERNS:
             raise InvalidPatternError(f"there are {len(named)} patterns; give at most 32")
         self._own = [(name, _compiled(name, pattern)) for name, pattern in named.items()]
-        self._kinds: dict[str, str | None] = {}  # by a field's name as it was sent
+        self._plain: dict[str, bool] = {}  # by a field's name as it was sent
 
-    def may_find(self, value: Any) -> bool:
-        """False where `content` would change nothing; much quicker than to try.
+    def may_find(self, value: Any, *, names: Iterable[str] = ()) -> bool:
+        """False where `content` of the value, and `text` of the names, would change nothing; much
+        quicker than to try.
 
         All texts are looked at as one, apart from each other by what no kind can contain.
         """
         texts: list[str] = []
-        if self._own or not self._gathered(value, texts):
+        if self._own or not all(map(self._is_plain, names)) or not self._gathered(value, texts):
             return True
         return SUSPECT.search("\n".join(texts)) is not None
 
@@ -47,13 +49,15 @@ class Redactor:
         """The value with marks like `[email]` in the place of personal data.
 
         Args:
-            value: what JSON can hold; it is not changed. Keys of maps stay as they are.
+            value: what JSON can hold; it is not changed. Of keys of maps that become the same all
+                but the first get a number, so that no value is lost.
             found: gets one count per kind and place.
         """
         if isinstance(value, str):
             return self.text(value, found=found)
         if isinstance(value, Mapping):
-            return {name: self._field(name, inner, found) for name, inner in value.items()}
+            fields = [self._field(name, inner, found) for name, inner in value.items()]
+            return dict(zip(self.names(value, found=found), fields, strict=True))
         if isinstance(value, Sequence):
             return [self.content(inner, found=found) for inner in value]
         return value
@@ -68,37 +72,61 @@ class Redactor:
                 found[name] += count
         return text
 
+    def names(self, names: Iterable[str], *, found: Counter[str]) -> list[str]:
+        """The same for the names of one map, in their order; they stay different."""
+        cleaned = [(name, self.text(name, found=found)) for name in names]
+        taken = {name for name, kept in cleaned if name == kept}
+        return [name if name == kept else _free(kept, taken) for name, kept in cleaned]
+
     def _gathered(self, value: Any, texts: list[str]) -> bool:
-        """Add all texts of the value; False where a field's name tells what it holds."""
+        """Add all texts of the value; False where a field's name tells what it holds, or may
+        itself hold something."""
         if isinstance(value, str):
             texts.append(value)
             return True
         if isinstance(value, dict):
             return all(
-                self._kind_of(name) is None and self._gathered(inner, texts)
+                self._is_plain(name) and self._gathered(inner, texts)
                 for name, inner in value.items()
             )
         if isinstance(value, list):
             return all(self._gathered(inner, texts) for inner in value)
         return not isinstance(value, Mapping | Sequence)  # no JSON as it was parsed: not judged
 
-    def _kind_of(self, name: str) -> str | None:
-        """What a field of this name holds; the same few names come with every run."""
+    def _is_plain(self, name: str) -> bool:
+        """Whether a field's name tells nothing; the same few names come with every run."""
         try:
-            return self._kinds[name]
+            return self._plain[name]
         except KeyError:
-            if len(self._kinds) >= _NAMES_HELD:
-                self._kinds.clear()
-            kind = self._kinds[name] = FIELDS.get(plain_name(name))
-            return kind
+            plain = _kind_of(name) is None and SUSPECT.search(name) is None
+            if len(self._plain) >= _NAMES_HELD:
+                self._plain.clear()
+            if len(name) <= _NAME_LENGTH_HELD:
+                self._plain[name] = plain
+            return plain
 
     def _field(self, name: str, value: Any, found: Counter[str]) -> Any:
-        kind = self._kind_of(name)
+        kind = _kind_of(name)
         is_datum = isinstance(value, str | int) and not isinstance(value, bool)
         if kind is None or not is_datum or value == "":
             return self.content(value, found=found)
         found[kind] += 1
         return f"[{kind}]"
+
+
+def _kind_of(name: str) -> str | None:
+    """What a field of this name holds."""
+    return FIELDS.get(plain_name(name))
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken; taken from now on."""
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name} {number}"
+    taken.add(free)
+    return free
 
 
 def _built_in(text: str, found: Counter[str]) -> str:
