@@ -107,7 +107,7 @@ async def test_what_is_to_come_holds_no_room(length: int | None) -> None:
 
 
 async def test_one_of_the_longest_leaves_room_for_others() -> None:
-    app = Door(_app(), admission=Admission())
+    app = _app(report_bytes=AdmissionLimits().report_bytes)
     stalled = Caller(app, length=None)
     await stalled.arrives(b"x" * limit_of(PATH))
     assert await Caller(app).finish() == 200
