@@ -16,6 +16,9 @@ from testbed.workdir import WorkDir
 from tests.integration.server.conftest import Api, launch
 from tests.integration.server.world import World
 
+SDK_WAITS_SECONDS = 10.0
+AT_ONCE_SECONDS = 2.0  # a deadline of 8 s and a flush of 20 s are not waited for
+
 
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
@@ -67,6 +70,43 @@ def test_postgres_away_is_503_and_snapshots_go_on(
     assert api.post("/v1/runs", world.bundle("during")).status == 201
     assert api.post("/v1/runs", world.bundle("before")).status == 200
     assert api.post("/v1/assignments", assign).body["assignments"][0]["registered"] is True
+
+
+def test_a_frozen_postgres_holds_no_route_up(
+    running: tuple[Api, World], postgres: Postgres
+) -> None:
+    api, world = running
+    route = f"/v1/route?namespace={world.namespace}&doer=planner&runId="
+    assert api.get(f"{route}before").body["registered"] is True
+    postgres.freeze()
+    try:
+        began = time.monotonic()
+        answer = api.get(f"{route}during")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+        assert time.monotonic() - began < SDK_WAITS_SECONDS
+        wait_until(
+            lambda: (
+                api.get("/readyz", token=None).body["components"]["postgres"]
+                == "the database does not answer"
+            ),
+            what="/readyz to say so",
+            deadline_seconds=30,  # a look takes 3 s, and the driver up to 10 s more to give it up
+        )
+        began = time.monotonic()
+        answer = api.get(f"{route}during")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+        assert answer.body["detail"] == "the database does not answer"
+        assert time.monotonic() - began < AT_ONCE_SECONDS
+        assert api.get(snapshot(world)).status == 200
+    finally:
+        postgres.thaw()
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    registered = wait_until(
+        lambda: told if (told := api.get(f"{route}during")).status == 200 else None,
+        what="the route to be answered again",
+        deadline_seconds=30,
+    )
+    assert registered.body["registered"] is True
 
 
 def test_the_api_server_away_and_back(running: tuple[Api, World], crds: Stack) -> None:

@@ -1,4 +1,4 @@
-"""How much may be under way: beyond it a request is refused before any of it is read.
+"""How much may be under way: beyond it a request is refused before more of it is read.
 
 Queues alone would not do. A request that waits in one holds its body, and whoever waits too long
 sends everything again; so the door is shut early, and what is inside is done in good time.
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from learnops.server.batching import Queue
-from learnops.server.limits import limit_of
 from learnops.server.problems import Problem, overloaded
 
-_PATHS: Final = frozenset({"/v1/runs", "/v1/runs:batch", "/v1/shadows:report"})
+_REPORTS: Final = frozenset({"/v1/runs", "/v1/runs:batch", "/v1/shadows:report"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +23,14 @@ class AdmissionLimits:
     """Nobody is let in while this much is inside; the last one in may go beyond it.
 
     Attributes:
-        body_bytes: of bodies that are read or wait to be stored.
+        report_bytes: of reports that have arrived and are not answered. Four of the longest: one
+            sender that stalls leaves room for the others.
+        other_bytes: of all other bodies. Apart, as reports must not keep registrations out.
         runs: runs that wait to be stored; at 3,000 a second, so many make under two seconds.
     """
 
-    body_bytes: int = 16 * 1024 * 1024
+    report_bytes: int = 64 * 1024 * 1024
+    other_bytes: int = 16 * 1024 * 1024
     runs: int = 5_000
 
 
@@ -36,7 +39,8 @@ class Admission:
 
     def __init__(self, limits: AdmissionLimits | None = None) -> None:
         self._limits = limits or AdmissionLimits()
-        self._body_bytes = 0
+        self._reports = _Room(self._limits.report_bytes)
+        self._others = _Room(self._limits.other_bytes)
         self._runs = 0
 
     @property
@@ -44,19 +48,19 @@ class Admission:
         """For whoever watches: runs that wait to be stored, and bytes of the bodies inside."""
         return {
             "runs": Queue(waiting=lambda: self._runs, limit=self._limits.runs),
-            "bodyBytes": Queue(waiting=lambda: self._body_bytes, limit=self._limits.body_bytes),
+            "bodyBytes": self._reports.queue,
+            "otherBodyBytes": self._others.queue,
         }
 
     @contextmanager
-    def body(self, size: int) -> Iterator[None]:
-        """So many bytes come in until this ends. Raises Problem 429."""
-        if self._body_bytes >= self._limits.body_bytes:
-            raise overloaded()
-        self._body_bytes += size
+    def body(self, path: str) -> Iterator["Arriving"]:
+        """What arrives of a body holds room until this ends. Raises Problem 429."""
+        arriving = Arriving(self._reports if path in _REPORTS else self._others)
+        arriving.enter()
         try:
-            yield
+            yield arriving
         finally:
-            self._body_bytes -= size
+            arriving.leave()
 
     @contextmanager
     def runs(self, count: int) -> Iterator[None]:
@@ -70,8 +74,48 @@ class Admission:
             self._runs -= count
 
 
+class _Room:
+    """Bytes that are inside, and how many may be."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.held = 0
+
+    @property
+    def queue(self) -> Queue:
+        return Queue(waiting=lambda: self.held, limit=self.limit)
+
+
+class Arriving:
+    """One body. Only what has arrived counts: an announcement costs its sender nothing."""
+
+    def __init__(self, room: _Room) -> None:
+        self._room = room
+        self._own = 0
+
+    def enter(self) -> None:
+        """Raises Problem 429 while the others fill the room.
+
+        The others alone: whoever is in last may always end, so that something does get done.
+        """
+        if self._room.held - self._own >= self._room.limit:
+            raise overloaded()
+
+    def add(self, size: int) -> None:
+        """So many bytes more have arrived. Raises Problem 429 as `enter`; never for none."""
+        if size:
+            self.enter()
+        self._own += size
+        self._room.held += size
+
+    def leave(self) -> None:
+        """The request has ended."""
+        self._room.held -= self._own
+        self._own = 0
+
+
 class Door:
-    """ASGI middleware: 429 for a report whose body there is no room for; it is not read."""
+    """ASGI middleware: 429 for a POST whose body there is no room for; no more of it is read."""
 
     def __init__(self, app: ASGIApp, *, admission: Admission) -> None:
         self._app = app
@@ -79,19 +123,25 @@ class Door:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http" or scope["path"] not in _PATHS:
+        if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
         try:
-            with self._admission.body(_size(scope)):
-                await self._app(scope, receive, send)
+            with self._admission.body(scope["path"]) as arriving:
+                await self._app(scope, _counted(receive, arriving=arriving), send)
         except Problem as problem:
             await problem.response()(scope, receive, send)
 
 
-def _size(scope: Scope) -> int:
-    """As announced; where nothing is, as much as may come."""
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value)
-    return limit_of(scope["path"])
+def _counted(receive: Receive, *, arriving: Arriving) -> Receive:
+    async def counted() -> Message:
+        message = await receive()
+        try:
+            arriving.add(len(message.get("body", b"")))
+        except Problem as problem:
+            # As an HTTPException: FastAPI answers 400 to anything else that reading a body raises.
+            headers = {"Retry-After": str(problem.retry_after)}
+            raise HTTPException(problem.status, problem.detail, headers) from None
+        return message
+
+    return counted

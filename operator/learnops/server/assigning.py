@@ -15,8 +15,9 @@ from learnops.ports.clock import Clock
 from learnops.server.batching import Batcher, BatchLimits, Queue
 from learnops.server.metrics import Metrics
 from learnops.server.models import Assignment, RunToAssign
-from learnops.server.problems import Problem, not_found
+from learnops.server.problems import Problem, not_found, unavailable
 from learnops.server.state import LiveRollout, State, live_rollout
+from learnops.server.tracker import DatabaseGate
 from learnops.server.wake import Wake
 
 _LIMITS = BatchLimits(batch=500, waiting=5_000, flushes=1)
@@ -43,9 +44,17 @@ class Assigner:
     """Draws and registers. Concurrent callers share transactions, one at a time per rollout."""
 
     def __init__(
-        self, *, pool: Pool, state: State, metrics: Metrics, voided: Wake, clock: Clock
+        self,
+        *,
+        pool: Pool,
+        gate: DatabaseGate,
+        state: State,
+        metrics: Metrics,
+        voided: Wake,
+        clock: Clock,
     ) -> None:
         self._pool = pool
+        self._gate = gate
         self._state = state
         self._metrics = metrics
         self._voided = voided
@@ -57,8 +66,9 @@ class Assigner:
     ) -> tuple[int, list[Assignment]]:
         """The traffic's revision, and one assignment per run.
 
-        Raises Problem (404 no such doer, or no traffic yet; 422 a text that cannot be hashed; 429)
-        and DatabaseUnavailableError: then nothing may be assumed, and repeating is safe.
+        Raises Problem (404 no such doer, or no traffic yet; 422 a text that cannot be hashed; 429;
+        503 the database is known to be away, and there is something to register) and
+        DatabaseUnavailableError: then nothing may be assumed, and repeating is safe.
         """
         served = self._served(namespace, doer)
         drawn = [_draw(run, served=served) for run in runs]
@@ -117,6 +127,9 @@ class Assigner:
     ) -> Sequence[Registered | None]:
         if served.rollout is None or not draws:
             return []
+        # At once: whoever asks waits to begin, and 503 means control to the SDK.
+        if self._gate.reason is not None:
+            raise unavailable(self._gate.reason)
         reference = RolloutRef(
             rollout=served.rollout.id, namespace=served.namespace, doer=served.doer
         )

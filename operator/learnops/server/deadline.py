@@ -1,4 +1,4 @@
-"""Every write is answered in time, also where the database neither answers nor breaks off."""
+"""Whatever writes is answered in time, also where the database neither answers nor breaks off."""
 
 import asyncio
 import logging
@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 
 # Below the 10 s that the SDK waits: it is to be told, and to keep what it sent until later.
 ANSWER_SECONDS: Final = 8.0
+_WRITING_GETS: Final = frozenset({"/v1/route"})  # it registers; all other GETs may take their time
 
 
 class Deadline:
-    """ASGI middleware: 503 for a POST that is not answered `seconds` after its body has arrived.
+    """ASGI middleware: 503 for a write that is not answered `seconds` after its body has arrived.
 
     What it asked for may still be stored: sending it again is safe, as everywhere.
     """
@@ -28,7 +29,7 @@ class Deadline:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] != "http" or scope["method"] != "POST":
+        if scope["type"] != "http" or not _writes(scope):
             await self._app(scope, receive, send)
             return
         answer = _Answer(send)
@@ -36,7 +37,8 @@ class Deadline:
         # A task, as the driver takes up to 10 s more to cancel what a frozen server does not hear.
         task = asyncio.create_task(self._run(scope, body.receive, answer))
         try:
-            await body.arrival_or(task)
+            if scope["method"] == "POST":
+                await body.arrival_or(task)
             await asyncio.wait({task}, timeout=self._seconds)
         finally:
             if not task.done() and not answer.begun:
@@ -60,6 +62,12 @@ class Deadline:
         self._abandoned.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("a request that was given up has failed: %s", type(error).__name__)
+
+
+def _writes(scope: Scope) -> bool:
+    return scope["method"] == "POST" or (
+        scope["method"] == "GET" and scope["path"] in _WRITING_GETS
+    )
 
 
 class _Body:

@@ -120,7 +120,9 @@ def assemble(
     announcer = Announcer(pool=pool)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
-    assigner = Assigner(pool=pool, state=state, metrics=metrics, voided=wake, clock=clock)
+    assigner = Assigner(
+        pool=pool, gate=gate, state=state, metrics=metrics, voided=wake, clock=clock
+    )
     ingest = Ingest(
         pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer, clock=clock
     )

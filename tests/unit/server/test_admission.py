@@ -12,21 +12,25 @@ from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from learnops.server.admission import Admission, AdmissionLimits, Door
-from learnops.server.limits import BodyLimit
+from learnops.server.limits import BodyLimit, limit_of
 from learnops.server.problems import Problem
 
 PATH = "/v1/runs:batch"
+REPORTS = (PATH, "/v1/runs", "/v1/shadows:report")
+OTHERS = ("/v1/assignments", "/v1/assignments:void", "/v1/shadows", "/v1/runs/a/signals")
 
 
 class Caller:
     """One request whose body comes when the test says so."""
 
-    def __init__(self, app: Any, *, path: str = PATH, length: int | None = 60) -> None:
+    def __init__(
+        self, app: Any, *, path: str = PATH, length: int | None = 60, method: str = "POST"
+    ) -> None:
         headers = [] if length is None else [(b"content-length", str(length).encode())]
         scope: Scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": "POST",
+            "method": method,
             "path": path,
             "raw_path": path.encode(),
             "query_string": b"",
@@ -34,7 +38,13 @@ class Caller:
         }
         self.body: asyncio.Queue[Message] = asyncio.Queue()
         self.sent: list[Message] = []
-        self.task = asyncio.create_task(app(scope, self.body.get, self._send))
+        self._hungry = asyncio.Event()
+        self.task = asyncio.create_task(app(scope, self._receive, self._send))
+
+    async def _receive(self) -> Message:
+        if self.body.empty():
+            self._hungry.set()
+        return await self.body.get()
 
     async def _send(self, message: Message) -> None:
         self.sent.append(message)
@@ -45,63 +55,109 @@ class Caller:
             await self.task
         return int(self.sent[0]["status"])
 
-    async def finish(self) -> int:
-        self.body.put_nowait({"type": "http.request", "body": b"{}", "more_body": False})
+    async def arrives(self, data: bytes) -> None:
+        """A part of the body; when this returns it was read, and the next one is awaited."""
+        self._hungry.clear()
+        self.body.put_nowait({"type": "http.request", "body": data, "more_body": True})
+        hungry = asyncio.create_task(self._hungry.wait())
+        first = asyncio.FIRST_COMPLETED
+        done, _ = await asyncio.wait({hungry, self.task}, timeout=5, return_when=first)
+        hungry.cancel()
+        assert done
+
+    async def finish(self, data: bytes = b"{}") -> int:
+        self.body.put_nowait({"type": "http.request", "body": data, "more_body": False})
         return await self.answered()
 
     def header(self, name: bytes) -> bytes | None:
         return dict(self.sent[0]["headers"]).get(name)
 
 
-def _app(*, body_bytes: int = 100, seconds: float = 30.0) -> Any:
+def _app(*, report_bytes: int = 100, other_bytes: int = 100, seconds: float = 30.0) -> Any:
     async def read(request: Request) -> PlainTextResponse:
         await request.body()
         return PlainTextResponse("taken")
 
-    routes = [Route(path, read, methods=["POST"]) for path in (PATH, "/v1/route")]
+    routes = [Route(path, read, methods=["POST", "GET"]) for path in (*REPORTS, *OTHERS)]
     inner = BodyLimit(Starlette(routes=routes), seconds=seconds)
-    return Door(inner, admission=Admission(AdmissionLimits(body_bytes=body_bytes)))
+    limits = AdmissionLimits(report_bytes=report_bytes, other_bytes=other_bytes)
+    return Door(inner, admission=Admission(limits))
 
 
-async def test_a_body_there_is_no_room_for_is_refused_unread_and_room_comes_back() -> None:
-    app = _app(body_bytes=100)
-    first, second, third = Caller(app), Caller(app), Caller(app)
-    assert await third.answered() == 429
-    assert third.header(b"retry-after") == b"1"
-    assert json.loads(third.sent[1]["body"])["status"] == 429
-    assert [await first.finish(), await second.finish()] == [200, 200]
+@pytest.mark.parametrize("path", [*REPORTS, *OTHERS])
+async def test_a_body_there_is_no_room_for_is_refused_unread_and_room_comes_back(path: str) -> None:
+    app = _app()
+    first = Caller(app, path=path)
+    await first.arrives(b"x" * 100)
+    second = Caller(app, path=path)
+    assert await second.answered() == 429
+    assert second.header(b"retry-after") == b"1"
+    assert json.loads(second.sent[1]["body"])["status"] == 429
+    assert await first.finish() == 200
+    assert await Caller(app, path=path).finish() == 200
+
+
+@pytest.mark.parametrize("length", [16 * 1024 * 1024, None])
+async def test_what_is_to_come_holds_no_room(length: int | None) -> None:
+    app = _app()
+    dribbling = Caller(app, length=length)
+    await dribbling.arrives(b"{")
+    assert await Caller(app).finish(b"x" * 90) == 200
+    assert await dribbling.finish() == 200
+
+
+async def test_one_of_the_longest_leaves_room_for_others() -> None:
+    app = _app(report_bytes=AdmissionLimits().report_bytes)
+    stalled = Caller(app, length=None)
+    await stalled.arrives(b"x" * limit_of(PATH))
     assert await Caller(app).finish() == 200
+    assert await stalled.finish(b"") == 200
 
 
-async def test_a_body_of_unknown_length_counts_as_the_longest() -> None:
-    app = _app(body_bytes=1000)
-    unknown = Caller(app, length=None)
-    await asyncio.sleep(0)
-    assert await Caller(app).answered() == 429
-    assert await unknown.finish() == 200
+async def test_who_comes_in_where_others_fill_the_room_is_refused_as_the_body_arrives() -> None:
+    app = _app()
+    small, large = Caller(app), Caller(app)
+    await small.arrives(b"x")
+    await large.arrives(b"x" * 100)
+    await small.arrives(b"x")
+    assert await small.answered() == 429
+    assert small.header(b"retry-after") == b"1"
+    assert await large.finish(b"x" * 100) == 200  # the others alone count
 
 
-async def test_other_requests_are_let_in() -> None:
-    app = _app(body_bytes=1)
+@pytest.mark.parametrize(("full", "free"), [(REPORTS[0], OTHERS[0]), (OTHERS[0], REPORTS[0])])
+async def test_reports_keep_no_registration_out_nor_the_other_way_round(
+    full: str, free: str
+) -> None:
+    app = _app()
+    waiting = Caller(app, path=full)
+    await waiting.arrives(b"x" * 100)
+    assert await Caller(app, path=free).finish() == 200
+    assert await waiting.finish() == 200
+
+
+async def test_what_has_no_body_is_let_in() -> None:
+    app = _app(report_bytes=1)
     waiting = Caller(app)
-    await asyncio.sleep(0)
-    assert await Caller(app, path="/v1/route").finish() == 200
+    await waiting.arrives(b"x")
+    assert await Caller(app, method="GET").finish() == 200
     assert await waiting.finish() == 200
 
 
 async def test_a_body_that_does_not_arrive_loses_its_place() -> None:
-    app = _app(body_bytes=1, seconds=0.05)
+    app = _app(report_bytes=1, seconds=0.05)
     stalled = Caller(app)
-    stalled.body.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
+    await stalled.arrives(b"{")
+    assert await Caller(app).answered() == 429
     assert await stalled.answered() == 408
     assert stalled.header(b"connection") == b"close"
     assert await Caller(app).finish() == 200
 
 
 async def test_a_caller_that_leaves_gives_its_place_back() -> None:
-    app = _app(body_bytes=1)
+    app = _app(report_bytes=1)
     leaving = Caller(app)
-    await asyncio.sleep(0)
+    await leaving.arrives(b"{")
     leaving.task.cancel()
     await asyncio.gather(leaving.task, return_exceptions=True)
     assert await Caller(app).finish() == 200

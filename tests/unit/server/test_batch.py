@@ -9,6 +9,7 @@ import pytest
 from learnops.ports.access import Need, Verb
 from learnops.server.batch import answer_of, items_of
 from learnops.server.ingest import Outcome
+from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem
@@ -71,6 +72,50 @@ async def test_each_item_is_judged_alone_whatever_it_is() -> None:
     told = await results(items_of(body, kind="application/json"))
     assert [each["status"] for each in told] == ["invalid", "invalid", "accepted"]
     assert told[0]["problem"]["status"] == 422
+
+
+def padded(run_id: str, *, size: int) -> bytes:
+    """A bundle of so many bytes."""
+    bundle: dict[str, Any] = {**HEAD, "runId": run_id, "artifacts": [{"a": ""}]}
+    left = size - len(json.dumps(bundle, separators=(",", ":")))
+    more, first = divmod(left, 60_009)
+    bundle["artifacts"] = [{"a": "x" * first}, *[{"a": "x" * 60_000}] * more]
+    made = json.dumps(bundle, separators=(",", ":")).encode()
+    assert len(made) == size
+    return made
+
+
+@pytest.mark.parametrize(
+    ("kind", "told_as"), [(NDJSON, None), ("application/json", "large")], ids=["lines", "array"]
+)
+async def test_a_bundle_of_a_batch_is_no_longer_than_one_alone(
+    kind: str, told_as: str | None
+) -> None:
+    bundles = [
+        padded("full", size=BODY_BYTES),
+        padded("large", size=BODY_BYTES + 1),
+        padded("small", size=500),
+    ]
+    body = b"\n".join(bundles) if kind == NDJSON else b"[" + b",".join(bundles) + b"]"
+    told = await results(items_of(body, kind=kind))
+    assert [each["status"] for each in told] == ["accepted", "invalid", "accepted"]
+    assert (told[1]["runId"], told[1]["problem"]["status"]) == (told_as, 413)
+    assert told[1]["problem"]["detail"] == "the bundle is over 1048576 bytes; send less in it"
+
+
+@pytest.mark.parametrize("unit", [b"{},", b"[],", b"[{}],", b"{}\n"])
+@pytest.mark.parametrize("kind", [NDJSON, "application/json"])
+def test_a_body_of_millions_of_containers_is_refused_unparsed(unit: bytes, kind: str) -> None:
+    # No JSON at all, and not found to be none: nothing of it was parsed.
+    with pytest.raises(Problem) as refused:
+        items_of(unit * (64 * MAX_BATCH + 1), kind=kind)
+    assert refused.value.status == 413
+    assert refused.value.detail == "runs: have over 640000 of { and [ in all; send less at once"
+
+
+def test_as_many_containers_as_a_body_may_have_are_read() -> None:
+    body = b'["' + b"{" * (64 * MAX_BATCH - 1) + b'"]'
+    assert len(items_of(body, kind="application/json")) == 1
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,15 @@ async def at_once() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def ask(app: ASGIApp, method: str, *, receive: Receive = at_once) -> list[Message]:
+async def ask(
+    app: ASGIApp, method: str, *, path: str = "/v1/runs", receive: Receive = at_once
+) -> list[Message]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    scope: dict[str, Any] = {"type": "http", "method": method, "path": "/v1/runs", "headers": []}
+    scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "headers": []}
     await Deadline(app, seconds=0.05)(scope, receive, send)
     return sent
 
@@ -39,9 +41,18 @@ async def test_a_write_without_an_answer_is_503_with_retry_after() -> None:
     assert "no answer of the database within 0.05 s" in json.loads(body["body"])["detail"]
 
 
+async def test_a_route_registers_and_is_answered_in_time_though_nobody_reads_a_body() -> None:
+    async def asleep(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        start, _ = await ask(asleep, "GET", path="/v1/route")
+    assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"1")
+
+
 async def test_a_long_poll_may_take_its_time() -> None:
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(ask(frozen, "GET"), timeout=0.2)
+        await asyncio.wait_for(ask(frozen, "GET", path="/v1/snapshot"), timeout=0.2)
 
 
 async def test_whoever_cannot_be_cancelled_holds_up_nobody_and_says_nothing_later() -> None:

@@ -11,13 +11,13 @@ from tests.unit.server.routes import rows
 
 PROBLEMS = {
     "POST /v1/assignments": "400 401 403 404 413 422 429 503",
-    "POST /v1/assignments:void": "400 401 403 413 422 503",
+    "POST /v1/assignments:void": "400 401 403 413 422 429 503",
     "GET /v1/route": "401 403 404 422 429 503",
     "POST /v1/runs": "400 401 403 409 413 422 429 503",
     "POST /v1/runs:batch": "400 401 403 413 422 429 503",
     "GET /v1/runs/{run_id}": "401 403 404 422 503",
     "POST /v1/runs/{run_id}/signals": "400 401 403 404 409 413 422 429 503",
-    "POST /v1/shadows": "400 401 403 404 413 422 503",
+    "POST /v1/shadows": "400 401 403 404 413 422 429 503",
     "POST /v1/shadows:report": "400 401 403 413 422 429 503",
     "GET /v1/snapshot": "401 403 404 422 503",
     "GET /v1/policies/{name}": "401 403 404 422 503",

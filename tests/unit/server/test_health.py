@@ -211,5 +211,5 @@ async def test_it_is_open_and_503_while_the_api_cannot_work() -> None:
     assert told.body["components"]["database"]["reason"] == "the database was not reached yet"
     assert told.body["components"]["queues"]["runs"] == {"depth": 0, "limit": 5000}
     assert told.body["components"]["queues"].keys() == {
-        *("status", "runs", "bodyBytes", "assignments", "signals"),
+        *("status", "runs", "bodyBytes", "otherBodyBytes", "assignments", "signals"),
     }

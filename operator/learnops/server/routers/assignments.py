@@ -39,7 +39,7 @@ async def assign(body: AssignmentsRequest, use: Use, may: May) -> AssignmentsAns
 @router.post(
     "/assignments:void",
     summary="Void registrations that came too late",
-    responses=problems(400, 413, 422, 503),
+    responses=problems(400, 413, 422, 429, 503),
 )
 async def void(body: VoidRequest, use: Use, may: May) -> VoidAnswer:
     """The agent ran control; a run that is resolved already is not voided."""

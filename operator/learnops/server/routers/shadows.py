@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1", tags=["shadow"], route_class=BodyRoute)
 @router.post(
     "/shadows",
     summary="Open the pairs of runs before their candidate runs",
-    responses=problems(400, 404, 413, 422, 503),
+    responses=problems(400, 404, 413, 422, 429, 503),
 )
 async def open_pairs(body: PairsRequest, use: Use, may: May) -> PairsAnswer:
     """Stored when this answers; from then on a candidate that tells nothing counts loss 1."""
