@@ -21,6 +21,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 from tests.agents import agent
+from tests.disks import mounted
 from tests.integration.server.conftest import TOKEN, Api, launch
 from tests.integration.server.world import World
 
@@ -322,18 +323,9 @@ def _nested(depth: int) -> object:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB with nearly nothing left."""
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(at)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except FileNotFoundError:
-        pytest.skip("this system has no mount command")
-    if mounted.returncode:
-        pytest.skip(f"only root may mount a small file system: {mounted.stderr.strip()}")
-    (at / "other").write_bytes(b"x" * 56_000)
-    yield at
-    subprocess.run(["umount", "-l", str(at)], check=True, timeout=20)
+    with mounted(tmp_path / "disk", options="size=64k") as at:
+        (at / "other").write_bytes(b"x" * 56_000)
+        yield at
 
 
 def test_a_full_disk_and_no_postgres_at_once(

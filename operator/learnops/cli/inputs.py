@@ -23,22 +23,31 @@ def document(path: Path, *, kind: str) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, is too large, no YAML, or another kind.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(text) > _MAX_BYTES:
-        raise InputError(f"{path}: has over {_MAX_BYTES:,} bytes")
-    try:
-        found = [it for it in yaml.safe_load_all(text) if it is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML") from error
+    found = documents(path, max_bytes=_MAX_BYTES)
     if len(found) != 1 or not isinstance(found[0], dict):
         raise InputError(f"{path}: must be one {kind}")
     if found[0].get("kind", kind) != kind:
         raise InputError(f"{path}: kind: {found[0]['kind']!r:.80} is not {kind}")
     return dict(found[0])
+
+
+def documents(path: Path, *, max_bytes: int) -> list[Any]:
+    """What the documents of a file hold, empty ones left out.
+
+    Raises:
+        InputError: it cannot be read, is too large, or no YAML.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(max_bytes + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(text) > max_bytes:
+        raise InputError(f"{path}: has over {max_bytes:,} bytes")
+    try:
+        return [it for it in yaml.safe_load_all(text) if it is not None]
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not YAML") from error
 
 
 class _Log(io.TextIOWrapper):

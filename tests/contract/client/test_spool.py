@@ -20,6 +20,7 @@ from tests.agents import agent
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, finish
 from tests.contract.client.test_routing import Connect, ready
+from tests.disks import mounted
 
 RUNS = [f"r{number}" for number in range(20)]
 # The api is away when these begin, so they say themselves which policy they run with.
@@ -178,17 +179,8 @@ def test_a_disk_that_takes_no_more_means_memory_and_costs_nothing_written(
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 64 KiB."""
-    at = tmp_path / "disk"
-    at.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0777", "tmpfs", str(at)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except FileNotFoundError:
-        pytest.skip("this system has no mount command")
-    if mounted.returncode:
-        pytest.skip(f"only root may mount a small file system: {mounted.stderr.strip()}")
-    yield at
-    subprocess.run(["umount", "-l", str(at)], check=True, timeout=20)
+    with mounted(tmp_path / "disk", options="size=64k,mode=0777") as at:
+        yield at
 
 
 def test_a_file_system_that_is_full_and_then_has_room_again(

@@ -64,11 +64,8 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
 
     Errors of a statement itself (a violated constraint, say) pass through: they are the caller's.
     """
-    try:
-        async with pool.connection() as connection, connection.transaction():
-            yield connection
-    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailableError(_first_line(error)) from error
+    async with _connected(pool) as connection, connection.transaction():
+        yield connection
 
 
 async def read(pool: Pool, query: LiteralString, values: Params) -> list[TupleRow]:
@@ -76,30 +73,34 @@ async def read(pool: Pool, query: LiteralString, values: Params) -> list[TupleRo
 
     Raises DatabaseUnavailableError, and what is wrong with the statement.
     """
-    try:
-        async with pool.connection() as connection:
-            await connection.set_autocommit(True)
-            try:
-                cursor = await connection.execute(query, values)
-                return await cursor.fetchall()
-            finally:
-                await connection.set_autocommit(False)
-    except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
-        raise DatabaseUnavailableError(_first_line(error)) from error
+    async with _connected(pool) as connection:
+        await connection.set_autocommit(True)
+        try:
+            cursor = await connection.execute(query, values)
+            return await cursor.fetchall()
+        finally:
+            await connection.set_autocommit(False)
 
 
 @asynccontextmanager
 async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
-    """The same; what is executed travels together, begin and commit included.
+    """The same as `transaction`; what is executed travels together, begin and commit included.
 
     A round trip is made where rows are fetched, and at the end.
     """
+    async with (
+        _connected(pool) as connection,
+        connection.pipeline(),
+        connection.transaction(),
+    ):
+        yield connection
+
+
+@asynccontextmanager
+async def _connected(pool: Pool) -> AsyncIterator[Connection]:
+    """A pooled connection; what a database does that is away has one name."""
     try:
-        async with (
-            pool.connection() as connection,
-            connection.pipeline(),
-            connection.transaction(),
-        ):
+        async with pool.connection() as connection:
             yield connection
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error

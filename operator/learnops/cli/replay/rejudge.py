@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.rollout import Source
 from learnops.cli.evaluation import judging, manifest
 from learnops.cli.evaluation.logs import Log
-from learnops.cli.inputs import InputError, first_of
+from learnops.cli.inputs import InputError, documents, first_of
 from learnops.domain.evidence.verdict import Judgement
 
 _MAX_BYTES = 4_000_000
@@ -95,17 +94,7 @@ def judged(canary: CanaryDeployment, *, attempt: int, before: Log, after: Log) -
 
 
 def _objects(path: Path) -> list[dict[str, Any]]:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if len(text) > _MAX_BYTES:
-        raise InputError(f"{path}: has over {_MAX_BYTES:,} bytes")
-    try:
-        found = [it for it in yaml.safe_load_all(text) if it is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML") from error
+    found = documents(path, max_bytes=_MAX_BYTES)
     lists = (it["items"] if isinstance(it, dict) and "items" in it else [it] for it in found)
     return [it for one in lists for it in one]
 
