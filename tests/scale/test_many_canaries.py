@@ -14,6 +14,7 @@ from tests.integration.operator.process import OperatorProcess
 from tests.product import total
 
 COUNT = 200
+OLDEST_SECONDS = 10.0
 CREATORS = 8  # requests of the user side by side
 KINDS = ("doers", "policies", "canarydeployments")
 
@@ -30,12 +31,9 @@ def test_two_hundred_canaries_at_once(objects: Objects, start_operator: Start) -
         interval_seconds=1.0,
         explain=lambda: explain(objects, operator),
     )
-    wait_until(
-        lambda: total(operator.metrics(), "learnops_queue_depth") == 0,
-        what="the queue to drain",
-        deadline_seconds=30,
-    )
+    wait_unchanged(operator)
     check_reconciled(objects)
+    check_none_left_behind(operator)
     check_no_error(operator)
     check_steady(objects, operator)
     check_no_error(operator)
@@ -95,6 +93,15 @@ def check_reconciled(objects: Objects) -> None:
     assert stages == {"Active": COUNT, "Canary": COUNT}
 
 
+def check_none_left_behind(operator: OperatorProcess) -> None:
+    """No key waits for longer than a few ticks; a busy machine may never see the queue empty."""
+    wait_until(
+        lambda: total(operator.metrics(), "learnops_queue_oldest_seconds") < OLDEST_SECONDS,
+        what="every key to have its turn",
+        deadline_seconds=60,
+    )
+
+
 def check_no_error(operator: OperatorProcess) -> None:
     """Passes ended well, or met an object that had changed meanwhile and were done again."""
     said = operator.metrics()
@@ -107,7 +114,6 @@ def check_no_error(operator: OperatorProcess) -> None:
 
 def check_steady(objects: Objects, operator: OperatorProcess) -> None:
     """Two ticks of all canaries: each is looked at, no object is read or written."""
-    wait_unchanged(operator)
     before, versions = operator.metrics(), stored(objects)
     wait_until(
         lambda: passes(operator.metrics()) >= passes(before) + 2 * COUNT,

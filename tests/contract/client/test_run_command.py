@@ -183,7 +183,7 @@ def _announcing(folder: Path) -> Path:
         "set_handler = signal.signal\n"
         "def told(number, handler):\n"
         "    before = set_handler(number, handler)\n"
-        "    if number == signal.SIGHUP:\n"
+        "    if number == signal.SIGTERM:\n"
         f"        pathlib.Path({str(folder / 'armed')!r}).touch()\n"
         "    return before\n"
         "signal.signal = told\n"
