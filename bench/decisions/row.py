@@ -24,7 +24,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the design's table, by its number there."""
+    """One line of the design's table, by its number in docs/benchmarks.md."""
 
     number: int
     title: str
