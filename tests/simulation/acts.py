@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from learnops.api.assignment import Assignment
 from learnops.api.canary import Action, ActionType, CanaryDeployment, Run
 from learnops.api.common import Ref
+from learnops.api.crl import CRLStatus, CRLWeights
 from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from learnops.domain.observed import InvalidObject, TermsReading
@@ -109,6 +110,23 @@ def lose_reports() -> Beat:
         world.say("what runs report cannot be read")
         reason = ErrorReason.RUN_LOG_UNAVAILABLE
         world.terms = Unavailable(reason=reason, message="run log: gone")
+
+    return beat
+
+
+def upgrade(**decided: str) -> Beat:
+    """Another version of the operator begins, which has read nothing yet; the one before decided
+    these weights by its own defaults."""
+
+    def beat(world: World) -> None:
+        told = ", ".join(decided)
+        world.say(f"the operator is upgraded; by the defaults of the old one {told} counted")
+        world.terms = None
+        doer = world.store.get("Doer", "planner")
+        assert isinstance(doer, Doer)
+        crl = CRLStatus(weights=CRLWeights.model_validate(decided), why="of an older version")
+        status = doer.status.model_copy(update={"crl": crl})
+        world.store.edit_status("Doer", "planner", status)
 
     return beat
 

@@ -11,6 +11,8 @@ from tests.simulation.acts import (
     reweigh,
     run_log,
     start,
+    together,
+    upgrade,
     wait,
     win,
 )
@@ -19,6 +21,9 @@ from tests.simulation.evidence import WORSE
 STEP = wait(minutes=11)
 NEWCOMER = apply(objects.policy("v1"), objects.doer(policy="v1", crl={}))
 BOTH = {"weights": {"grounding": "1", "securityCriticals": "1"}}
+GROUNDED = apply(
+    objects.policy("v1"), objects.doer(policy="v1", crl={"weights": {"grounding": "1"}})
+)
 WEIGHED = apply(objects.policy("v1"), objects.doer(policy="v1", crl=BOTH))
 GUARDED = apply(
     objects.policy("v2"),
@@ -63,6 +68,36 @@ TERM_STORIES: dict[str, list[Beat]] = {
         lose_reports(),
         GUARDED,
         report("v1", runs=200, grounding=200, securityCriticals=200),
+    ],
+    "guardrail-on-a-term-that-the-doer-weighs-later": [
+        GROUNDED,
+        GUARDED,
+        reweigh(grounding="2"),
+        reweigh(grounding="1", securityCriticals="1"),
+    ],
+    "guardrail-blocked-until-the-operator-has-other-defaults": [
+        NEWCOMER,
+        report("v1", runs=200, grounding=200, securityCriticals=170),
+        GUARDED,
+        upgrade(grounding="1"),
+        report("v1", runs=200, grounding=200, securityCriticals=190),
+    ],
+    "guardrail-blocked-once-the-operator-has-other-defaults": [
+        NEWCOMER,
+        report("v1", runs=200, grounding=200, securityCriticals=170),
+        together(upgrade(grounding="1", securityCriticals="1"), GUARDED),
+        report("v1", runs=200, grounding=200, securityCriticals=170),
+        reweigh(grounding="1", securityCriticals="1"),
+    ],
+    "guardrail-on-a-term-whose-weight-is-taken-away": [
+        WEIGHED,
+        GUARDED,
+        reweigh(grounding="1"),
+        *win("v2"),
+        reweigh(grounding="1", securityCriticals="1"),
+        *win("v2"),
+        STEP,
+        STEP,
     ],
     "weights-stay-while-a-canary-has-traffic": [
         NEWCOMER,

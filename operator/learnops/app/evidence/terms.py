@@ -6,7 +6,7 @@ reading says something else than before, so that an idle one costs nothing.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,7 +27,7 @@ _AWAY_READS = 3
 @dataclass(frozen=True, kw_only=True)
 class _Known:
     reading: TermsReading
-    until: datetime
+    until: datetime | None  # None: there was no run
 
 
 @dataclass(kw_only=True)
@@ -45,7 +45,7 @@ class TermsWatch:
     _why: str = ""
 
     def reading(self, key: Key) -> TermsReading | Unavailable | None:
-        """As of the last look; None: nothing was read of it yet."""
+        """As of the last look; None: it was not looked at yet."""
         if self._away >= _AWAY_READS:
             reason = ErrorReason.RUN_LOG_UNAVAILABLE
             return Unavailable(reason=reason, message=f"run log: {self._why}")
@@ -68,13 +68,14 @@ class TermsWatch:
         try:
             found = await self.log.reported_terms(watched=watched, runs=WINDOW_RUNS)
         except RunLogUnavailableError as error:
-            self._lost(str(error))
+            self._lost(str(error), watched)
             return
         was_away, self._away = self._away >= _AWAY_READS, 0
-        for one in found:
-            self._take(one)
+        told = {one.key: one for one in found}
+        for asked in watched:
+            self._take(asked, told.get(asked.key))
         if was_away:
-            self._look_at_all()
+            self._look_at_all(watched)
 
     def _watched(self) -> list[Watched]:
         found = []
@@ -88,23 +89,30 @@ class TermsWatch:
                 found.append(Watched(key=key, policy=policy, since=since))
         return found
 
-    def _take(self, one: Reported) -> None:
-        reading = TermsReading(policy=one.policy, runs=one.runs, reported=one.reported)
-        before = self._known.get(one.key)
-        self._known[one.key] = _Known(reading=reading, until=one.until)
-        if before is None or _news(before.reading) != _news(reading):
-            self.add_after(one.key, 0.0)
+    def _take(self, asked: Watched, one: Reported | None) -> None:
+        if one is not None:
+            reading = TermsReading(policy=one.policy, runs=one.runs, reported=one.reported)
+            self._know(asked.key, _Known(reading=reading, until=one.until))
+        elif asked.since is None:  # else nothing came since
+            reading = TermsReading(policy=asked.policy, runs=0, reported={})
+            self._know(asked.key, _Known(reading=reading, until=None))
 
-    def _lost(self, why: str) -> None:
+    def _know(self, key: Key, known: _Known) -> None:
+        before = self._known.get(key)
+        self._known[key] = known
+        if before is None or _news(before.reading) != _news(known.reading):
+            self.add_after(key, 0.0)
+
+    def _lost(self, why: str, watched: Sequence[Watched]) -> None:
         self._away, self._why = self._away + 1, why
         if self._away == _AWAY_READS:
             log.warning("terms not read", extra={"error": why})
-            self._look_at_all()
+            self._look_at_all(watched)
 
-    def _look_at_all(self) -> None:
+    def _look_at_all(self, watched: Sequence[Watched]) -> None:
         """Spread, so that hundreds of doers are not one burst."""
-        for key in self._known:
-            self.add_after(key, self.chance() * self.period_seconds)
+        for one in watched:
+            self.add_after(one.key, self.chance() * self.period_seconds)
 
 
 def _active(doer: Mapping[str, Any] | None) -> str | None:

@@ -184,8 +184,11 @@ def _gateway_ready(draft: Draft, canary: CanaryDeployment) -> Obstacle | None:
 
 
 def _weights_known(draft: Draft, _canary: CanaryDeployment) -> Obstacle | None:
-    """Both arms are scored by one yardstick, so there must be one before the first of them runs."""
-    if draft.scoring.weights is not None:
+    """Both arms are scored by one yardstick, so there must be one before the first of them runs.
+
+    What another operator decided, or for another policy, is decided anew before it is gone by.
+    """
+    if draft.scoring.weights is not None and not reports.to_be_read(draft):
         return None
     return Obstacle(reason="WeightsUnknown", message=f"weights: {reports.still_needed(draft)}")
 

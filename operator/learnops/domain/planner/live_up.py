@@ -7,7 +7,7 @@ from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import queries, ramp, reports, slots
-from learnops.domain.planner.candidate import CANARIES_DISABLED, find_policy
+from learnops.domain.planner.candidate import CANARIES_DISABLED, find_policy, unweighed
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short, fraction
@@ -136,6 +136,12 @@ def _doubt(live: Live) -> tuple[str, str] | None:
             return broken.reason, broken.message
     if draft.scoring.weights is None:  # taken out of the spec: what was judged by is void
         return "WeightsUnknown", f"weights: {reports.still_needed(draft)}"
+    if terms := unweighed(draft, live.canary):
+        return (
+            "GuardrailUnweighed",
+            f"spec.analysis.guardrails names {terms[0]}, which the weights of doer "
+            f"{draft.snap.key.doer} leave out by now: give it one in spec.crl.weights, or abort",
+        )
     if reading is not None and (found := _split(live, reading)) is not None:
         return found
     if reading is not None and (found := _timeouts(live, reading)) is not None:

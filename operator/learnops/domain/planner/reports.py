@@ -24,6 +24,13 @@ def default_weights_now(draft: Draft) -> Mapping[str, str]:
     return default_weights(runs=reading.runs, reported=reading.reported) or {}
 
 
+def to_be_read(draft: Draft) -> bool:
+    """Weights are to come from what runs of the active policy report, and nobody looked yet: the
+    operator has just begun, or the policy has just become active."""
+    unread = reported(draft) is None and not isinstance(draft.snap.terms, Unavailable)
+    return unread and draft.doer.spec.crl.weights is None
+
+
 def still_needed(draft: Draft) -> str:
     """What is waited for where the weights are not known."""
     reading = draft.snap.terms
@@ -31,10 +38,11 @@ def still_needed(draft: Draft) -> str:
     if isinstance(reading, Unavailable):
         return f"{reading.message}; {otherwise}"
     known = reported(draft)
-    if known is None or known.runs < MIN_RUNS:
-        runs = 0 if known is None else known.runs
+    if known is None:
+        return f"what runs of {draft.active} report is still to be read; {otherwise}"
+    if known.runs < MIN_RUNS:
         return (
-            f"{runs} of {MIN_RUNS} runs of {draft.active} that tell which terms they report; "
+            f"{known.runs} of {MIN_RUNS} runs of {draft.active} that tell which terms they report; "
             f"{otherwise}"
         )
     return f"no term is reported by {OFTEN_PERCENT} % of the runs of {draft.active}: report one"
