@@ -17,6 +17,9 @@ BY_PATH: Final[Mapping[str, int]] = {
     "/v1/shadows:report": BATCH_BODY_BYTES,
 }
 BODY_SECONDS: Final = 30.0
+# A body that comes more slowly is not waited for: it would keep its room from the others.
+STALL_SECONDS: Final = 10.0
+STALL_BYTES: Final = 16 * 1024
 
 
 def limit_of(path: str) -> int:
@@ -27,12 +30,20 @@ def limit_of(path: str) -> int:
 class BodyLimit:
     """ASGI middleware: 413 for a body over the path's limit, by its header or while it arrives.
 
-    408 for one that does not arrive: it would hold its place in `Admission` for ever.
+    408 for one that does not arrive within `seconds`, or of which less than STALL_BYTES come in
+    `stall_seconds`, its end apart: it would hold its place in `Admission` for as long as it likes.
     """
 
-    def __init__(self, app: ASGIApp, *, seconds: float = BODY_SECONDS) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        seconds: float = BODY_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
         self._app = app
         self._seconds = seconds
+        self._stall_seconds = stall_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -43,27 +54,42 @@ class BodyLimit:
         if _announced(scope) > limit:
             await _refuse(scope, receive, send, limit=limit)
             return
-        receive = _counting(_in_time(receive, seconds=self._seconds), limit=limit)
-        await self._app(scope, receive, send)
+        timed = _in_time(receive, seconds=self._seconds, stall_seconds=self._stall_seconds)
+        await self._app(scope, _counting(timed, limit=limit), send)
 
 
-def _in_time(receive: Receive, *, seconds: float) -> Receive:
-    deadline: float | None = asyncio.get_running_loop().time() + seconds
+def _in_time(receive: Receive, *, seconds: float, stall_seconds: float) -> Receive:
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    stall: float | None = min(clock() + stall_seconds, end)
+    came = 0
 
     async def timed() -> Message:
-        nonlocal deadline
+        nonlocal stall, came
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(stall):
                 message = await receive()
         except TimeoutError:
-            detail = f"the body did not arrive within {seconds:g} s"
-            headers = {"Connection": "close"}
-            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, headers) from None
+            raise _too_slow(
+                end=stall == end, seconds=seconds, stall_seconds=stall_seconds
+            ) from None
+        came += len(message.get("body", b""))
         if not message.get("more_body", False):
-            deadline = None  # what is awaited now is that the caller leaves
+            stall = None  # what is awaited now is that the caller leaves
+        elif stall is not None and came >= STALL_BYTES:
+            stall, came = min(clock() + stall_seconds, end), 0
         return message
 
     return timed
+
+
+def _too_slow(*, end: bool, seconds: float, stall_seconds: float) -> HTTPException:
+    detail = (
+        f"the body did not arrive within {seconds:g} s"
+        if end
+        else f"less than {STALL_BYTES} bytes of the body arrived in {stall_seconds:g} s"
+    )
+    return HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, {"Connection": "close"})
 
 
 def _counting(receive: Receive, *, limit: int) -> Receive:

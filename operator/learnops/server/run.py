@@ -19,6 +19,7 @@ from learnops.adapters.postgres.connection import make_pool
 from learnops.api.common import GROUP, VERSION
 from learnops.ports.access import Gatekeeper
 from learnops.server.app import create_app
+from learnops.server.patience import BACKLOG, Patience, most_connections, patient
 from learnops.server.remembering import RememberingGatekeeper
 from learnops.server.reviews import NotedGatekeeper, Reviews
 from learnops.server.services import Services, assemble
@@ -94,7 +95,9 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
             host=settings.host,
             port=settings.port,
             loop="none",
-            http="httptools",
+            http=patient(Patience(connections=most_connections())),  # type: ignore[arg-type]
+            ws="none",
+            backlog=BACKLOG,
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import Message, Scope
 
 from learnops.server.admission import Admission, AdmissionLimits, Door
-from learnops.server.limits import BodyLimit, limit_of
+from learnops.server.limits import STALL_BYTES, BodyLimit, limit_of
 from learnops.server.problems import Problem
 
 PATH = "/v1/runs:batch"
@@ -73,13 +73,19 @@ class Caller:
         return dict(self.sent[0]["headers"]).get(name)
 
 
-def _app(*, report_bytes: int = 100, other_bytes: int = 100, seconds: float = 30.0) -> Any:
+def _app(
+    *,
+    report_bytes: int = 100,
+    other_bytes: int = 100,
+    seconds: float = 30.0,
+    stall_seconds: float = 30.0,
+) -> Any:
     async def read(request: Request) -> PlainTextResponse:
         await request.body()
         return PlainTextResponse("taken")
 
     routes = [Route(path, read, methods=["POST", "GET"]) for path in (*REPORTS, *OTHERS)]
-    inner = BodyLimit(Starlette(routes=routes), seconds=seconds)
+    inner = BodyLimit(Starlette(routes=routes), seconds=seconds, stall_seconds=stall_seconds)
     limits = AdmissionLimits(report_bytes=report_bytes, other_bytes=other_bytes)
     return Door(inner, admission=Admission(limits))
 
@@ -152,6 +158,25 @@ async def test_a_body_that_does_not_arrive_loses_its_place() -> None:
     assert await stalled.answered() == 408
     assert stalled.header(b"connection") == b"close"
     assert await Caller(app).finish() == 200
+
+
+async def test_a_body_that_dribbles_is_not_waited_for() -> None:
+    dribbling = Caller(_app(stall_seconds=0.2))
+    while not dribbling.task.done():
+        await dribbling.arrives(b"x")
+    assert await dribbling.answered() == 408
+    said = dribbling.sent[1]["body"].decode()  # an app of its own: no problem
+    assert said == "less than 16384 bytes of the body arrived in 0.2 s"
+
+
+async def test_a_body_may_take_longer_where_enough_of_it_comes() -> None:
+    app = _app(stall_seconds=0.2, report_bytes=10**9)
+    began = asyncio.get_running_loop().time()
+    steady = Caller(app, length=None)
+    while asyncio.get_running_loop().time() < began + 0.6:
+        await steady.arrives(b"x" * STALL_BYTES)
+        await asyncio.sleep(0.05)  # the pace of a slow line
+    assert await steady.finish() == 200
 
 
 async def test_a_caller_that_leaves_gives_its_place_back() -> None:

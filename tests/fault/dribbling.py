@@ -1,0 +1,90 @@
+"""Clients that open connections and send one byte at a time."""
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.parse import urlsplit
+
+PACE_SECONDS = 0.25
+
+
+@dataclass(eq=False)
+class Dribbler:
+    """One connection: what it said at once, what it was told, and when the other side left it."""
+
+    sock: socket.socket
+    opened: float
+    told: bytes = b""
+    left_after: float | None = None
+
+    @property
+    def status(self) -> int:
+        """What was answered; 0 for nothing."""
+        return int(self.told.split(b" ", 2)[1]) if self.told else 0
+
+
+@dataclass
+class Dribblers:
+    """Many of them, fed by one thread for as long as this is open or they are."""
+
+    url: str
+    all: list[Dribbler] = field(default_factory=list)
+    _open: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._feeder = threading.Thread(target=self._feed)
+        self._feeder.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._feeder.join()
+        for one in self.all:
+            one.sock.close()
+        self._open.close()
+
+    def open(self, count: int, *, saying: bytes) -> Sequence[Dribbler]:
+        """So many more, each of which begins with the same."""
+        where = urlsplit(self.url)
+        made = []
+        for _ in range(count):
+            sock = socket.create_connection((where.hostname, where.port), timeout=10)
+            one = Dribbler(sock=sock, opened=time.monotonic())
+            sock.sendall(saying)
+            sock.setblocking(False)
+            self._open.register(sock, selectors.EVENT_READ, one)
+            made.append(one)
+        self.all += made
+        return made
+
+    def _feed(self) -> None:
+        while not self._done.is_set():
+            fed = time.monotonic() + PACE_SECONDS
+            for key in list((self._open.get_map() or {}).values()):
+                _hear(self._open, key.data, say=b"a")
+            while (left := fed - time.monotonic()) > 0 and not self._done.is_set():
+                for key, _ in self._open.select(left):
+                    _hear(self._open, key.data)
+                self._done.wait(min(0.02, left))
+
+
+def _hear(opened: selectors.BaseSelector, one: Dribbler, *, say: bytes = b"") -> None:
+    """A byte from it, and what is there for it."""
+    try:
+        if say:
+            one.sock.send(say)
+        part = one.sock.recv(65_536)
+        one.told += part
+        left = not part
+    except BlockingIOError:
+        return
+    except ConnectionError:
+        left = True
+    if left:
+        one.left_after = time.monotonic() - one.opened
+        opened.unregister(one.sock)
