@@ -170,12 +170,12 @@ async def test_a_body_that_dribbles_is_not_waited_for() -> None:
 
 
 async def test_a_body_may_take_longer_where_enough_of_it_comes() -> None:
-    app = _app(stall_seconds=0.2, report_bytes=10**9)
+    app = _app(stall_seconds=1, report_bytes=10**9)
     began = asyncio.get_running_loop().time()
     steady = Caller(app, length=None)
-    while asyncio.get_running_loop().time() < began + 0.6:
+    while asyncio.get_running_loop().time() < began + 1.5:
         await steady.arrives(b"x" * STALL_BYTES)
-        await asyncio.sleep(0.05)  # the pace of a slow line
+        await asyncio.sleep(0.1)  # the pace of a slow line
     assert await steady.finish() == 200
 
 

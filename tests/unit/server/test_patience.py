@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 import uvicorn
@@ -17,7 +17,8 @@ from learnops.server.patience import Patience, patient
 from testbed.ports import LOOPBACK, free_port
 from testbed.waiting import wait_until
 
-QUICK = Patience(head_seconds=0.3, take_seconds=0.3, head_bytes=4096, connections=100)
+QUICK = Patience(head_seconds=1, take_seconds=0.5, head_bytes=4096, connections=100)
+SLOW = replace(QUICK, head_seconds=60, take_seconds=60)
 HEAD = b"POST /%s HTTP/1.1\r\nHost: a\r\n"
 SOON = 10.0
 LARGE = 64 * 1024 * 1024  # more than sockets hold for a caller
@@ -138,8 +139,7 @@ async def test_the_rest_of_a_body_that_was_refused() -> None:
     ids=["a header", "a path", "a trailer", "an extension of a chunk"],
 )
 async def test_more_than_a_head_may_have(said: bytes) -> None:
-    patience = Patience(head_seconds=60, take_seconds=60, head_bytes=4096, connections=100)
-    async with serving(patience) as server:
+    async with serving(SLOW) as server:
         caller = await server.call()
         for part in (said, *[b"x" * 3000] * 300):
             caller.say(part)
@@ -150,7 +150,7 @@ async def test_more_than_a_head_may_have(said: bytes) -> None:
 async def test_a_body_may_be_longer_than_a_head_whole_and_in_chunks() -> None:
     body = b"x" * 50_000
     chunked = b"".join(b"%x\r\n%s\r\n" % (100, b"x" * 100) for _ in range(500)) + b"0\r\n\r\n"
-    async with serving() as server:
+    async with serving(SLOW) as server:
         caller = await server.call()
         for _ in range(2):
             caller.say(HEAD % b"echo" + b"Content-Length: 50000\r\n\r\n" + body)
