@@ -1,13 +1,17 @@
 """Fixtures of every test that needs something real: one stack per session, a namespace per test."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from testbed.binaries import ensure
+from testbed.binaries.postgres import MAJORS, WANTED, wanted_major
+from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from testbed.workdir import WorkDir
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -50,10 +54,35 @@ def namespace(stack: Stack) -> Iterator[str]:
     stack.plane.delete_namespace(name)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `every_postgres` run on each major version, or on the one that is asked for."""
+    if metafunc.definition.get_closest_marker("every_postgres") is None:
+        return
+    majors = (wanted_major(),) if os.environ.get(WANTED) else MAJORS
+    ids = [f"postgres{major}" for major in majors]
+    metafunc.parametrize("database_server", majors, ids=ids, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def database_server(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Postgres]:
+    """The server of the test's databases: the stack's, or another of the major version asked for.
+
+    At most one of the others runs at a time.
+    """
+    major = getattr(request, "param", stack.postgres.major)
+    if major == stack.postgres.major:
+        yield stack.postgres
+        return
+    with WorkDir() as work:
+        server = Postgres(work, major=major).start()
+        yield server
+        server.stop()
+
+
 @pytest.fixture
-def database(stack: Stack) -> str:
+def database(database_server: Postgres) -> str:
     """URL of an empty PostgreSQL database of this test alone."""
-    return stack.postgres.create_database()
+    return database_server.create_database()
 
 
 @pytest.fixture(scope="session")
