@@ -1,7 +1,9 @@
 """Fixtures of every test that needs something real: one stack per session, a namespace per test."""
 
+import contextlib
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -60,23 +62,31 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     majors = (wanted_major(),) if os.environ.get(WANTED) else MAJORS
     ids = [f"postgres{major}" for major in majors]
-    metafunc.parametrize("database_server", majors, ids=ids, indirect=True, scope="session")
+    metafunc.parametrize("database_server", majors, ids=ids, indirect=True)
 
 
 @pytest.fixture(scope="session")
-def database_server(stack: Stack, request: pytest.FixtureRequest) -> Iterator[Postgres]:
-    """The server of the test's databases: the stack's, or another of the major version asked for.
+def server_of(stack: Stack) -> Iterator[Callable[[int], Postgres]]:
+    """PostgreSQL of a major version: the stack's own, others from when a test first asks."""
+    with contextlib.ExitStack() as cleanup:
 
-    At most one of the others runs at a time.
-    """
-    major = getattr(request, "param", stack.postgres.major)
-    if major == stack.postgres.major:
-        yield stack.postgres
-        return
-    with WorkDir() as work:
-        server = Postgres(work, major=major).start()
+        @functools.cache
+        def server(major: int) -> Postgres:
+            if major == stack.postgres.major:
+                return stack.postgres
+            other = Postgres(cleanup.enter_context(WorkDir()), major=major)
+            cleanup.callback(other.stop)
+            return other.start()
+
         yield server
-        server.stop()
+
+
+@pytest.fixture
+def database_server(
+    stack: Stack, server_of: Callable[[int], Postgres], request: pytest.FixtureRequest
+) -> Postgres:
+    """The server of the test's database."""
+    return server_of(getattr(request, "param", stack.postgres.major))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -11,8 +12,9 @@ from learnops.adapters.postgres.prefix import extend, open_prefixes
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.wakeups import listen
 from learnops.domain.observed import Key
+from testbed.waiting import wait_until
 from tests.integration.postgres.conftest import KEY, ROLLOUT
-from tests.integration.postgres.helpers import draw, registered, reported, rows_of
+from tests.integration.postgres.helpers import draw, registered, reported
 
 _LISTENING = """
 SELECT 1 FROM pg_stat_activity
@@ -23,13 +25,16 @@ _DEADLINE_SECONDS = 15
 
 
 @pytest_asyncio.fixture
-async def woken(pool: Pool, migrated: str) -> AsyncIterator["asyncio.Queue[Key]"]:
+async def woken(migrated: str) -> AsyncIterator["asyncio.Queue[Key]"]:
     """The doers that a listener was told of."""
     told: asyncio.Queue[Key] = asyncio.Queue()
     listening = asyncio.create_task(listen(migrated, wake=told.put_nowait))
-    async with asyncio.timeout(_DEADLINE_SECONDS):
-        while not await rows_of(pool, _LISTENING):
-            await asyncio.sleep(0.02)  # the next look
+    await asyncio.to_thread(
+        wait_until,
+        lambda: _listens(migrated),
+        what="the listener to listen",
+        deadline_seconds=_DEADLINE_SECONDS,
+    )
     yield told
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
@@ -50,3 +55,8 @@ async def test_a_report_that_moves_the_prefix_wakes_its_doer_and_no_other_look_d
         await connection.execute("NOTIFY learnops_evidence, 'agents/last'")
     async with asyncio.timeout(_DEADLINE_SECONDS):
         assert await woken.get() == Key(namespace="agents", doer="last")
+
+
+def _listens(url: str) -> bool:
+    with psycopg.connect(url) as connection:
+        return connection.execute(_LISTENING).fetchone() is not None
