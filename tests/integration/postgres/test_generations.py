@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.generations import frozen_crl
 from learnops.adapters.postgres.runlog import PostgresRunLog
@@ -44,6 +46,7 @@ async def test_registrations_and_generations_at_once(pool: Pool, runlog: Postgre
         assert found[key].generation == max(begun, default=1)
 
 
+@pytest.mark.every_postgres
 async def test_the_weights_of_each_generation_are_kept(pool: Pool, runlog: PostgresRunLog) -> None:
     await runlog.open_generation(key=KEY, generation=weighed(2))
     found = await frozen_crl(pool, generations=[("uid.0", 1), ("uid.0", 2)])

@@ -69,6 +69,7 @@ async def test_the_overall_score_is_the_mean_of_the_four(pool: Pool) -> None:
     assert await rows_of(pool, _CARD) == [(55.0,)]
 
 
+@pytest.mark.every_postgres
 async def test_an_embedding_has_256_dimensions(pool: Pool) -> None:
     ((memory,),) = await rows_of(
         pool,

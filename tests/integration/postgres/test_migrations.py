@@ -69,6 +69,7 @@ VIEWS = {
 }
 
 
+@pytest.mark.every_postgres
 def test_upgrades_an_empty_database_and_finds_nothing_to_do_again(database: str) -> None:
     assert upgrade(database) == HEAD
     assert upgrade(database) == HEAD
@@ -120,6 +121,7 @@ def test_attempts_of_before_are_those_of_the_only_candidate(database: str) -> No
     assert found == [("v2", 1, "v1:two", 3), ("v2", 2, "v1:two", 4)]
 
 
+@pytest.mark.every_postgres
 def test_refuses_a_newer_schema(database: str) -> None:
     upgrade(database)
     _pretend(database, revision="9999")

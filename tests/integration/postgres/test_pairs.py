@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.mirror import mirror_share
 from learnops.adapters.postgres.pair_terms import TermMeans, term_means
@@ -97,6 +99,7 @@ async def test_the_rollout_says_whether_it_is_in_shadow(pool: Pool) -> None:
     assert await rows_of(pool, told_of) == [("canary", 5)]
 
 
+@pytest.mark.every_postgres
 async def test_terms_are_compared_over_pairs_in_which_both_sides_told_them(pool: Pool) -> None:
     await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
     await open_pairs(pool, rollout=ROLLOUT, run_ids=["r1", "r2", "r3"])

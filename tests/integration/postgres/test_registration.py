@@ -17,6 +17,7 @@ WRITERS = 16
 BATCHES = 12
 
 
+@pytest.mark.every_postgres
 async def test_sequence_is_gapless_under_sixteen_writers(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

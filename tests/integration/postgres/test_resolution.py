@@ -53,6 +53,7 @@ async def test_a_late_loss_is_kept_apart(pool: Pool, runlog: PostgresRunLog) -> 
     assert await rows_of(pool, "SELECT loss FROM crl_results") == [(0.1,)]
 
 
+@pytest.mark.every_postgres
 async def test_bundle_and_timeout_at_once_resolve_each_run_once(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:
@@ -83,6 +84,7 @@ async def test_void_runs_are_in_the_prefix_and_counted_for_no_arm(
     assert (counted.arm, counted.runs, counted.loss_sum) == ("control", 1, 0.25)
 
 
+@pytest.mark.every_postgres
 async def test_what_enters_the_prefix_is_counted_once_by_whoever_moves_it(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

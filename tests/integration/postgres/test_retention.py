@@ -15,6 +15,7 @@ from tests.integration.postgres.helpers import draw, registered, row, rows_of
 ALL = {it.table: it.least_days for it in EXPIRIES}
 
 
+@pytest.mark.every_postgres
 async def test_old_runs_go_with_their_losses_and_young_ones_stay(pool: Pool) -> None:
     await _outside(pool, "old-1", "old-2", "old-3")
     await _age(pool, days=30)
@@ -79,6 +80,7 @@ async def test_runs_of_a_live_rollout_are_held(
     assert (done.rows, done.held) == (2, 0)
 
 
+@pytest.mark.every_postgres
 async def test_draws_go_only_with_a_rollout_that_ended_so_long_ago(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

@@ -28,6 +28,7 @@ async def test_a_day_has_its_runs_its_share_of_drawn_ones_and_its_moves(
     assert day[1:] == (4, pytest.approx((0.5 + 0.5 + 0.25 + 0.25) / 4), 2, 0.5, 1, 1, 1, 2, 2)
 
 
+@pytest.mark.every_postgres
 async def test_days_that_are_over_are_closed_once_and_say_the_same(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:
@@ -70,6 +71,7 @@ async def test_a_day_is_not_closed_in_its_first_hour_after_midnight(
     assert open_from >= (datetime.now(UTC) - timedelta(hours=1, minutes=5)).date()
 
 
+@pytest.mark.every_postgres
 async def test_the_trend_outlives_its_runs(pool: Pool, runlog: PostgresRunLog) -> None:
     await _a_day(pool, runlog)
     await _days_earlier(pool, days=30)

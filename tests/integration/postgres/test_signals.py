@@ -37,6 +37,7 @@ def later(name: str, value: float, key: str) -> Signal:
     return Signal(name=name, value=value, key=key)
 
 
+@pytest.mark.every_postgres
 async def test_many_at_once_lose_none_and_the_reward_is_that_of_the_last(pool: Pool) -> None:
     await reported(pool, "a")
     names = list(ALL)
@@ -58,6 +59,7 @@ async def test_the_same_at_once_is_stored_once(pool: Pool) -> None:
     assert sorted(it.new for it in done) == [(False,)] * 15 + [(True,)]
 
 
+@pytest.mark.every_postgres
 async def test_bundles_and_signals_of_the_same_runs_do_not_lock_each_other_out(pool: Pool) -> None:
     """A batch locks the rows of many runs, whose signals come while it is stored."""
     runs = [f"r{number:03}" for number in range(60)]
@@ -120,6 +122,7 @@ async def test_a_run_without_signals_is_in_the_view_without_a_reward(pool: Pool)
     ]
 
 
+@pytest.mark.every_postgres
 async def test_they_expire_with_their_run(pool: Pool) -> None:
     await reported(pool, "old", "young")
     for run in ("old", "young"):

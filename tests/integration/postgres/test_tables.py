@@ -44,6 +44,7 @@ async def test_a_run_is_stored_once_and_its_first_content_stays(
     assert await store(pool, rows=[row("a", rollout=None, namespace="tests")]) == {("tests", "a")}
 
 
+@pytest.mark.every_postgres
 async def test_each_loss_adds_a_row_of_progress_with_the_policys_version(pool: Pool) -> None:
     await mirror_policies(pool, policies=[_policy(Stage.ACTIVE)])
     await reported(pool, "a", loss=0.5)
@@ -52,6 +53,7 @@ async def test_each_loss_adds_a_row_of_progress_with_the_policys_version(pool: P
     ) == [("agents", "planner", 0.5, "1.2.3")]
 
 
+@pytest.mark.every_postgres
 async def test_views(pool: Pool, runlog: PostgresRunLog) -> None:
     await registered(pool, ROLLOUT, draw("a", arm="candidate"), draw("b"), draw("c"))
     await store(pool, rows=[row("a", loss=0.2), row("b", loss=0.6), row("c", void=True)])

@@ -162,6 +162,7 @@ async def test_a_bundle_is_scored_and_labelled_as_its_unit_was_drawn(
     assert found[("agents", "b")].rollout == "s.0"
 
 
+@pytest.mark.every_postgres
 async def test_units_enter_the_prefix_and_the_counters_once(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

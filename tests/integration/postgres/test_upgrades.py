@@ -12,6 +12,8 @@ from learnops.ports.runlog import LogRows
 from tests.integration.postgres.conftest import KEY
 from tests.integration.postgres.older import fill, migrate_to, rows_by_table
 
+pytestmark = pytest.mark.every_postgres
+
 # Moved to rollout_candidates by 0007.
 _MOVED = {("rollout_generations", "attempt")}
 

@@ -36,6 +36,7 @@ def heard(listener: Listener, *, runs: int) -> list[tuple[int, Any]]:
     return payloads
 
 
+@pytest.mark.every_postgres
 def test_a_stored_run_is_told_with_its_crl(api: Api, world: World, listener: Listener) -> None:
     stored = api.post("/v1/runs", world.bundle("a")).body
     ((_, told),) = heard(listener, runs=1)

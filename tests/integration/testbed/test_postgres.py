@@ -1,4 +1,4 @@
-"""PostgreSQL of the testbed: pgvector, one database per test, crash and recovery."""
+"""PostgreSQL of the testbed: one database per test, crash and recovery."""
 
 from collections.abc import Iterator
 
@@ -17,13 +17,6 @@ def own_server() -> Iterator[Postgres]:
         server = Postgres(work).start()
         yield server
         server.stop()
-
-
-def test_pgvector_is_there(database: str) -> None:
-    with psycopg.connect(database) as connection:
-        connection.execute("CREATE EXTENSION vector")
-        row = connection.execute("SELECT '[0,3]'::vector <-> '[4,0]'::vector").fetchone()
-    assert row == (5.0,)
 
 
 def test_each_database_is_empty(stack: Stack, database: str) -> None:
