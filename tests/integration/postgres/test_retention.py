@@ -128,6 +128,10 @@ async def _everything_old(pool: Pool, runlog: PostgresRunLog) -> None:
         " VALUES ('agents', 'drawn', 'uid.0', 1) RETURNING 1",
         "INSERT INTO voided_runs (namespace, doer, run_id, voided_at)"
         " VALUES ('agents', 'planner', 'late', now() - '60 days'::interval) RETURNING 1",
+        "INSERT INTO run_rewards (namespace, run_id, doer, sent_apart, rewarded_at)"
+        " VALUES ('agents', 'silent', 'planner', true, now() - '60 days'::interval) RETURNING 1",
+        "INSERT INTO signals (namespace, run_id, doer, origin, name, value, key)"
+        " VALUES ('agents', 'silent', 'planner', 'Later', 'tests', 1, 'ci') RETURNING 1",
     ):
         await rows_of(pool, statement)
     await _age(pool, days=60)
@@ -165,7 +169,8 @@ async def _counts(pool: Pool) -> list[tuple[object, ...]]:
         " (SELECT count(*) FROM learning_progress), (SELECT count(*) FROM deployment_routings),"
         " (SELECT count(*) FROM unit_runs), (SELECT count(*) FROM shadow_pairs),"
         " (SELECT count(*) FROM drift_runs), (SELECT count(*) FROM voided_runs),"
-        " (SELECT count(*) FROM daily_rollups)",
+        " (SELECT count(*) FROM daily_rollups), (SELECT count(*) FROM signals),"
+        " (SELECT count(*) FROM run_rewards)",
     )
 
 

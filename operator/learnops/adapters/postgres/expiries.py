@@ -1,11 +1,13 @@
 """What may expire, table by table: which rows, in which order, and what is done to them.
 
 Each statement looks at a page of rows beyond a cursor (`at`, `id`), so that no transaction is long
-whatever the log holds. `free` says whether a row may go.
+whatever the log holds. `free` says whether a row may go; null: it is not for this expiry to say.
 """
 
 from dataclasses import dataclass
 from typing import Final, LiteralString
+
+from learnops.adapters.postgres import expiries_signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,14 @@ DELETE FROM run_rewards w USING page p
 WHERE p.free AND w.namespace = %(namespace)s AND w.run_id = p.id
 """,
         ),
+    ),
+    Expiry(
+        table="signals",
+        least_days=1,
+        scopes=expiries_signals.SCOPES,
+        page=expiries_signals.PAGE,
+        write=expiries_signals.WRITE,
+        also=(expiries_signals.REWARDS, expiries_signals.MATCHED),
     ),
     Expiry(
         table="learning_progress",
