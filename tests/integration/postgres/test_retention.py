@@ -108,6 +108,17 @@ async def test_a_watch_keeps_what_its_detector_has_not_read(
     assert (list(found.seq), list(found.loss)) == ([3], [0.25])
 
 
+async def test_a_watch_that_raised_its_alarm_keeps_nothing(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    watch = DriftWatch(id="u.1", policy="planner-v1", since_revision=0)
+    await runlog.drift_rows(key=KEY, watch=watch, limit=10)
+    await _outside(pool, "read", "unread-1", "unread-2")
+    await runlog.save_drift(key=KEY, watch=watch, state="{}", watermark=1, alarmed=True)
+    await _age(pool, days=30)
+    assert _rows(await expire(pool, keep_days={"drift_runs": 10})) == 3
+
+
 async def test_the_runs_of_units_go_with_their_units(pool: Pool, runlog: PostgresRunLog) -> None:
     await _everything_old(pool, runlog)
     await expire(pool, keep_days={"deployment_routings": 1})

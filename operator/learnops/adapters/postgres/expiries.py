@@ -69,13 +69,15 @@ WITH RECURSIVE known AS (
 SELECT * FROM known
 """
 
-# A run that is gone already was older than whatever is kept here.
+# A run that is gone already was older than whatever is kept here. What came after the alarm is
+# never read.
 _WATCHED: LiteralString = """
 SELECT w.seq AS at, '' AS id,
        coalesce(r.received_at < %(cutoff)s, true)
        AND NOT EXISTS (SELECT FROM drift_watches o
                        WHERE o.namespace = w.namespace AND o.doer = w.doer
-                         AND o.watch = w.watch AND o.watermark < w.seq) AS free
+                         AND o.watch = w.watch AND o.watermark < w.seq
+                         AND NOT o.alarmed) AS free
 FROM drift_runs w LEFT JOIN LATERAL (
     SELECT received_at FROM runs WHERE namespace = w.namespace AND run_id = w.run_id LIMIT 1
 ) r ON true

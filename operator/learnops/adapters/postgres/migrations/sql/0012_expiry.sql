@@ -7,3 +7,9 @@ CREATE INDEX run_rewards_sent_apart ON run_rewards (namespace, rewarded_at, run_
     WHERE sent_apart;
 COMMENT ON COLUMN run_rewards.sent_apart IS
     'signals came apart from a bundle, and retention has not seen their run reported since';
+
+-- After its alarm a watch is never read again: what it would go on numbering could not expire, because
+-- it is not read.
+ALTER TABLE drift_watches ADD COLUMN alarmed boolean NOT NULL DEFAULT false;
+UPDATE drift_watches SET alarmed = true WHERE state ~ '"alarmAt": ?[0-9]';
+COMMENT ON COLUMN drift_watches.alarmed IS 'it has raised its alarm: no more runs are numbered';
