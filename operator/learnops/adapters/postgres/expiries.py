@@ -131,9 +131,12 @@ WHERE p.free AND r.namespace = %(namespace)s AND r.run_id = p.id
 DELETE FROM signals s USING page p
 WHERE p.free AND s.namespace = %(namespace)s AND s.run_id = p.id
 """,
+            # Of a run that is told of right now the reward stays, to be found with that signal by
+            # the expiry of signals: this waits for who writes it, and then looks at it again.
             """
-DELETE FROM run_rewards w USING page p
-WHERE p.free AND w.namespace = %(namespace)s AND w.run_id = p.id
+DELETE FROM run_rewards w USING page p, run_rewards seen
+WHERE p.free AND seen.namespace = %(namespace)s AND seen.run_id = p.id
+  AND w.namespace = seen.namespace AND w.run_id = seen.run_id AND w.rewarded_at = seen.rewarded_at
 """,
         ),
     ),
