@@ -19,6 +19,7 @@ NOT_HOT = {
     "erasure": "learnops db erase",
     "erasure_pages": "learnops db erase",
     "expiries": "upkeep, in batches",
+    "expiries_signals": "upkeep, in batches",
     "retention": "upkeep, in batches",
 }
 

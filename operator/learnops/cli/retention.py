@@ -23,7 +23,8 @@ _EPILOG = f"""\
 tables: {" ".join(LEAST_DAYS)}
 
 What is not named is kept for ever. "runs" are runs with their losses; "learning_bundles" is what
-agents reported of them, which may go earlier.
+agents reported of them, which may go earlier. "signals" are those of runs that never reported, kept
+as long as "runs" where only these are named.
 "deployment_routings" and "shadow_pairs" go that many days after their rollout ended. Runs of a live
 rollout are never touched. Days that are over are rolled up first, and erasures are followed.
 
@@ -79,6 +80,8 @@ def told_keep_days(options: list[str]) -> dict[str, int]:
 def keep_days(settings: list[str]) -> dict[str, int]:
     """Days by table from "TABLE=DAYSd" each; of two for one table the last holds.
 
+    A run that never reported is kept in its signals for as long as one that did, unless told.
+
     Raises RetentionError.
     """
     days = dict(_setting(it.strip()) for it in settings)
@@ -88,6 +91,8 @@ def keep_days(settings: list[str]) -> dict[str, int]:
             f"learning_bundles={bundles}d must not be more than runs={runs}d: "
             "a bundle goes with its run"
         )
+    if "runs" in days:
+        days.setdefault("signals", days["runs"])
     return days
 
 

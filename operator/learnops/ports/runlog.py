@@ -160,5 +160,10 @@ class RunLog(Protocol):
         Runs that are stored from then on are numbered. None: a newer watch of the doer is open.
         """
 
-    async def save_drift(self, *, key: Key, watch: DriftWatch, state: str, watermark: int) -> None:
-        """Keep the detector's state; an older one than is there is left out."""
+    async def save_drift(
+        self, *, key: Key, watch: DriftWatch, state: str, watermark: int, alarmed: bool = False
+    ) -> None:
+        """Keep the detector's state; an older one than is there is left out.
+
+        `alarmed`: it has raised its alarm, after which no run is numbered or read for this watch.
+        """

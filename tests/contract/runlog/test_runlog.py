@@ -227,6 +227,10 @@ async def test_a_watch_keeps_its_latest_state_and_makes_room_for_a_newer_promoti
     assert kept == replace(empty, state="ten", watermark=10)
     assert await runlog.drift_rows(key=OTHER, watch=watch, limit=10) == empty
 
+    await runlog.save_drift(key=KEY, watch=watch, state="last", watermark=12, alarmed=True)
+    kept = await runlog.drift_rows(key=KEY, watch=watch, limit=10)
+    assert kept == replace(empty, state="last", watermark=12)
+
     newer = DriftWatch(id="uid.9.abc", policy="planner-v2", since_revision=9)
     assert await runlog.drift_rows(key=KEY, watch=newer, limit=10) == empty
     assert await runlog.drift_rows(key=KEY, watch=watch, limit=10) is None

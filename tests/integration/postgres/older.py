@@ -113,6 +113,14 @@ INSERT INTO tenant_erasure_units (erasure, rollout, seq) SELECT id, 'uid.0', 3 F
     "0010": """
 INSERT INTO rollout_readings (rollout, what, reader, upto) VALUES ('uid.0', 'planner-v2', 'r', 2);
 """,
+    "0011": """
+INSERT INTO signals (namespace, run_id, doer, origin, name, value, source, note, key)
+VALUES ('agents', 'o', 'planner', 'Bundle', 'tests', 0.1::float8 + 0.2::float8, '', '', NULL),
+       ('agents', 'b', 'planner', 'Later', 'human', 1, 'ci', 'fine', 'k');
+INSERT INTO run_rewards (namespace, run_id, doer, reward, weights, partial)
+VALUES ('agents', 'o', 'planner', 0.1::float8 + 0.2::float8, '{"tests": 1}', false),
+       ('agents', 'b', 'planner', NULL, '{}', true);
+""",
 }
 # What a later revision replaced.
 _UNTIL = {"0006": "0006"}

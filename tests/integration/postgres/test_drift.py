@@ -120,6 +120,22 @@ async def test_a_doer_that_was_made_again_is_watched_from_its_own_revisions(
     assert list((await read(runlog, again)).seq) == [1]
 
 
+async def test_after_the_alarm_nothing_is_numbered_until_the_next_watch(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    await read(runlog)
+    await store(pool, rows=_losses([0.1, 0.9]))
+    await runlog.save_drift(key=KEY, watch=WATCH, state="alarm", watermark=1, alarmed=True)
+    assert await store(pool, rows=[outside("after")]) == {("agents", "after")}
+    assert await rows_of(pool, "SELECT count(*) FROM drift_runs") == [(2,)]
+    # The second had come before the alarm was on record: read again, it is not judged.
+    assert await read(runlog) == DriftRows(state="alarm", watermark=1, seq=[], loss=[])
+    other = replace(WATCH, id="uid.7.def")  # other weights
+    await read(runlog, other)
+    await store(pool, rows=[outside("anew", loss=0.3)])
+    assert list((await read(runlog, other)).loss) == [0.3]
+
+
 async def test_reading_goes_on_from_the_state_that_was_saved(
     pool: Pool, runlog: PostgresRunLog
 ) -> None:

@@ -110,6 +110,17 @@ async def test_a_watch_keeps_what_its_detector_has_not_read(
     assert (list(found.seq), list(found.loss)) == ([3], [0.25])
 
 
+async def test_a_watch_that_raised_its_alarm_keeps_nothing(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    watch = DriftWatch(id="u.1", policy="planner-v1", since_revision=0)
+    await runlog.drift_rows(key=KEY, watch=watch, limit=10)
+    await _outside(pool, "read", "unread-1", "unread-2")
+    await runlog.save_drift(key=KEY, watch=watch, state="{}", watermark=1, alarmed=True)
+    await _age(pool, days=30)
+    assert _rows(await expire(pool, keep_days={"drift_runs": 10})) == 3
+
+
 async def test_the_runs_of_units_go_with_their_units(pool: Pool, runlog: PostgresRunLog) -> None:
     await _everything_old(pool, runlog)
     await expire(pool, keep_days={"deployment_routings": 1})
@@ -130,6 +141,10 @@ async def _everything_old(pool: Pool, runlog: PostgresRunLog) -> None:
         " VALUES ('agents', 'drawn', 'uid.0', 1) RETURNING 1",
         "INSERT INTO voided_runs (namespace, doer, run_id, voided_at)"
         " VALUES ('agents', 'planner', 'late', now() - '60 days'::interval) RETURNING 1",
+        "INSERT INTO run_rewards (namespace, run_id, doer, sent_apart, rewarded_at)"
+        " VALUES ('agents', 'silent', 'planner', true, now() - '60 days'::interval) RETURNING 1",
+        "INSERT INTO signals (namespace, run_id, doer, origin, name, value, key)"
+        " VALUES ('agents', 'silent', 'planner', 'Later', 'tests', 1, 'ci') RETURNING 1",
     ):
         await rows_of(pool, statement)
     await _age(pool, days=60)
@@ -167,7 +182,8 @@ async def _counts(pool: Pool) -> list[tuple[object, ...]]:
         " (SELECT count(*) FROM learning_progress), (SELECT count(*) FROM deployment_routings),"
         " (SELECT count(*) FROM unit_runs), (SELECT count(*) FROM shadow_pairs),"
         " (SELECT count(*) FROM drift_runs), (SELECT count(*) FROM voided_runs),"
-        " (SELECT count(*) FROM daily_rollups)",
+        " (SELECT count(*) FROM daily_rollups), (SELECT count(*) FROM signals),"
+        " (SELECT count(*) FROM run_rewards)",
     )
 
 

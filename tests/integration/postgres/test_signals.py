@@ -189,6 +189,29 @@ async def test_an_erasure_waits_for_the_signal_under_way_and_blanks_it(pool: Poo
     assert await rows_of(pool, "SELECT source, note FROM signals") == [("", "")]
 
 
+async def test_a_signal_that_comes_while_its_run_expires_goes_by_itself_later(pool: Pool) -> None:
+    await store(pool, rows=[row("a", rollout=None)])
+    await append(pool, run=told("a", later("tests", 1, "early")))
+    await rows_of(pool, "UPDATE runs SET received_at = now() - interval '40 days' RETURNING 1")
+    async with asyncio.timeout(60), pool.connection() as holder:
+        await holder.execute(_HELD_UP)
+        await holder.commit()
+        await holder.execute("SELECT pg_advisory_xact_lock(4711)")
+        adding = asyncio.create_task(append(pool, run=told("a", later("human", 1, "late"))))
+        await waiting(pool, 1)
+        expiring = asyncio.create_task(expire(pool, keep_days={"runs": 30}))
+        await waiting(pool, 2)
+        await holder.commit()
+        await asyncio.gather(adding, expiring)
+    assert await rows_of(pool, "SELECT key FROM signals") == [("late",)]
+    await rows_of(
+        pool, "UPDATE run_rewards SET rewarded_at = now() - interval '2 days' RETURNING 1"
+    )
+    await expire(pool, keep_days={"signals": 1})
+    for table in ("runs", "signals", "run_rewards"):
+        assert await rows_of(pool, f"SELECT FROM {table}") == []
+
+
 _HELD_UP = """
 CREATE FUNCTION hold_up() RETURNS trigger LANGUAGE plpgsql AS
     'BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END';

@@ -2,12 +2,14 @@
 
 import asyncio
 
+import psycopg
 import pytest
 
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.schema import HEAD, REVISIONS
+from learnops.domain.evidence.drift import DriftState
 from learnops.ports.runlog import LogRows
 from tests.integration.postgres.conftest import KEY
 from tests.integration.postgres.older import fill, migrate_to, rows_by_table
@@ -43,6 +45,30 @@ def test_evidence_is_the_same_to_the_last_bit(database: str, revision: str) -> N
     assert list(rows.terms["grounding"]) == [0.1 + 0.2, None]
     assert list(rows.propensity) == [0.1, 0.1]
     assert rows.generations[0].attempt == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "alarmed"),
+    [
+        (DriftState(runs=1200, alarm_at=1200).to_json(), True),
+        (DriftState(runs=1200).to_json(), False),
+        (None, False),
+    ],
+)
+def test_watches_that_raised_their_alarm_are_known(
+    database: str, state: str | None, alarmed: bool
+) -> None:
+    migrate_to(database, revision="0011")
+    with psycopg.connect(database) as connection:
+        connection.execute(
+            "INSERT INTO drift_watches (namespace, doer, watch, policy, since_revision, state)"
+            " VALUES ('agents', 'planner', 'w', 'planner-v1', 7, %s)",
+            (state,),
+        )
+    upgrade(database)
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT alarmed FROM drift_watches").fetchone()
+    assert row == (alarmed,)
 
 
 def _columns_of(table: str, row: dict[str, object]) -> dict[str, object]:

@@ -21,13 +21,19 @@ async def test_retention_tells_what_went_and_follows_erasures(pool: Pool, migrat
     asked = ["retention", "--keep", "runs=10d", "-o", "json"]
     foreseen = _json(migrated, *asked, "--dry-run")
     assert foreseen["dryRun"] is True
-    assert [(it["table"], it["rows"]) for it in foreseen["tables"]] == [("runs", 1)]
+    assert [(it["table"], it["rows"]) for it in foreseen["tables"]] == [
+        ("runs", 1),
+        ("signals", 0),
+    ]
     assert await rows_of(pool, "SELECT count(*) FROM runs") == [(2,)]
 
     _json(migrated, "erase-tenant", "agents", "acme", "--by", "alice", "-o", "json")
     await store(pool, rows=[replace(row("late", rollout=None), tenant="acme")])
     done = _json(migrated, *asked)
-    assert [(it["table"], it["keepDays"], it["rows"]) for it in done["tables"]] == [("runs", 10, 1)]
+    assert [(it["table"], it["keepDays"], it["rows"]) for it in done["tables"]] == [
+        ("runs", 10, 1),
+        ("signals", 10, 0),
+    ]
     assert [it["runs"] for it in done["erasures"]] == [1]
     found = "SELECT run_id, tenant FROM runs ORDER BY 1"
     assert await rows_of(pool, found) == [("late", "(erased)"), ("young", None)]
@@ -39,10 +45,11 @@ async def test_settings_come_from_the_environment_and_an_option_wins(
     told = _run(
         migrated,
         *("retention", "--dry-run", "--keep", "runs=40d"),
-        LEARNOPS_RETENTION="runs=20d,voided_runs=2d",
+        LEARNOPS_RETENTION="runs=20d,signals=5d,voided_runs=2d",
     )
     assert told.returncode == 0, told.stderr
-    assert [line.split(":")[0] for line in told.stdout.splitlines()] == ["runs", "voided_runs"]
+    tables = [line.split(":")[0] for line in told.stdout.splitlines()]
+    assert tables == ["runs", "signals", "voided_runs"]
 
 
 def test_an_older_schema_is_refused(database: str) -> None:

@@ -30,6 +30,12 @@ def fill(database: str, *, first: int, last: int) -> None:
         connection.execute(_FILL, {"first": first, "last": last})
 
 
+def alarmed(database: str) -> bool | None:
+    with psycopg.connect(database) as connection:
+        row = connection.execute("SELECT alarmed FROM drift_watches").fetchone()
+    return None if row is None else row[0]
+
+
 def by_hand(runs: int) -> DriftState:
     losses = [(n * 7919 % 50) / 100 + (0.5 if n > 1500 else 0) for n in range(1, runs + 1)]
     return advance(DriftState(), losses, threshold=100_000)
@@ -68,6 +74,24 @@ async def test_in_pieces_or_at_once_or_after_a_restart_it_is_the_same(
         )
     assert expected.alarm_at is not None
     assert 1500 < expected.alarm_at < 1600
+
+
+async def test_the_alarm_is_on_record_and_ends_the_watch(
+    runlog: PostgresRunLog, database: str
+) -> None:
+    evidence = DriftEvidence(runlog=runlog)
+    await evidence.read(key=KEY, doer=promoted())
+    fill(database, first=1, last=1400)
+    await evidence.read(key=KEY, doer=promoted())
+    assert alarmed(database) is False
+    fill(database, first=1401, last=1800)
+    found = await evidence.read(key=KEY, doer=promoted())
+    assert isinstance(found, DriftReading)
+    assert found.alarm_at_run == by_hand(1800).alarm_at
+    assert alarmed(database) is True
+    # As after a restart before the status was written; what came since is not judged.
+    fill(database, first=1900, last=1910)
+    assert await DriftEvidence(runlog=runlog).read(key=KEY, doer=promoted()) == found
 
 
 async def test_a_gap_or_a_state_of_another_version_is_an_error_with_a_name(

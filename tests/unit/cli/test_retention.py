@@ -8,7 +8,22 @@ from learnops.cli.retention import RetentionError, keep_days
 
 def test_days_by_table_and_the_last_of_two_holds() -> None:
     found = keep_days([" runs=90d", "learning_bundles=30d", "runs=365d"])
-    assert found == {"runs": 365, "learning_bundles": 30}
+    assert found == {"runs": 365, "learning_bundles": 30, "signals": 365}
+
+
+@pytest.mark.parametrize(
+    ("settings", "days"),
+    [
+        (["signals=30d"], {"signals": 30}),
+        (["runs=365d", "signals=30d"], {"runs": 365, "signals": 30}),
+        (["signals=400d", "runs=365d"], {"runs": 365, "signals": 400}),
+        (["learning_bundles=30d"], {"learning_bundles": 30}),
+    ],
+)
+def test_signals_without_a_run_stay_as_long_as_runs_unless_told(
+    settings: list[str], days: dict[str, int]
+) -> None:
+    assert keep_days(settings) == days
 
 
 def test_nothing_said_keeps_everything() -> None:
@@ -25,6 +40,7 @@ def test_nothing_said_keeps_everything() -> None:
         (["runs=1e3d"], "must be a number of days"),
         (["runs=\u0663\u0660d"], "must be a number of days"),
         (["runs=7d"], "'runs=7d': must be 8d to 36500d"),
+        (["signals=0d"], "'signals=0d': must be 1d to 36500d"),
         (["shadow_pairs=0d"], "'shadow_pairs=0d': must be 1d to 36500d"),
         (["runs=99999d"], "must be 8d to 36500d"),
         (["runs=30d", "learning_bundles=31d"], "learning_bundles=31d must not be more than runs"),

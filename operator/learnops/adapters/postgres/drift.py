@@ -7,11 +7,13 @@ from learnops.adapters.postgres.connection import Connection, Cursor
 from learnops.domain.observed import Key
 from learnops.ports.runlog import DriftRows, DriftWatch
 
-# Locked in one order, so that two batches queue up behind one another.
+# Locked in one order, so that two batches queue up behind one another. After its alarm a watch is
+# read no more, and so nothing is numbered for it.
 _LOCK = """
 SELECT w.namespace, w.doer, w.watch, w.policy, w.since_revision, w.next_seq
 FROM drift_watches w
 WHERE (w.namespace, w.doer) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+  AND NOT w.alarmed
 ORDER BY w.namespace, w.doer FOR UPDATE
 """
 
@@ -38,13 +40,15 @@ FROM (SELECT coalesce(max(seq), 0) AS taken FROM drift_runs
       WHERE namespace = %(namespace)s AND doer = %(doer)s AND watch = %(watch)s) before
 ON CONFLICT (namespace, doer) DO UPDATE SET
     watch = excluded.watch, policy = excluded.policy, since_revision = excluded.since_revision,
-    next_seq = excluded.next_seq, watermark = excluded.watermark, state = NULL
+    next_seq = excluded.next_seq, watermark = excluded.watermark, state = NULL,
+    alarmed = false
 WHERE w.watch <> excluded.watch AND (w.since_revision <= excluded.since_revision
     OR split_part(w.watch, '.', 1) <> split_part(excluded.watch, '.', 1))
 """
 
 _STATE = """
-SELECT state, watermark FROM drift_watches WHERE namespace = %s AND doer = %s AND watch = %s
+SELECT state, watermark, alarmed FROM drift_watches
+WHERE namespace = %s AND doer = %s AND watch = %s
 """
 
 _ROWS = """
@@ -53,7 +57,7 @@ WHERE namespace = %s AND doer = %s AND watch = %s AND seq > %s ORDER BY seq LIMI
 """
 
 _SAVE = """
-UPDATE drift_watches SET state = %s, watermark = %s
+UPDATE drift_watches SET state = %s, watermark = %s, alarmed = %s
 WHERE namespace = %s AND doer = %s AND watch = %s AND watermark < %s
 """
 
@@ -113,7 +117,7 @@ def _numbered(
 async def open_and_read(
     connection: Connection, *, key: Key, watch: DriftWatch, limit: int
 ) -> DriftRows | None:
-    """Open the watch unless it is, then read on from its watermark.
+    """Open the watch unless it is, then read on from its watermark; nothing after its alarm.
 
     None: a newer watch of the doer is open.
     """
@@ -133,8 +137,10 @@ async def open_and_read(
         found = await cursor.fetchone()
     if found is None:
         return None
-    cursor = await connection.execute(_ROWS, (*of, found[1], limit))
-    rows = await cursor.fetchall()
+    rows: list[tuple[int, float]] = []
+    if not found[2]:
+        cursor = await connection.execute(_ROWS, (*of, found[1], limit))
+        rows = await cursor.fetchall()
     return DriftRows(
         state=found[0],
         watermark=found[1],
@@ -144,8 +150,14 @@ async def open_and_read(
 
 
 async def save(
-    connection: Connection, *, key: Key, watch: DriftWatch, state: str, watermark: int
+    connection: Connection,
+    *,
+    key: Key,
+    watch: DriftWatch,
+    state: str,
+    watermark: int,
+    alarmed: bool,
 ) -> None:
     """Keep the detector's state; nothing where a later one is there, or another watch."""
-    values = (state, watermark, key.namespace, key.doer, watch.id, watermark)
+    values = (state, watermark, alarmed, key.namespace, key.doer, watch.id, watermark)
     await connection.execute(_SAVE, values)

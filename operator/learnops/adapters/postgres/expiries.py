@@ -1,11 +1,13 @@
 """What may expire, table by table: which rows, in which order, and what is done to them.
 
 Each statement looks at a page of rows beyond a cursor (`at`, `id`), so that no transaction is long
-whatever the log holds. `free` says whether a row may go.
+whatever the log holds. `free` says whether a row may go; null: it is not for this expiry to say.
 """
 
 from dataclasses import dataclass
 from typing import Final, LiteralString
+
+from learnops.adapters.postgres import expiries_signals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,15 @@ WITH RECURSIVE known AS (
 SELECT * FROM known
 """
 
-# A run that is gone already was older than whatever is kept here.
+# A run that is gone already was older than whatever is kept here. What came after the alarm is
+# never read.
 _WATCHED: LiteralString = """
 SELECT w.seq AS at, '' AS id,
        coalesce(r.received_at < %(cutoff)s, true)
        AND NOT EXISTS (SELECT FROM drift_watches o
                        WHERE o.namespace = w.namespace AND o.doer = w.doer
-                         AND o.watch = w.watch AND o.watermark < w.seq) AS free
+                         AND o.watch = w.watch AND o.watermark < w.seq
+                         AND NOT o.alarmed) AS free
 FROM drift_runs w LEFT JOIN LATERAL (
     SELECT received_at FROM runs WHERE namespace = w.namespace AND run_id = w.run_id LIMIT 1
 ) r ON true
@@ -127,11 +131,22 @@ WHERE p.free AND r.namespace = %(namespace)s AND r.run_id = p.id
 DELETE FROM signals s USING page p
 WHERE p.free AND s.namespace = %(namespace)s AND s.run_id = p.id
 """,
+            # Of a run that is told of right now the reward stays, to be found with that signal by
+            # the expiry of signals: this waits for who writes it, and then looks at it again.
             """
-DELETE FROM run_rewards w USING page p
-WHERE p.free AND w.namespace = %(namespace)s AND w.run_id = p.id
+DELETE FROM run_rewards w USING page p, run_rewards seen
+WHERE p.free AND seen.namespace = %(namespace)s AND seen.run_id = p.id
+  AND w.namespace = seen.namespace AND w.run_id = seen.run_id AND w.rewarded_at = seen.rewarded_at
 """,
         ),
+    ),
+    Expiry(
+        table="signals",
+        least_days=1,
+        scopes=expiries_signals.SCOPES,
+        page=expiries_signals.PAGE,
+        write=expiries_signals.WRITE,
+        also=(expiries_signals.REWARDS, expiries_signals.MATCHED),
     ),
     Expiry(
         table="learning_progress",

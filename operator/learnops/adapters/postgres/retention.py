@@ -100,11 +100,11 @@ class _Sweep:
     async def _scope(self, expiry: Expiry, scope: dict[str, Any]) -> tuple[int, int]:
         at, id_ = expiry.begin
         values = {"at": at, "id": id_, **scope, "limit": self.page}
-        begun, freed, seen = values["at"], 0, 0
+        begun, freed, held = values["at"], 0, 0
         while True:
             async with transaction(self.pool) as connection:
-                went, looked_at, at, id_ = await self._turn(connection, expiry, values)
-            freed, seen = freed + went, seen + looked_at
+                went, kept, looked_at, at, id_ = await self._turn(connection, expiry, values)
+            freed, held = freed + went, held + kept
             self.told(expiry.table, went)
             if looked_at < self.page or (expiry.by_age and went == 0):
                 break
@@ -112,22 +112,23 @@ class _Sweep:
         if expiry is BUNDLES and not self.dry_run:
             async with transaction(self.pool) as connection:
                 await connection.execute(_MARK, {**values, "from": begun})
-        return freed, 0 if expiry.by_age else seen - freed
+        return freed, 0 if expiry.by_age else held
 
     async def _turn(
         self, connection: Connection, expiry: Expiry, values: dict[str, Any]
-    ) -> tuple[int, int, str, str]:
-        """Rows that went, rows looked at, and the cursor after them."""
+    ) -> tuple[int, int, int, str, str]:
+        """Rows that went, rows that are held, rows looked at, and the cursor after them."""
         await connection.execute(UPKEEP_LOCK)
         cursor = await connection.execute(_query(expiry, dry_run=self.dry_run), values)
         row = await cursor.fetchone()
         assert row is not None
-        return row[0], row[1], row[2], row[3]
+        return row[0], row[1], row[2], row[3], row[4]
 
 
 _QUERY: LiteralString = """
 WITH page AS MATERIALIZED ({page}){writes}
-SELECT (SELECT count(*) FROM page WHERE free), (SELECT count(*) FROM page), last.at::text, last.id
+SELECT (SELECT count(*) FROM page WHERE free), (SELECT count(*) FROM page WHERE NOT free),
+       (SELECT count(*) FROM page), last.at::text, last.id
 FROM (VALUES (1)) one LEFT JOIN LATERAL (
     SELECT at, id::text FROM page ORDER BY page.at DESC, page.id DESC LIMIT 1
 ) last ON true

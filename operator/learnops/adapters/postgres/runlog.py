@@ -205,10 +205,19 @@ class PostgresRunLog:
         async with self._transaction() as connection:
             return await drift.open_and_read(connection, key=key, watch=watch, limit=limit)
 
-    async def save_drift(self, *, key: Key, watch: DriftWatch, state: str, watermark: int) -> None:
+    async def save_drift(
+        self, *, key: Key, watch: DriftWatch, state: str, watermark: int, alarmed: bool = False
+    ) -> None:
         """Keep the detector's state; an older one than is there is left out."""
         async with self._transaction() as connection:
-            await drift.save(connection, key=key, watch=watch, state=state, watermark=watermark)
+            await drift.save(
+                connection,
+                key=key,
+                watch=watch,
+                state=state,
+                watermark=watermark,
+                alarmed=alarmed,
+            )
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Connection]:

@@ -104,12 +104,14 @@ WHERE u.namespace = %(namespace)s AND u.run_id = %(run_id)s
 LIMIT 1
 """
 
-# Makes the row or locks it. In the order of the keys, as all who lock several do.
+# Makes the row or locks it. In the order of the keys, as all who lock several do. What is sent
+# apart may be of a run that never reports, so that retention has to look for it.
 _LOCK = """
-INSERT INTO run_rewards (namespace, run_id, doer)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]) AS i (namespace, run_id, doer)
+INSERT INTO run_rewards (namespace, run_id, doer, sent_apart)
+SELECT *, %s::bool FROM unnest(%s::text[], %s::text[], %s::text[]) AS i (namespace, run_id, doer)
 ORDER BY namespace, run_id
-ON CONFLICT (namespace, run_id) DO UPDATE SET doer = excluded.doer
+ON CONFLICT (namespace, run_id)
+    DO UPDATE SET doer = excluded.doer, sent_apart = excluded.sent_apart
 """
 
 _HELD = """
@@ -171,7 +173,7 @@ async def append(pool: Pool, *, run: RunSignals) -> Appended:
         if await _checked_tenant(connection, run) == ERASED:
             blank = [replace(it, source="", note="") for it in run.signals]
             run = replace(run, signals=blank)
-        await _lock(connection, [run])
+        await _lock(connection, [run], apart=True)
         cursor = await connection.execute(_HELD, run.key)
         held = {
             row[0]: Signal(
@@ -197,7 +199,7 @@ async def append(pool: Pool, *, run: RunSignals) -> Appended:
 async def add_of_bundles(connection: Connection, *, runs: Sequence[RunSignals]) -> None:
     """Within the transaction that stores these runs for the first time: their own signals."""
     if runs:
-        await _lock(connection, runs)
+        await _lock(connection, runs, apart=False)
         await _insert(connection, runs)
         await _recompute(connection, runs)
 
@@ -244,9 +246,9 @@ def _news(signals: Sequence[Signal], *, held: Mapping[str | None, Signal]) -> tu
     return tuple(new)
 
 
-async def _lock(connection: Connection, runs: Sequence[RunSignals]) -> None:
+async def _lock(connection: Connection, runs: Sequence[RunSignals], *, apart: bool) -> None:
     columns = ([it.namespace for it in runs], [it.run_id for it in runs], [it.doer for it in runs])
-    await connection.execute(_LOCK, columns)
+    await connection.execute(_LOCK, (apart, *columns))
 
 
 async def _insert(connection: Connection, runs: Sequence[RunSignals]) -> None:

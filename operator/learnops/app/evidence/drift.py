@@ -52,7 +52,11 @@ class DriftEvidence:
             if not rows.seq:
                 return state
             await self.runlog.save_drift(
-                key=key, watch=watch, state=state.to_json(), watermark=rows.seq[-1]
+                key=key,
+                watch=watch,
+                state=state.to_json(),
+                watermark=rows.seq[-1],
+                alarmed=state.alarm_at is not None,
             )
             if len(rows.seq) < self.chunk_runs:
                 return state
