@@ -1,13 +1,17 @@
 """What a run reports, as the bytes that travel."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from learnops.client.assignment import Assignment
-from learnops.client.signals import usable
+from learnops.client.quality import usable
 from learnops.client.telemetry import Telemetry
+
+_RUN_ID = re.compile(rb'"runId": ?("(?:[^"\\]|\\.)*")')
+_HEAD_BYTES = 4096  # the id stands behind namespace and doer, before all that may be long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,12 @@ def encode(
         return _json({**head, **sections})
     except Exception:  # noqa: BLE001 - as in _encodable, which finds the section
         return _json({**head, **_encodable(sections, telemetry)})
+
+
+def run_of(bundle: bytes) -> str | None:
+    """The run that an encoded bundle reports; None where it does not say so at its beginning."""
+    found = _RUN_ID.search(bundle, 0, _HEAD_BYTES)
+    return None if found is None else str(json.loads(found[1]))
 
 
 def _named(name: str, given: object, telemetry: Telemetry) -> dict[str, Any]:

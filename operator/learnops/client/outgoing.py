@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
+from learnops.client.bundle import run_of
 from learnops.client.frames import MAX_BODY_BYTES, Record
 from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
 from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
+from learnops.client.signals import Unsent
 from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
 from learnops.client.waiting import Steps, Wait
@@ -105,6 +107,11 @@ class Reporter:
         """Bundles that are not acknowledged yet; a file of an ended process counts as one until it
         is read."""
         return self.outbox.waiting() + self._upstream()
+
+    def unsent(self) -> Unsent:
+        """The runs whose bundles still wait here."""
+        runs = {run_of(parcel.body) for parcel in self.outbox.items()}
+        return Unsent(runs={run for run in runs if run is not None}, unread=self._upstream() > 0)
 
     def close(self, timeout: float) -> int:
         """Drain for `timeout` seconds; how many bundles were left that are not on disk."""
