@@ -143,7 +143,8 @@ class Signaler:
     def waiting(self) -> int:
         """Signals that are not acknowledged yet; a file of an ended process counts as one until it
         is read."""
-        return self.outbox.waiting() + self._upstream()
+        # Some of a batch may be done while others of it wait.
+        return sum(not signal.done for signal in self.outbox.items()) + self._upstream()
 
     def close(self, timeout: float) -> None:
         """Drain for `timeout` seconds; see `count_lost`."""
@@ -182,6 +183,11 @@ class Signaler:
     def _upstream(self) -> int:
         return 0 if self._spool is None else self._spool.waiting
 
+    def _finish(self, signals: Sequence[Outgoing]) -> None:
+        for signal in signals:
+            signal.done = True
+        self._settle(signals)  # not with the whole batch: one killed meanwhile would send them anew
+
     def _settle(self, signals: Sequence[Outgoing]) -> None:
         if self._spool is not None:
             self._spool.settle([signal.parcel for signal in signals])
@@ -217,7 +223,7 @@ class Signaler:
             reason = answer.detail
             self._telemetry.warn(f"signal {reason}", "the api refused a signal: %s", reason)
             self._bury(signals, reason)
-        _finish(signals)
+        self._finish(signals)
         return Delivered()
 
     def _one_by_one(self, run_id: str, signals: list[Outgoing]) -> Verdict:
@@ -244,7 +250,7 @@ class Signaler:
             self._telemetry.count("signals_dropped", len(signals))
             self._telemetry.warn("signal given up", "signals were given up: %s", reason)
             self._bury(signals, reason)
-            _finish(signals)
+            self._finish(signals)
 
     def _bury(self, signals: Sequence[Outgoing], reason: str) -> None:
         if self._spool is not None:
@@ -278,8 +284,3 @@ def _hold(signals: Sequence[Outgoing]) -> Verdict:
     for signal in signals:
         signal.unknown_since = None
     return _NOT_YET
-
-
-def _finish(signals: Sequence[Outgoing]) -> None:
-    for signal in signals:
-        signal.done = True

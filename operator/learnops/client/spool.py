@@ -119,12 +119,13 @@ class Spool:
         return False
 
     def settle(self, parcels: Sequence[Parcel]) -> None:
-        """These are done with: stored by the api, or given up."""
+        """These are done with: stored by the api, or given up. Again: nothing."""
         with self._changed:
-            for parcel in parcels:
+            new = [parcel for parcel in parcels if not parcel.over]
+            for parcel in new:
                 parcel.over = True
             # No generator inside `any`: each parcel has to be settled.
-            ended = [parcel.segment is not None and parcel.segment.settle(1) for parcel in parcels]
+            ended = [parcel.segment is not None and parcel.segment.settle(1) for parcel in new]
             if any(ended) or self._backlog:
                 self._attention = True
                 self._changed.notify_all()
