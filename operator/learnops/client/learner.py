@@ -175,8 +175,7 @@ class Learner:
             observed_at: when it was seen; default: now.
         """
         remark = Remark(source=source, note=note, key=key, observed_at=observed_at)
-        run = bounded("run_id", run_id, self._engine.telemetry)
-        self._signal(run, name, value, remark)
+        self._signal(run_id, name, value, remark)
 
     def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
         """In the shadow stage, run the candidate on what `run` was given; returns at once.

@@ -17,11 +17,12 @@ def usable(signals: Mapping[str, object], *, telemetry: Telemetry) -> dict[str, 
         quality = _quality(value) if len(good) < _IN_BUNDLE else None
         if quality is None or not isinstance(name, str) or not NAME.fullmatch(name):
             telemetry.count("signals_invalid")
+            shown = name if isinstance(name, str) else type(name).__name__
             telemetry.warn(
-                f"signal {name!r:.40}",
-                "signal %.40r of %.40r was left out: a name must be a camelCase word, a value a "
+                f"signal {shown:.40}",
+                "signal %.40s of %.40r was left out: a name must be a camelCase word, a value a "
                 "number from 0 to 1, True or False, and of one finish %d count",
-                name,
+                shown,
                 value,
                 _IN_BUNDLE,
             )

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from learnops.client.answer import Answer, TransportError
+from learnops.client.calls import bounded
 from learnops.client.frames import Record
 from learnops.client.later import (
     SIGNALS_PATH,
@@ -103,6 +104,7 @@ class Signaler:
     def signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
         """Queue one signal; what can be no signal is counted and logged once. Never raises."""
         try:
+            run = bounded("run_id", run_id, self._telemetry)
             body = self._encoded(name, value, remark)
         except Exception as error:  # noqa: BLE001 - whatever the agent gave, it must go on
             self._telemetry.count("signals_invalid")
@@ -113,7 +115,7 @@ class Signaler:
             )
             return
         if body is not None:
-            self._remember(Outgoing(run_id=run_id, parcel=Parcel(body=body)))
+            self._remember(Outgoing(run_id=run, parcel=Parcel(body=body)))
 
     def _remember(self, signal: Outgoing) -> None:
         if not self.outbox.put(signal):
