@@ -1,4 +1,4 @@
-"""Signals that come after a run: queued, and sent in the background, a request per run."""
+"""Signals that come after a run: queued, on disk too, and sent in the background by run."""
 
 import json
 import os

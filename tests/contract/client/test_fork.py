@@ -12,9 +12,12 @@ from learnops.client import Learner
 before = set(sys.modules)
 learner = Learner("planner", api=sys.argv[1], namespace="agents")
 for _ in range(10):
-    learner.start().finish(metrics={"grounding": 1.0})
+    run = learner.start()
+    run.finish(metrics={"grounding": 1.0})
+    run.signal("tests", 1)
 learner.close()
-if learner.stats()["bundles_accepted"] != 10:
+told = learner.stats()
+if (told["bundles_accepted"], told["signals_accepted"]) != (10, 10):
     sys.exit(f"the api has {learner.stats()}")
 late = set(sys.modules) - before
 sys.exit(f"loaded by a thread: {sorted(late)}" if late else 0)
