@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +76,11 @@ def encode(
         return _json({**head, **_encodable(sections, telemetry)})
 
 
-def run_of(bundle: bytes) -> str | None:
-    """The run that an encoded bundle reports; None where it does not say so at its beginning."""
-    found = _RUN_ID.search(bundle, 0, _HEAD_BYTES)
-    return None if found is None else str(json.loads(found[1]))
+def reported(runs: Iterable[str], bundles: Iterable[bytes]) -> set[str]:
+    """Those of the runs that one of these encoded bundles reports."""
+    wanted = {_json(run): run for run in runs}
+    heads = (_RUN_ID.search(bundle, 0, _HEAD_BYTES) for bundle in bundles)
+    return {wanted[head[1]] for head in heads if head is not None and head[1] in wanted}
 
 
 def _named(name: str, given: object, telemetry: Telemetry) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Engine:
             transport=self.transport,
             telemetry=self.telemetry,
             spool=self.signal_spool,
-            unsent=self.reporter.unsent,
+            bundles=self.reporter,
         )
         self.shadower = Shadower(
             settings=settings,

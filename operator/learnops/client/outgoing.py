@@ -1,16 +1,15 @@
 """What this process owes the api: bundles of finished runs, and registrations to be voided."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
-from learnops.client.bundle import run_of
+from learnops.client.bundle import reported
 from learnops.client.frames import MAX_BODY_BYTES, Record
 from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
 from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
-from learnops.client.signals import Unsent
 from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
 from learnops.client.waiting import Steps, Wait
@@ -108,10 +107,13 @@ class Reporter:
         is read."""
         return self.outbox.waiting() + self._upstream()
 
-    def unsent(self) -> Unsent:
-        """The runs whose bundles still wait here."""
-        runs = {run_of(parcel.body) for parcel in self.outbox.items()}
-        return Unsent(runs={run for run in runs if run is not None}, unread=self._upstream() > 0)
+    def unsent(self, runs: Collection[str]) -> set[str]:
+        """Those of the runs whose bundles still wait here, as far as they were read from disk."""
+        return reported(runs, (parcel.body for parcel in self.outbox.items()))
+
+    def unread(self) -> bool:
+        """Whether bundles of whatever runs are on disk and still to be read."""
+        return self._upstream() > 0
 
     def close(self, timeout: float) -> int:
         """Drain for `timeout` seconds; how many bundles were left that are not on disk."""

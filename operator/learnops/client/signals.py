@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from learnops.client.answer import Answer, TransportError
 from learnops.client.calls import bounded
@@ -49,13 +49,14 @@ class Remark:
     observed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsent:
-    """Bundles that this process still has to deliver: the ids of their runs, as far as they are
-    known, and whether there are others, on disk and not read yet."""
+class Bundles(Protocol):
+    """What this process still has to report."""
 
-    runs: Collection[str] = ()
-    unread: bool = False
+    def unsent(self, runs: Collection[str]) -> Collection[str]:
+        """Those of the runs whose bundles wait."""
+
+    def unread(self) -> bool:
+        """Whether others are on disk, of which nobody knows the runs yet."""
 
 
 class Signaler:
@@ -73,8 +74,8 @@ class Signaler:
         settings: Settings,
         transport: "Transport",
         telemetry: Telemetry,
+        bundles: Bundles,
         spool: Spool | None = None,
-        unsent: Callable[[], Unsent] = Unsent,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -83,7 +84,7 @@ class Signaler:
         self._transport = transport
         self._telemetry = telemetry
         self._spool = spool
-        self._unsent = unsent
+        self._bundles = bundles
         self._clock = clock
         self._wall = wall
         self._left: list[Outgoing] = []
@@ -199,7 +200,7 @@ class Signaler:
         for signal in batch:
             if not signal.done:
                 by_run.setdefault(signal.run_id, []).append(signal)
-        unsent = self._unsent().runs
+        unsent = self._bundles.unsent(by_run.keys())
         verdict: Verdict = Delivered()
         for run_id, signals in by_run.items():
             found = _hold(signals) if run_id in unsent else self._run(run_id, signals)
@@ -236,7 +237,7 @@ class Signaler:
         return Delivered()
 
     def _unknown(self, signals: list[Outgoing], answer: Answer) -> Verdict:
-        if self._unsent().unread:  # its bundle may be among them
+        if self._bundles.unread():  # its bundle may be among them
             return _hold(signals)
         now = self._clock()
         waiting: list[Outgoing] = []
