@@ -155,7 +155,7 @@ class Signaler:
 
     def count_lost(self) -> None:
         """After the end of the spool: what was left and is not on disk counts as dropped."""
-        lost = sum(signal.parcel.segment is None for signal in self._left)
+        lost = sum(not one.done and one.parcel.segment is None for one in self._left)
         if lost:
             self._telemetry.count("signals_dropped", lost)
 

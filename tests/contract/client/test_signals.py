@@ -64,8 +64,8 @@ def test_a_run_whose_bundle_is_on_its_way_is_waited_for(api: Api, connect: Conne
     learner.signal(run_id, "tests", 1)
     learner.signal("another", "tests", 1)
     api.wait_for(lambda: learner.stats().get("signals_dropped"), "that of no run to be given up")
-    tries = [it["path"] for it in api.requests]
-    assert (f"/v1/runs/{run_id}/signals" in tries, BATCH in tries) == (False, True)
+    api.wait_for(lambda: learner.stats().get("report_errors"), "a vain try to report")
+    assert f"/v1/runs/{run_id}/signals" not in [it["path"] for it in api.requests]
     assert learner.stats()["signals_waiting"] == 1
     api.misbehave.clear()
     assert learner.flush(20)
@@ -213,3 +213,19 @@ def test_a_closed_learner_counts_what_it_could_not_tell(
     learner.signal("b", "tests", 1)
     stats = learner.stats()
     assert (stats["signals_dropped"], stats.get("signals_left", 0)) == (2 - left, left)
+
+
+def test_what_was_told_while_others_waited_does_not_count_as_lost(
+    api: Api, connect: Connect
+) -> None:
+    learner = ready(connect(spool="off"))
+    known = finish(learner)
+    assert learner.flush(10)
+    api.misbehave[BATCH] = lambda handler: handler.answer(503, {}, {"Retry-After": "0"})
+    waiting = finish(learner)
+    for run in (known, waiting):
+        learner.signal(run, "tests", 1)
+    api.wait_for(lambda: learner.stats().get("signals_accepted"), "that of the run that is known")
+    learner.close(0.1)
+    assert (told(api, known), told(api, waiting)) == ([("tests", 1.0)], [])
+    assert learner.stats()["signals_dropped"] == 1
