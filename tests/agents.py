@@ -8,14 +8,28 @@ from contextlib import contextmanager
 from typing import IO
 
 # Finishes the runs that it is told on standard input, and says so when `finish` has returned.
+# A line of a run, a name and a value is a signal; that it says once the disk has it.
 _AGENT = """
 import sys
 from learnops.client import Learner, Options
+from testbed.waiting import wait_until
+signals = 0
 api, namespace, serving, patience = sys.argv[1:]
 options = Options(first_snapshot_seconds=float(patience), close_seconds=0.2)
 learner = Learner("planner", api=api, namespace=namespace, serving=serving or None, options=options)
 for line in sys.stdin:
-    learner.start(run_id=line.strip()).finish(metrics={"grounding": 1.0, "contradictions": 0})
+    run, *signal = line.split()
+    if signal:
+        signals += 1
+        learner.signal(run, signal[0], float(signal[1]), source="ci")
+        wait_until(
+            lambda: learner.stats().get("signals_spooled", 0) == signals,
+            what="the signal on disk",
+            deadline_seconds=20,
+            interval_seconds=0.005,
+        )
+    else:
+        learner.start(run_id=run).finish(metrics={"grounding": 1.0, "contradictions": 0})
     print(line.strip(), flush=True)
 learner.close()
 print(learner.stats(), flush=True)
@@ -35,6 +49,10 @@ class Agent:
             told.write(f"{run}\n")
             told.flush()
             assert tells.readline().strip() == run
+
+    def signal(self, run: str, *signals: tuple[str, float]) -> None:
+        """Let it give signals of a run; returns when they are on its disk."""
+        self.finish([f"{run} {name} {value}" for name, value in signals])
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -240,6 +241,43 @@ def test_a_killed_agents_bundles_are_delivered_by_the_next(fault: Fault) -> None
     assert not list(fault.spool.glob("*/*/*.seg"))
     resolved = fault.rows("SELECT run_id, resolution FROM deployment_routings")
     assert {how for _run, how in resolved if _run in runs} <= {"Bundle"}
+
+
+SIGNALS = "SELECT run_id, name, value::text FROM signals WHERE origin = 'Later' ORDER BY run_id, id"
+
+
+def test_a_killed_agents_signals_arrive_once_and_in_their_order(fault: Fault) -> None:
+    agents = partial(
+        agent,
+        fault.api.url,
+        namespace=fault.world.namespace,
+        patience=20.0,
+        **fault.agent_environment(),
+    )
+    runs = {"before", "after"}
+    with agents() as killed:
+        killed.finish(["before"])
+        fault.wait_stored({"before"})
+        fault.api.process.kill()
+        killed.finish(["after"])
+        for run in runs:
+            killed.signal(run, ("tests", 0.25), ("tests", 0.75), ("human", 1))
+        killed.kill()
+    fault.api.start()
+    # The second one of these finds what the first was killed with, sent or not.
+    with agents() as killed:
+        fault.wait(lambda: fault.rows(SIGNALS), "a signal in the log")
+        killed.kill()
+    with fault.learner() as learner:
+        fault.wait(lambda: len(fault.rows(SIGNALS)) >= 6, "6 signals in the log")
+        fault.wait_stored(runs)
+        assert learner.flush(20)
+        assert "signals_dropped" not in learner.stats()
+    given = [("tests", "0.25"), ("tests", "0.75"), ("human", "1")]
+    assert fault.rows(SIGNALS) == [(run, *signal) for run in sorted(runs) for signal in given]
+    rewards = fault.rows("SELECT run_id, reward::text FROM run_rewards ORDER BY run_id")
+    assert rewards == [(run, "0.8") for run in sorted(runs)]
+    assert not list(fault.spool.glob("*/*/*.seg"))
 
 
 PREFORK = """

@@ -75,7 +75,7 @@ def test_killed_three_times_under_agents(world: World) -> None:
             world.product.api.start()
         wait_registered(world, agents)
         agents.stop()
-        assert learner.flush(20)
+        assert learner.flush(20), learner.stats()
         check_log(world, agents)
         check_evidence(world, counted)
 

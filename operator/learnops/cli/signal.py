@@ -87,7 +87,7 @@ def _sent(settings: "Settings", arguments: argparse.Namespace) -> "Answer | str"
     """The api's answer, or why there is none. Sending again is safe: the keys stay."""
     from learnops.client.answer import TransportError
     from learnops.client.backoff import Backoff
-    from learnops.client.signals import path_of
+    from learnops.client.later import path_of
     from learnops.client.transport import Transport
 
     transport = Transport(api=settings.api, token=settings.token, token_file=settings.token_file)
@@ -136,7 +136,7 @@ def _reward_line(reward: dict[str, Any]) -> str:
 
 
 def _signal(text: str) -> tuple[str, float | bool]:
-    from learnops.client.signals import NAME
+    from learnops.client.quality import NAME
 
     name, equals, value = text.partition("=")
     if not equals or not NAME.fullmatch(name):

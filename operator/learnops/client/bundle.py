@@ -1,13 +1,17 @@
 """What a run reports, as the bytes that travel."""
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from learnops.client.assignment import Assignment
-from learnops.client.signals import usable
+from learnops.client.quality import usable
 from learnops.client.telemetry import Telemetry
+
+_RUN_ID = re.compile(rb'"runId": ?("(?:[^"\\]|\\.)*")')
+_HEAD_BYTES = 4096  # the id stands behind namespace and doer, before all that may be long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +74,13 @@ def encode(
         return _json({**head, **sections})
     except Exception:  # noqa: BLE001 - as in _encodable, which finds the section
         return _json({**head, **_encodable(sections, telemetry)})
+
+
+def reported(runs: Iterable[str], bundles: Iterable[bytes]) -> set[str]:
+    """Those of the runs that one of these encoded bundles reports."""
+    wanted = {_json(run): run for run in runs}
+    heads = (_RUN_ID.search(bundle, 0, _HEAD_BYTES) for bundle in bundles)
+    return {wanted[head[1]] for head in heads if head is not None and head[1] in wanted}
 
 
 def _named(name: str, given: object, telemetry: Telemetry) -> dict[str, Any]:

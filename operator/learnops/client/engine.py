@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable
 
 from learnops.client.content import Contents
-from learnops.client.folder import name_of
-from learnops.client.letters import DeadLetters
 from learnops.client.outgoing import SHADOWS_PATH, Reporter, Voider
 from learnops.client.policy import Policy
 from learnops.client.registrar import Registrar
@@ -15,8 +13,8 @@ from learnops.client.shadow import Shadower
 from learnops.client.signals import Signaler
 from learnops.client.snapshot import SnapshotHolder, View
 from learnops.client.source import SnapshotSource
-from learnops.client.spool import Pace, Spool
-from learnops.client.store import Store, StoreLimits
+from learnops.client.spool import Spool
+from learnops.client.spools import spool_of_bundles, spool_of_signals
 from learnops.client.telemetry import Telemetry
 
 _JOIN_SECONDS = 1.0
@@ -51,7 +49,7 @@ class Engine:
             telemetry=self.telemetry,
         )
         self.voider = Voider(settings=settings, transport=self.transport, telemetry=self.telemetry)
-        self.spool = make_spool(settings, telemetry=self.telemetry)
+        self.spool = spool_of_bundles(settings, telemetry=self.telemetry)
         self.reporter = Reporter(
             settings=settings,
             transport=self.transport,
@@ -66,8 +64,13 @@ class Engine:
             path=SHADOWS_PATH,
             name="learnops-shadow-report",
         )
+        self.signal_spool = spool_of_signals(settings, telemetry=self.telemetry)
         self.signaler = Signaler(
-            settings=settings, transport=self.transport, telemetry=self.telemetry
+            settings=settings,
+            transport=self.transport,
+            telemetry=self.telemetry,
+            spool=self.signal_spool,
+            bundles=self.reporter,
         )
         self.shadower = Shadower(
             settings=settings,
@@ -101,8 +104,8 @@ class Engine:
         """Begin to ask for snapshots and to look for what ended processes owe; the other threads
         start when they are needed."""
         self.source.start()
-        if self.spool is not None:
-            self.spool.start()
+        for spool in self._spools():
+            spool.start()
 
     def flush(self, timeout: float) -> bool:
         """Whether all reports, signals and voids were acknowledged within `timeout` seconds."""
@@ -124,7 +127,8 @@ class Engine:
             **self.telemetry.counts(),
             "bundles_waiting": self.reporter.waiting(),
             "bundles_on_disk": self.on_disk(),
-            "signals_waiting": self.signaler.outbox.waiting(),
+            "signals_waiting": self.signaler.waiting(),
+            "signals_on_disk": self.signals_on_disk(),
             "voids_waiting": self.voider.outbox.waiting(),
             "revision": view.snapshot.revision if view else None,
             "snapshot_seconds_left": self.holder.seconds_left(),
@@ -152,44 +156,34 @@ class Engine:
             self.telemetry.warn(
                 "close", "%d bundles were not acknowledged within %g s and are lost", lost, timeout
             )
-        left = self._close_spool()
-        if left:
-            self.telemetry.count("bundles_left", left)
-            folder = self._settings.spool
-            self.telemetry.warn("left", "%d bundles wait in %s for the next process", left, folder)
+        self._close_spools()
+        self.signaler.count_lost()
+        for noun, left in (("bundles", self.on_disk()), ("signals", self.signals_on_disk())):
+            if left:
+                self.telemetry.count(f"{noun}_left", left)
+                folder = self._settings.spool
+                message = "%d %s wait in %s for the next process"
+                self.telemetry.warn(f"left {noun}", message, left, noun, folder)
 
     def on_disk(self) -> int:
         """Bundles on disk that are not settled: what the next process would deliver."""
         return 0 if self.spool is None else self.spool.on_disk
 
+    def signals_on_disk(self) -> int:
+        """Signals on disk that are not settled, likewise."""
+        return 0 if self.signal_spool is None else self.signal_spool.on_disk
+
     def forget(self) -> None:
         """In a forked child: let go of the parent's files and locks, which go on in the parent."""
-        if self.spool is not None:
-            self.spool.forget()
+        for spool in self._spools():
+            spool.forget()
 
-    def _close_spool(self) -> int:
-        if self.spool is not None:
-            self.spool.stop()  # after the outboxes: what they settled needs no second delivery
-            self.spool.join(_JOIN_SECONDS)
-        return self.on_disk()
+    def _spools(self) -> list[Spool]:
+        return [spool for spool in (self.spool, self.signal_spool) if spool is not None]
 
-
-def make_spool(settings: Settings, *, telemetry: Telemetry) -> Spool | None:
-    """The spool of one doer at one api; None where there is to be none."""
-    if settings.spool is None:
-        return None
-    options = settings.options
-    folder = settings.spool / name_of(
-        api=settings.api, namespace=settings.namespace, doer=settings.doer
-    )
-    limits = StoreLimits(
-        bytes=options.spool_bytes,
-        records=options.spool_runs,
-        keep_seconds=options.spool_keep_seconds,
-    )
-    return Spool(
-        store=Store(folder, limits=limits, telemetry=telemetry),
-        letters=DeadLetters(folder),
-        pace=Pace(wait_seconds=options.spool_seconds),
-        telemetry=telemetry,
-    )
+    def _close_spools(self) -> None:
+        end = time.monotonic() + _JOIN_SECONDS
+        for spool in self._spools():
+            spool.stop()  # after the outboxes: what they settled needs no second delivery
+        for spool in self._spools():
+            spool.join(max(end - time.monotonic(), 0.0))

@@ -5,6 +5,7 @@
         PROCESS/00000001.seg      what it has to report
         refused.ndjson            what the api refused for good
         damaged/                  files that could not be read to their end
+    ROOT/NAMESPACE.DOER.HASH.signals/     the same for its signals, in PROCESS/ and damaged/
 
 The lock is the kernel's (flock): it ends with the process, however that ends, and it is not
 inherited by an exec. A forked child has to close its copy.
@@ -113,10 +114,11 @@ class Owned:
         self.close()
 
     def close(self) -> None:
-        """Let go of the lock; idempotent. In a forked child only its own copy of it."""
+        """Let go of the lock; idempotent. In a forked child only its own copy. Never raises."""
         lock, self._lock = self._lock, None
         if lock is not None:
-            os.close(lock)
+            with suppress(OSError):  # as for a segment
+                os.close(lock)
 
 
 def processes(folder: Path) -> Iterator[Path]:

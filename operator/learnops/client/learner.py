@@ -58,8 +58,9 @@ class Learner:
                 LEARNOPS_TOKEN_FILE, or /var/run/secrets/learnops.dev/token where that exists.
             namespace: where the Doer lives; default: LEARNOPS_NAMESPACE.
             serving: behind a gateway, the one policy that this process serves; it does not draw.
-            spool: folder in which bundles wait until the api has them, so that they survive this
-                process; `off` for none; default: LEARNOPS_SPOOL, else the user's state folder.
+            spool: folder in which bundles and signals wait until the api has them, so that they
+                survive this process; `off` for none; default: LEARNOPS_SPOOL, else the user's state
+                folder.
             default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
                 of a Policy manifest.
             prices: US dollars for a million tokens by the name of a model, like
@@ -175,8 +176,7 @@ class Learner:
             observed_at: when it was seen; default: now.
         """
         remark = Remark(source=source, note=note, key=key, observed_at=observed_at)
-        run = bounded("run_id", run_id, self._engine.telemetry)
-        self._signal(run, name, value, remark)
+        self._signal(run_id, name, value, remark)
 
     def shadow(self, run: Run, call: Callable[[Run], object]) -> None:
         """In the shadow stage, run the candidate on what `run` was given; returns at once.

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from learnops.client.folder import secure
 from learnops.client.frames import MAX_BODY_BYTES, Record
+from learnops.client.telemetry import Telemetry
 
 FILE = "refused.ndjson"
 OLDER = "refused.1.ndjson"
 MAX_FILE_BYTES = 4 * 2**20
+_MAX_WAITING = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +84,36 @@ class DeadLetters:
         # As it is: what is in the file can be posted again once its cause is mended.
         kept = body if len(body) <= MAX_BODY_BYTES else b"null"
         return json.dumps(head).encode()[:-1] + b', "body": ' + kept + b"}\n"
+
+
+class Letterbox:
+    """Letters on their way to the file: put by any thread, laid down by the spool's alone."""
+
+    def __init__(self, letters: DeadLetters, *, telemetry: Telemetry) -> None:
+        self._letters = letters
+        self._telemetry = telemetry
+        self._waiting: deque[Letter] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """Letters that are not on disk yet."""
+        return len(self._waiting)
+
+    def put(self, letter: Letter) -> None:
+        """Take one; over the bound it is dropped and counted."""
+        if len(self._waiting) >= _MAX_WAITING:
+            self._telemetry.count("dead_letters_dropped")
+        else:
+            self._waiting.append(letter)
+
+    def lay_down(self) -> None:
+        """Write all that wait; what the disk does not take is dropped and counted."""
+        while self._waiting:
+            letter = self._waiting.popleft()
+            try:
+                self._letters.add(letter)
+            except OSError as error:
+                self._telemetry.count("dead_letters_dropped")
+                self._telemetry.warn("letters", "what the api refused cannot be kept: %s", error)
+            else:
+                self._telemetry.count("dead_letters")

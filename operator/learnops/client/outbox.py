@@ -8,6 +8,7 @@ from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from learnops.client.backoff import Backoff
+from learnops.client.part import Part
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread, survived
 from learnops.client.verdict import Broken, Delivered, Failing, Retry, Split, Verdict
@@ -30,19 +31,6 @@ class Limits:
     linger_seconds: float
     items: int
     bytes: int
-
-
-class _Part(Generic[T]):
-    """Items of one request, and how often they failed together."""
-
-    def __init__(self, items: Sequence[T]) -> None:
-        self.items = items
-        self.failures = 0
-
-    def halves(self) -> "list[_Part[T]]":
-        """In their order."""
-        middle = len(self.items) // 2
-        return [_Part(self.items[:middle]), _Part(self.items[middle:])]
 
 
 class Outbox(Generic[T]):
@@ -123,6 +111,11 @@ class Outbox(Generic[T]):
         with self._changed:
             return len(self._buffer) + len(self._under_way)
 
+    def items(self) -> list[T]:
+        """Those that are not acknowledged yet."""
+        with self._changed:
+            return [*self._under_way, *self._buffer]
+
     def flush(self, timeout: float) -> bool:
         """Send what is there without waiting for a full batch; True once all is acknowledged."""
         with self._changed:
@@ -167,19 +160,19 @@ class Outbox(Generic[T]):
             lost = self._send(batch)
             with self._changed:
                 self._lost += lost
-                self._bytes -= sum(self._size(item) for item in batch)
-                self._under_way = []
-                self._changed.notify_all()
+                self._let_go(lost)
 
     def _take(self) -> list[T]:
         """The next batch; empty when closed and drained, or when the time to drain is over."""
         with self._changed:
+            if self._under_way:  # something broke the loop off in the middle of it
+                return list(self._under_way)
             self._changed.wait_for(lambda: self._buffer or self._is_done())
             if not self._buffer or self._is_over():
                 return []
             self._changed.wait_for(self._is_due, timeout=self._limits.linger_seconds)
             self._under_way = self._next_batch()
-            return self._under_way
+            return list(self._under_way)
 
     def _next_batch(self) -> list[T]:
         batch: list[T] = []
@@ -203,7 +196,7 @@ class Outbox(Generic[T]):
 
     def _send(self, batch: Sequence[T]) -> list[T]:
         """Deliver a batch; the items of it that were left, as the time to drain was over."""
-        parts = deque([_Part(batch)])
+        parts = deque([Part(batch)])
         while parts and not self._is_over():
             part = parts.popleft()
             verdict = self._judge(part.items)
@@ -224,23 +217,23 @@ class Outbox(Generic[T]):
     def _judge(self, items: Sequence[T]) -> Verdict:
         try:
             return self._deliver(items)
-        except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would deliver nothing
+        except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it would deliver none
             survived(error, name=self._name, telemetry=self._telemetry)
             # As if the answer had broken off: given up is only what fails while others go through.
             return Broken(reason=type(error).__name__)
 
-    def _conclude(self, part: "_Part[T]", verdict: Delivered | Split) -> "list[_Part[T]]":
+    def _conclude(self, part: "Part[T]", verdict: Delivered | Split) -> "list[Part[T]]":
         """What of it is still to be sent, the last first."""
         if isinstance(verdict, Delivered):
             self._batches += 1
         elif len(part.items) > 1:
             return part.halves()[::-1]
         else:
-            self._refused(part.items[0], verdict.reason)
+            self._tell(lambda: self._refused(part.items[0], verdict.reason))
         self._settle(part.items)
         return []
 
-    def _failing(self, part: "_Part[T]", verdict: Failing | Broken) -> "list[_Part[T]]":
+    def _failing(self, part: "Part[T]", verdict: Failing | Broken) -> "list[Part[T]]":
         """What of it is still to be sent, after all others."""
         part.failures += 1
         if part.failures < _FAILING_TRIES:
@@ -251,7 +244,7 @@ class Outbox(Generic[T]):
         if isinstance(verdict, Broken) and self._rounds(item) < _BROKEN_ROUNDS:
             self._put_back(item)
         else:
-            self._failed(item, verdict.reason)
+            self._tell(lambda: self._failed(item, verdict.reason))
             self._settle(part.items)
         return []
 
@@ -272,7 +265,22 @@ class Outbox(Generic[T]):
     def _settle(self, part: Sequence[T]) -> None:
         for item in part if self._broken else ():
             self._broken.pop(id(item), None)
-        self._settled(part)
+        self._tell(lambda: self._settled(part))
+        with self._changed:
+            self._let_go(part)
+
+    def _let_go(self, items: Sequence[T]) -> None:
+        gone = {id(item) for item in items}
+        self._under_way = [item for item in self._under_way if id(item) not in gone]
+        self._bytes -= sum(self._size(item) for item in items)
+        self._changed.notify_all()
+
+    def _tell(self, tell: Callable[[], None]) -> None:
+        """What is told of an item must not cost the others."""
+        try:
+            tell()
+        except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it would deliver none
+            survived(error, name=self._name, telemetry=self._telemetry)
 
     def _pause(self, seconds: float, *, asked: bool) -> None:
         """Wait before the next try; a learner that closes tries sooner and more often, unless it

@@ -1,10 +1,11 @@
 """What this process owes the api: bundles of finished runs, and registrations to be voided."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from learnops.client.answer import Answer, TransportError
+from learnops.client.bundle import reported
 from learnops.client.frames import MAX_BODY_BYTES, Record
 from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
 from learnops.client.parcel import Parcel
@@ -105,6 +106,14 @@ class Reporter:
         """Bundles that are not acknowledged yet; a file of an ended process counts as one until it
         is read."""
         return self.outbox.waiting() + self._upstream()
+
+    def unsent(self, runs: Collection[str]) -> set[str]:
+        """Those of the runs whose bundles still wait here, as far as they were read from disk."""
+        return reported(runs, (parcel.body for parcel in self.outbox.items()))
+
+    def unread(self) -> bool:
+        """Whether bundles of whatever runs are on disk and still to be read."""
+        return self._upstream() > 0
 
     def close(self, timeout: float) -> int:
         """Drain for `timeout` seconds; how many bundles were left that are not on disk."""

@@ -6,12 +6,17 @@ from typing import Protocol
 from learnops.client.segment import Segment
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Parcel:
-    """An item on its way; `segment` holds it on disk, None where memory alone does."""
+    """An item on its way; `segment` holds it on disk, None where memory alone does.
+
+    `over`: it is done with, and need not be written any more. The spool changes both, under its
+    lock.
+    """
 
     body: bytes
     segment: Segment | None = None
+    over: bool = False
 
 
 class Outlet(Protocol):

@@ -141,7 +141,7 @@ class Registrar:
         while tickets := self._take():
             try:
                 self._serve(tickets)
-            except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would serve no run
+            except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it serves no run
                 survived(error, name=_NAME, telemetry=self._telemetry)
                 self._let_go(tickets)
                 self._held_until = time.monotonic() + backoff.seconds()

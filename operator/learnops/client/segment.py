@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 
@@ -99,7 +100,8 @@ class Segment:
         return records
 
     def close(self) -> None:
-        """Close the file; idempotent."""
+        """Close the file; idempotent. Never raises."""
         file, self._file = self._file, None
         if file is not None:
-            os.close(file)
+            with suppress(OSError):  # a daemon that begins closes what it does not know
+                os.close(file)

@@ -34,9 +34,9 @@ class Options:
         close_seconds: how long `close` waits for the buffer to drain.
         spool_seconds: how long `finish` waits at most until its bundle is on disk; then it is kept
             in memory as well.
-        spool_runs: bundles on disk of this process; more wait in memory alone.
-        spool_bytes: the same as a size, of all processes of the doer; a process may begin one file
-            of 1 MiB more.
+        spool_runs: bundles on disk of this process, and signals; more wait in memory alone.
+        spool_bytes: the same as a size, of all processes of the doer; signals may take a quarter of
+            it beside, and a process may begin one file of 1 MiB more of each.
         spool_keep_seconds: what a process left longer ago is deleted unsent.
     """
 
@@ -59,7 +59,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Whom this learner speaks for, and to which api. `spool` None: bundles wait in memory."""
+    """Whom this learner speaks for, and to which api. `spool` None: all waits in memory."""
 
     api: str
     token: str | None = field(repr=False)

@@ -156,7 +156,7 @@ class Shadower:
             try:
                 if self._opened(task):
                     self._run(task)
-            except Exception as error:  # noqa: BLE001 - a queue worker: dead, it would run no other
+            except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it runs no other
                 survived(error, name=_NAME, telemetry=self._telemetry)
                 self._rest(backoff.seconds())
             else:

@@ -1,18 +1,30 @@
-"""Signals that come after a run: queued, and sent in the background, a request per run."""
+"""Signals that come after a run: queued, on disk too, and sent in the background by run."""
 
 import json
 import os
-import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Final, Protocol
 
 from learnops.client.answer import Answer, TransportError
+from learnops.client.calls import bounded
+from learnops.client.frames import Record
+from learnops.client.later import (
+    SIGNALS_PATH,
+    Outgoing,
+    from_disk,
+    letter_of,
+    path_of,
+    record_of,
+    request_body,
+)
 from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Verdict
+from learnops.client.parcel import Parcel
+from learnops.client.quality import usable
 from learnops.client.settings import Settings
+from learnops.client.spool import Spool
 from learnops.client.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -20,23 +32,11 @@ if TYPE_CHECKING:
 
 MAX_NOTE: Final = 2000
 _MAX_SOURCE: Final = 128
-_IN_BUNDLE: Final = 32  # with a run; the api refuses a bundle with more
 MAX_SIGNALS: Final = 100  # of one run; also the most in one request
 _ITEMS: Final = 20_000
 _BYTES: Final = 16 * 2**20
 _REFUSED: Final = (400, 409, 413, 422)
-NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,31}")
 _NOT_YET: Final = Retry()  # the api answers, but does not know this run yet
-
-
-@dataclass(slots=True, kw_only=True)
-class Outgoing:
-    """One signal of a run as JSON; `unknown_since`: the api did not know the run yet then."""
-
-    run_id: str
-    body: bytes
-    unknown_since: float | None = None
-    done: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,23 @@ class Remark:
     observed_at: datetime | None = None
 
 
-class Signaler:
-    """Delivers signals, those of one run in the order in which they were given.
+class Bundles(Protocol):
+    """What this process still has to report."""
 
-    A run that the api does not know may be one whose bundle is still on its way: its signals are
-    tried again for `Options.signal_seconds`, and those behind them wait.
+    def unsent(self, runs: Collection[str]) -> Collection[str]:
+        """Those of the runs whose bundles wait."""
+
+    def unread(self) -> bool:
+        """Whether others are on disk, of which nobody knows the runs yet."""
+
+
+class Signaler:
+    """Delivers signals, those of one run in the order in which they were given, behind the run's
+    bundle where that waits here too.
+
+    They wait in memory, and are written to disk meanwhile, for which nobody waits. A run that the
+    api does not know may be one whose bundle another process has: its signals are tried again for
+    `Options.signal_seconds`, and those behind them wait.
     """
 
     def __init__(
@@ -62,27 +74,38 @@ class Signaler:
         settings: Settings,
         transport: "Transport",
         telemetry: Telemetry,
+        bundles: Bundles,
+        spool: Spool | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        """`spool` None: signals wait in memory alone."""
         self._settings = settings
         self._transport = transport
         self._telemetry = telemetry
+        self._spool = spool
+        self._bundles = bundles
         self._clock = clock
         self._wall = wall
+        self._left: list[Outgoing] = []
         self.outbox: Outbox[Outgoing] = Outbox(
             name="learnops-signal",
             deliver=self._deliver,
             refused=lambda *_: None,  # said here, signal by signal
             failed=lambda signal, reason: self._drop([signal], reason),
-            size=lambda signal: len(signal.body),
+            size=lambda signal: len(signal.parcel.body),
+            settled=self._settle,
+            upstream=self._upstream,
             telemetry=telemetry,
             limits=Limits(batch=MAX_SIGNALS, linger_seconds=0.05, items=_ITEMS, bytes=_BYTES),
         )
+        if spool is not None:
+            spool.attach(SIGNALS_PATH, self)
 
     def signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
         """Queue one signal; what can be no signal is counted and logged once. Never raises."""
         try:
+            run = bounded("run_id", run_id, self._telemetry)
             body = self._encoded(name, value, remark)
         except Exception as error:  # noqa: BLE001 - whatever the agent gave, it must go on
             self._telemetry.count("signals_invalid")
@@ -92,9 +115,15 @@ class Signaler:
                 type(error).__name__,
             )
             return
-        if body is not None and not self.outbox.put(Outgoing(run_id=run_id, body=body)):
+        if body is not None:
+            self._remember(Outgoing(run_id=run, parcel=Parcel(body=body)))
+
+    def _remember(self, signal: Outgoing) -> None:
+        if not self.outbox.put(signal):
             self._telemetry.count("signals_dropped")
             self._telemetry.warn("signals", "the buffer of signals is full or closed; one is lost")
+        elif self._spool is not None and not self._spool.keep(record_of(signal), signal.parcel):
+            self._telemetry.count("signals_unspooled")
 
     def _encoded(self, name: str, value: object, remark: Remark) -> bytes | None:
         """None where it is left out, which is counted."""
@@ -114,27 +143,74 @@ class Signaler:
         }
         return json.dumps(told).encode()
 
+    def waiting(self) -> int:
+        """Signals that are not acknowledged yet; a file of an ended process counts as one until it
+        is read."""
+        # Some of a batch may be done while others of it wait.
+        return sum(not signal.done for signal in self.outbox.items()) + self._upstream()
+
     def close(self, timeout: float) -> None:
-        """Drain for `timeout` seconds; what is left is counted as dropped."""
-        left = self.outbox.close(timeout)
-        if left:
-            self._telemetry.count("signals_dropped", len(left))
+        """Drain for `timeout` seconds; see `count_lost`."""
+        self._left = self.outbox.close(timeout)
+
+    def count_lost(self) -> None:
+        """After the end of the spool: what was left and is not on disk counts as dropped."""
+        lost = sum(not one.done and one.parcel.segment is None for one in self._left)
+        if lost:
+            self._telemetry.count("signals_dropped", lost)
+
+    def put(self, item: Parcel, *, force: bool = False) -> bool:
+        """Take one that the spool has read."""
+        try:
+            signal = from_disk(item)
+        except ValueError as error:
+            self._telemetry.count("signals_invalid")
+            if self._spool is not None:
+                self._spool.bury(Record(path=SIGNALS_PATH, body=item.body), reason=str(error))
+                self._spool.settle([item])
+            return False
+        return self.outbox.put(signal, force=force)
+
+    def room(self, items: int, size: int) -> bool:
+        """As that of the outbox, for the spool."""
+        return self.outbox.room(items, size)
+
+    def hungry(self) -> bool:
+        """Likewise."""
+        return self.outbox.hungry()
+
+    def poke(self) -> None:
+        """Likewise."""
+        self.outbox.poke()
+
+    def _upstream(self) -> int:
+        return 0 if self._spool is None else self._spool.waiting
+
+    def _finish(self, signals: Sequence[Outgoing]) -> None:
+        for signal in signals:
+            signal.done = True
+        self._settle(signals)  # not with the whole batch: one killed meanwhile would send them anew
+
+    def _settle(self, signals: Sequence[Outgoing]) -> None:
+        if self._spool is not None:
+            self._spool.settle([signal.parcel for signal in signals])
 
     def _deliver(self, batch: Sequence[Outgoing]) -> Verdict:
         by_run: dict[str, list[Outgoing]] = {}
         for signal in batch:
             if not signal.done:
                 by_run.setdefault(signal.run_id, []).append(signal)
+        unsent = self._bundles.unsent(by_run.keys())
         verdict: Verdict = Delivered()
         for run_id, signals in by_run.items():
-            found = self._run(run_id, signals)
+            found = _hold(signals) if run_id in unsent else self._run(run_id, signals)
             if found is _NOT_YET:
                 verdict = found  # and on with the other runs
             elif not isinstance(found, Delivered):
                 return found
         return verdict
 
-    def _run(self, run_id: str, signals: Sequence[Outgoing]) -> Verdict:
+    def _run(self, run_id: str, signals: list[Outgoing]) -> Verdict:
         answer = self._post(run_id, signals)
         if not isinstance(answer, Answer):
             return answer
@@ -149,17 +225,20 @@ class Signaler:
             self._telemetry.count("signals_refused")
             reason = answer.detail
             self._telemetry.warn(f"signal {reason}", "the api refused a signal: %s", reason)
-        _settle(signals)
+            self._bury(signals, reason)
+        self._finish(signals)
         return Delivered()
 
-    def _one_by_one(self, run_id: str, signals: Sequence[Outgoing]) -> Verdict:
+    def _one_by_one(self, run_id: str, signals: list[Outgoing]) -> Verdict:
         for signal in signals:
             verdict = self._run(run_id, [signal])
             if not isinstance(verdict, Delivered):
                 return verdict
         return Delivered()
 
-    def _unknown(self, signals: Sequence[Outgoing], answer: Answer) -> Verdict:
+    def _unknown(self, signals: list[Outgoing], answer: Answer) -> Verdict:
+        if self._bundles.unread():  # its bundle may be among them
+            return _hold(signals)
         now = self._clock()
         waiting: list[Outgoing] = []
         for signal in signals:
@@ -173,16 +252,23 @@ class Signaler:
         if signals:
             self._telemetry.count("signals_dropped", len(signals))
             self._telemetry.warn("signal given up", "signals were given up: %s", reason)
-            _settle(signals)
+            self._bury(signals, reason)
+            self._finish(signals)
 
-    def _post(self, run_id: str, signals: Sequence[Outgoing]) -> Answer | Verdict:
+    def _bury(self, signals: Sequence[Outgoing], reason: str) -> None:
+        if self._spool is not None:
+            settings = self._settings
+            for signal in signals:
+                letter = letter_of(signal, namespace=settings.namespace, doer=settings.doer)
+                self._spool.bury(letter, reason=reason)
+
+    def _post(self, run_id: str, signals: list[Outgoing]) -> Answer | Verdict:
         """The api's answer, if it says anything of these signals."""
-        head = json.dumps({"namespace": self._settings.namespace, "doer": self._settings.doer})
-        body = head[:-1].encode() + b', "signals": [' + b",".join(it.body for it in signals) + b"]}"
-        path = path_of(run_id)
+        settings = self._settings
+        body = request_body(signals, namespace=settings.namespace, doer=settings.doer)
         try:
-            timeout = self._settings.options.request_seconds
-            answer = self._transport.post(path, body=body, timeout=timeout)
+            timeout = settings.options.request_seconds
+            answer = self._transport.post(path_of(run_id), body=body, timeout=timeout)
         except TransportError as error:
             self._telemetry.count("signal_errors")
             self._telemetry.warn("signal", "no answer at %s: %s", self._settings.api, error)
@@ -197,41 +283,7 @@ class Signaler:
         return Retry(after=answer.retry_after)
 
 
-def path_of(run_id: str) -> str:
-    """Where a run's signals are posted. Dots as well: a path of dots alone means another one."""
-    return f"/v1/runs/{quote(run_id, safe='').replace('.', '%2E')}/signals"
-
-
-def usable(signals: Mapping[str, object], *, telemetry: Telemetry) -> dict[str, float | bool]:
-    """Those of the signals that the api would take; the others are counted and logged once."""
-    good: dict[str, float | bool] = {}
-    for name, value in signals.items():
-        quality = _quality(value) if len(good) < _IN_BUNDLE else None
-        if quality is None or not isinstance(name, str) or not NAME.fullmatch(name):
-            telemetry.count("signals_invalid")
-            telemetry.warn(
-                f"signal {name!r:.40}",
-                "signal %.40r of %.40r was left out: a name must be a camelCase word, a value a "
-                "number from 0 to 1, True or False, and of one finish %d count",
-                name,
-                value,
-                _IN_BUNDLE,
-            )
-        else:
-            good[name] = quality
-    return good
-
-
-def _quality(value: Any) -> float | bool | None:
-    if isinstance(value, bool):
-        return value
-    try:
-        number = float(value)  # numbers of array libraries as well
-    except Exception:  # noqa: BLE001 - theirs may raise anything, RuntimeError say
-        return None
-    return number if not isinstance(value, str) and 0 <= number <= 1 else None
-
-
-def _settle(signals: Sequence[Outgoing]) -> None:
+def _hold(signals: Sequence[Outgoing]) -> Verdict:
     for signal in signals:
-        signal.done = True
+        signal.unknown_since = None
+    return _NOT_YET

@@ -83,7 +83,7 @@ class SnapshotSource:
             news, retry_after = self._ask()
         except (TransportError, MalformedSnapshotError) as error:
             return self._failed(str(error))
-        except Exception as error:  # noqa: BLE001 - a probe: dead, it would see no rollback
+        except BaseException as error:  # noqa: BLE001 - a probe: dead, it would see no rollback
             survived(error, name=_NAME, telemetry=self._telemetry)
             return self._backoff.seconds()
         if retry_after is not None:

@@ -1,65 +1,28 @@
-"""Bundles on disk before the agent goes on: what a killed process owed, the next one delivers."""
+"""What waits for the api is on disk: what a killed process owed, the next one delivers."""
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 from threading import Condition, Thread
 
-from learnops.client.frames import Record
-from learnops.client.letters import DeadLetters, Letter
+from learnops.client.frames import MAX_BODY_BYTES, Record
+from learnops.client.letters import DeadLetters, Letter, Letterbox
 from learnops.client.parcel import Outlet, Parcel
 from learnops.client.segment import Segment
 from learnops.client.store import Store
 from learnops.client.telemetry import Telemetry
-from learnops.client.threads import start_thread
-from learnops.client.waiting import Signal
+from learnops.client.threads import start_thread, survived
+from learnops.client.tickets import Pace, State, Ticket
 
 _MAX_GROUP = 256
-_MAX_LETTERS = 1000
-_NAME = "learnops-spool"
-_WARNING = "spool"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """Times of a spool, in seconds.
-
-    Attributes:
-        wait_seconds: how long an agent waits at most until its record is on disk.
-        rest_seconds: how long nothing is written after the disk refused a record.
-        search_seconds: between two searches for what ended processes left.
-    """
-
-    wait_seconds: float
-    rest_seconds: float = 5.0
-    search_seconds: float = 30.0
-
-
-class _State(Enum):
-    QUEUED = auto()
-    KEPT = auto()  # on disk, and on its way
-    REFUSED = auto()  # by the disk
-    ABANDONED = auto()  # the agent did not wait any longer and keeps it in memory
-
-
-class Ticket:
-    """One record that waits to be written; `done` is set once that is decided."""
-
-    __slots__ = ("done", "record", "state")
-
-    def __init__(self, record: Record) -> None:
-        self.record = record
-        self.state = _State.QUEUED
-        self.done = Signal()
+_MAX_QUEUE = 20_000
 
 
 class Spool:
     """Writes records to disk in a thread of its own, and hands each to the outlet of its path.
 
     Agents wait for that thread, never for the disk: one that hangs costs the first of them
-    `wait_seconds`, and the others nothing. Thread-safe.
+    `wait_seconds`, and the others nothing. For what is given to `keep` nobody waits. Thread-safe.
     """
 
     def __init__(
@@ -69,10 +32,15 @@ class Spool:
         letters: DeadLetters,
         pace: Pace,
         telemetry: Telemetry,
+        noun: str = "bundles",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`noun`: what it holds, in counters and in the log."""
+        self._noun = noun
+        self._name = f"learnops-spool-{noun}"
+        self._warning = f"spool {noun}"
         self._store = store
-        self._letters = letters
+        self._letters = Letterbox(letters, telemetry=telemetry)
         self._outlets: dict[str, Outlet] = {}
         self._pace = pace
         self.wait_seconds = pace.wait_seconds
@@ -80,7 +48,6 @@ class Spool:
         self._clock = clock
         self._changed = Condition()
         self._queue: deque[Ticket] = deque()
-        self._buried: deque[Letter] = deque()
         self._busy = 0  # tickets that are queued or being written
         self._backlog = 0  # records on disk alone
         self._on_disk = 0
@@ -121,27 +88,44 @@ class Spool:
             self._changed.notify_all()
             return ticket
 
+    def keep(self, record: Record, parcel: Parcel) -> bool:
+        """Have written what is on its way from memory as `parcel`; nobody waits for that. False:
+        it stays in memory alone."""
+        with self._changed:
+            fits = len(self._queue) < _MAX_QUEUE and len(record.body) <= MAX_BODY_BYTES
+            taken = fits and not self._closing and not self._is_resting()
+            if not taken or not self._ensure_thread():
+                return False
+            self._queue.append(Ticket(record, parcel))
+            self._changed.notify_all()
+            return True
+
     def collect(self, ticket: Ticket, *, patient: bool) -> bool:
         """Whether the record is on disk and on its way; False: the caller keeps it in memory.
         `patient`: it was waited for as long as it may take, so that the disk is to blame."""
         with self._changed:
-            if ticket.state is not _State.QUEUED:
-                return ticket.state is _State.KEPT
-            ticket.state = _State.ABANDONED
+            if ticket.state is not State.QUEUED:
+                return ticket.state is State.KEPT
+            ticket.state = State.ABANDONED
             self._busy -= 1
             self._stalled = self._stalled or patient
         if patient:
             self._telemetry.count("spool_stalls")
             self._telemetry.warn(
-                _WARNING, "the disk of the spool did not answer; bundles wait in memory meanwhile"
+                self._warning,
+                "the disk of the spool did not answer; %s wait in memory meanwhile",
+                self._noun,
             )
         return False
 
     def settle(self, parcels: Sequence[Parcel]) -> None:
-        """These are done with: stored by the api, or given up."""
-        # No generator inside `any`: each parcel has to be settled.
-        ended = [parcel.segment is not None and parcel.segment.settle(1) for parcel in parcels]
+        """These are done with: stored by the api, or given up. Again: nothing."""
         with self._changed:
+            new = [parcel for parcel in parcels if not parcel.over]
+            for parcel in new:
+                parcel.over = True
+            # No generator inside `any`: each parcel has to be settled.
+            ended = [parcel.segment is not None and parcel.segment.settle(1) for parcel in new]
             if any(ended) or self._backlog:
                 self._attention = True
                 self._changed.notify_all()
@@ -149,10 +133,7 @@ class Spool:
     def bury(self, record: Record, *, reason: str) -> None:
         """Keep what was refused for good where a person finds it; call before it is settled."""
         with self._changed:
-            if len(self._buried) >= _MAX_LETTERS:
-                self._telemetry.count("dead_letters_dropped")
-                return
-            self._buried.append(Letter(record=record, reason=reason))
+            self._letters.put(Letter(record=record, reason=reason))
             self._ensure_thread()
             self._changed.notify_all()
 
@@ -173,7 +154,7 @@ class Spool:
 
     def _ensure_thread(self) -> bool:
         if self._thread is None and not self._closing:
-            self._thread = start_thread(self._loop, name=_NAME, telemetry=self._telemetry)
+            self._thread = start_thread(self._loop, name=self._name, telemetry=self._telemetry)
         return self._thread is not None
 
     def _is_resting(self) -> bool:
@@ -182,63 +163,93 @@ class Spool:
     def _loop(self) -> None:
         search_at = self._clock()
         while True:
-            tickets, letters, closing = self._next(search_at)
-            if tickets:
-                self._write(tickets)
-            for letter in letters:
-                self._lay_down(letter)
+            tickets, closing = self._next(search_at)
+            self._write(tickets)
+            self._survive(self._letters.lay_down)
             if not closing and self._clock() >= search_at:
-                self._store.adopt()
                 search_at = self._clock() + self._pace.search_seconds
-            self._tend(closing=closing)
-            if closing and not tickets and not letters:
-                self._store.close()
+                self._survive(self._store.adopt)
+            self._survive(self._tend)
+            if closing and not tickets and not self._letters.waiting:
+                self._survive(self._store.close)
                 return
 
-    def _next(self, search_at: float) -> tuple[list[Ticket], list[Letter], bool]:
+    def _survive(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it would write no more
+            survived(error, name=self._name, telemetry=self._telemetry)
+
+    def _next(self, search_at: float) -> tuple[list[Ticket], bool]:
         with self._changed:
             self._changed.wait_for(
-                lambda: self._queue or self._buried or self._attention or self._closing,
+                lambda: self._queue or self._letters.waiting or self._attention or self._closing,
                 timeout=max(search_at - self._clock(), 0.0),
             )
             self._attention = False
             size = min(len(self._queue), _MAX_GROUP)
             tickets = [self._queue.popleft() for _ in range(size)]
-            letters = list(self._buried)
-            self._buried.clear()
-            return tickets, letters, self._closing
+            return tickets, self._closing
 
     def _write(self, tickets: Sequence[Ticket]) -> None:
+        awaited = [ticket for ticket in tickets if ticket.parcel is None]
+        copies = [ticket for ticket in tickets if ticket.parcel and not ticket.parcel.over]
+        for part, write in ((awaited, self._write_awaited), (copies, self._copy)):
+            try:
+                if part:
+                    write(part)
+            except OSError as error:
+                self._refuse(part, str(error))
+            except BaseException as error:  # noqa: BLE001 - a queue worker: its agents would wait
+                survived(error, name=self._name, telemetry=self._telemetry)
+                self._refuse(part, type(error).__name__)
+
+    def _write_awaited(self, tickets: Sequence[Ticket]) -> None:
         records = [ticket.record for ticket in tickets]
         size = sum(len(record.body) for record in records)
-        handed_on = not self._store.backlog and self._has_room(len(records), size)
-        try:
-            segment = self._store.write(records, loaded=handed_on)
-        except OSError as error:
-            self._refuse(tickets, error)
-            return
-        self._telemetry.count("bundles_spooled", len(tickets))
-        self._telemetry.forget(_WARNING)
-        kept = self._conclude(tickets, _State.KEPT)
+        has_room = all(each.room(len(records), size) for each in self._outlets.values())
+        handed_on = not self._store.backlog and has_room
+        segment = self._store.write(records, loaded=handed_on)
+        self._count_written(tickets)
+        kept = self._conclude(tickets, State.KEPT)
         if handed_on:
             self._hand_on((ticket.record for ticket in kept), segment)
             segment.settle(len(tickets) - len(kept))
         self._release(tickets)
 
-    def _refuse(self, tickets: Sequence[Ticket], error: OSError) -> None:
+    def _copy(self, tickets: Sequence[Ticket]) -> None:
+        """Write what is on its way already; of some the api may have been quicker than the disk."""
+        segment = self._store.write([ticket.record for ticket in tickets], loaded=True)
+        self._count_written(tickets)
+        with self._changed:
+            late = 0
+            for parcel in (ticket.parcel for ticket in tickets):
+                if parcel is None or parcel.over:
+                    late += 1
+                else:
+                    parcel.segment = segment
+        segment.settle(late)
+
+    def _count_written(self, tickets: Sequence[Ticket]) -> None:
+        self._telemetry.count(f"{self._noun}_spooled", len(tickets))
+        self._telemetry.forget(self._warning)
+
+    def _refuse(self, tickets: Sequence[Ticket], why: str) -> None:
         self._telemetry.count("spool_errors")
         self._telemetry.warn(
-            _WARNING, "the spool cannot be written, bundles wait in memory: %s", error
+            self._warning, "the spool cannot be written, %s wait in memory: %s", self._noun, why
         )
         with self._changed:
             self._rest_until = self._clock() + self._pace.rest_seconds
-        self._conclude(tickets, _State.REFUSED)
+        copies = sum(ticket.parcel is not None for ticket in tickets)
+        self._telemetry.count(f"{self._noun}_unspooled", copies)
+        self._conclude(tickets, State.REFUSED)
         self._release(tickets)
 
-    def _conclude(self, tickets: Sequence[Ticket], state: _State) -> list[Ticket]:
+    def _conclude(self, tickets: Sequence[Ticket], state: State) -> list[Ticket]:
         """Those whose agents still wait for it."""
         with self._changed:
-            live = [ticket for ticket in tickets if ticket.state is _State.QUEUED]
+            live = [ticket for ticket in tickets if ticket.state is State.QUEUED]
             for ticket in live:
                 ticket.state = state
             self._stalled = False
@@ -247,45 +258,34 @@ class Spool:
     def _release(self, tickets: Sequence[Ticket]) -> None:
         self._backlog = self._store.backlog  # before `_busy`: together they must not touch zero
         with self._changed:
-            self._busy -= sum(ticket.state is not _State.ABANDONED for ticket in tickets)
+            for ticket in tickets:
+                counts = ticket.parcel is None and ticket.state is not State.ABANDONED
+                self._busy -= counts and not ticket.released
+                ticket.released = True
         for ticket in tickets:
             ticket.done.set()
 
-    def _lay_down(self, letter: Letter) -> None:
-        try:
-            self._letters.add(letter)
-        except OSError as error:
-            self._telemetry.count("dead_letters_dropped")
-            self._telemetry.warn("letters", "what the api refused cannot be kept: %s", error)
-        else:
-            self._telemetry.count("dead_letters")
-
-    def _tend(self, *, closing: bool) -> None:
+    def _tend(self) -> None:
         """Remove what is settled, and read what waits if there is room for it."""
+        closing = self._closing
         try:
             self._store.tidy()
         except OSError as error:
             self._telemetry.count("spool_errors")
             self._telemetry.warn("tidy", "the spool cannot be tidied: %s", error)
         # No sooner than needed: in an outage memory need not hold what the disk has.
-        while not closing and self._is_hungry():
+        while not closing and all(outlet.hungry() for outlet in self._outlets.values()):
             segment = self._store.next_waiting()
             if segment is None:
                 break
             records = self._store.load(segment)
-            self._telemetry.count("bundles_loaded", len(records))
+            self._telemetry.count(f"{self._noun}_loaded", len(records))
             self._hand_on(records, segment)
         # A learner that closes leaves what was not read to the next process.
         self._backlog = 0 if closing else self._store.backlog
         self._on_disk = self._store.unsettled
         for outlet in self._outlets.values():
             outlet.poke()
-
-    def _has_room(self, items: int, size: int) -> bool:
-        return all(outlet.room(items, size) for outlet in self._outlets.values())
-
-    def _is_hungry(self) -> bool:
-        return all(outlet.hungry() for outlet in self._outlets.values())
 
     def _hand_on(self, records: Iterable[Record], segment: Segment) -> None:
         for record in records:
@@ -294,5 +294,6 @@ class Spool:
                 outlet.put(Parcel(body=record.body, segment=segment), force=True)
             else:
                 reason = "written for a path that this version of the SDK does not use"
-                self._lay_down(Letter(record=record, reason=reason))
+                self._letters.put(Letter(record=record, reason=reason))
+                self._letters.lay_down()
                 segment.settle(1)

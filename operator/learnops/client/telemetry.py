@@ -32,7 +32,10 @@ class Telemetry:
             if key in self._warned or len(self._warned) >= _MAX_KEYS:
                 return
             self._warned.add(key)
-        log.warning(message + " (logged once; see Learner.stats)", *values)
+        try:
+            log.warning(message + " (logged once; see Learner.stats)", *values)
+        except Exception:  # noqa: BLE001 - a handler or filter of the agent's, and it must go on
+            self.count("log_errors")
 
     def forget(self, key: str) -> None:
         """What this key warned of is over; the next time is news again."""

@@ -136,7 +136,11 @@ def counted() -> set[str]:
     names = set(re.findall(r'\.count\(\s*"([a-z0-9_]+)"', source))
     # By what the api answered.
     assert 'count(f"bundles_{status}")' in source
-    return names | {"bundles_accepted", "bundles_duplicate", "bundles_conflict"}
+    by_answer = {"bundles_accepted", "bundles_duplicate", "bundles_conflict"}
+    # By what a spool holds.
+    ends = set(re.findall(r'count\(f"\{(?:self\._)?noun\}_([a-z]+)"', source))
+    assert ends == {"spooled", "unspooled", "loaded", "left"}
+    return names | by_answer | {f"{noun}_{end}" for noun in ("bundles", "signals") for end in ends}
 
 
 def test_every_counter_is_documented_and_no_other(api: Api, environment: Models) -> None:

@@ -12,9 +12,12 @@ from learnops.client import Learner
 before = set(sys.modules)
 learner = Learner("planner", api=sys.argv[1], namespace="agents")
 for _ in range(10):
-    learner.start().finish(metrics={"grounding": 1.0})
+    run = learner.start()
+    run.finish(metrics={"grounding": 1.0})
+    run.signal("tests", 1)
 learner.close()
-if learner.stats()["bundles_accepted"] != 10:
+told = learner.stats()
+if (told["bundles_accepted"], told["signals_accepted"]) != (10, 10):
     sys.exit(f"the api has {learner.stats()}")
 late = set(sys.modules) - before
 sys.exit(f"loaded by a thread: {sorted(late)}" if late else 0)
@@ -47,6 +50,33 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_fork_right_after_the_learner_was_made(api: Api) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORK_AT_ONCE, api.url], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert set(api.runs) == {"child", "parent"}
+
+
+CLOSED = """
+import os, sys
+from learnops.client import Learner
+learner = Learner("planner", api=sys.argv[1], namespace="agents")
+learner.start(run_id="parent").finish(metrics={"grounding": 1.0})
+learner.signal("parent", "tests", 1)
+if not learner.flush(20):
+    sys.exit(f"the api has {learner.stats()}")
+os.closerange(3, 256)
+child = os.fork()
+if child == 0:
+    learner.start(run_id="child").finish(metrics={"grounding": 1.0})
+    learner.signal("child", "tests", 1)
+    learner.close()
+    os._exit(0 if learner.stats().get("signals_accepted") == 1 else 1)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_daemon_that_closes_all_files_before_it_forks(api: Api) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CLOSED, api.url], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
     assert set(api.runs) == {"child", "parent"}

@@ -55,15 +55,33 @@ def test_those_before_the_end_of_a_run_go_behind_its_bundle(api: Api, connect: C
 
 
 def test_a_run_whose_bundle_is_on_its_way_is_waited_for(api: Api, connect: Connect) -> None:
-    learner = ready(connect())
+    learner = ready(connect(options={"signal_seconds": 0.0}))
+    api.serve(percent=50)
+    ready(learner, 2)
     api.misbehave[BATCH] = lambda handler: handler.answer(503, {}, {"Retry-After": "0"})
     run_id = finish(learner)
+    assert run_id in api.registered  # the api would take it before the bundle
     learner.signal(run_id, "tests", 1)
-    path = f"/v1/runs/{run_id}/signals"
-    api.wait_for(lambda: sum(it["path"] == path for it in api.requests) >= 2, "two vain tries")
+    learner.signal("another", "tests", 1)
+    api.wait_for(lambda: learner.stats().get("signals_dropped"), "that of no run to be given up")
+    api.wait_for(lambda: learner.stats().get("report_errors"), "a vain try to report")
+    assert f"/v1/runs/{run_id}/signals" not in [it["path"] for it in api.requests]
+    assert learner.stats()["signals_waiting"] == 1
     api.misbehave.clear()
     assert learner.flush(20)
     assert told(api, run_id) == [("tests", 1.0)]
+
+
+def test_one_of_a_run_that_another_process_has_still_to_report_is_tried_again(
+    api: Api, connect: Connect
+) -> None:
+    learner = ready(connect())
+    learner.signal("elsewhere", "tests", 1)
+    path = "/v1/runs/elsewhere/signals"
+    api.wait_for(lambda: sum(it["path"] == path for it in api.requests) >= 2, "two vain tries")
+    finish(ready(connect()), "elsewhere")
+    assert learner.flush(20)
+    assert told(api, "elsewhere") == [("tests", 1.0)]
 
 
 def test_one_of_an_unknown_run_is_given_up_and_its_neighbours_arrive(
@@ -184,10 +202,30 @@ def test_a_dry_run_has_none(api: Api, connect: Connect) -> None:
     assert learner.stats()["signals_ignored"] == 1
 
 
-def test_a_closed_learner_counts_what_it_could_not_tell(api: Api, connect: Connect) -> None:
-    learner: Learner = ready(connect())
+@pytest.mark.parametrize(("folder", "left"), [(None, 1), ("off", 0)])
+def test_a_closed_learner_counts_what_it_could_not_tell(
+    api: Api, connect: Connect, folder: str | None, left: int
+) -> None:
+    learner: Learner = ready(connect(spool=folder))
     api.stop()
     learner.signal("a", "tests", 1)
     learner.close(timeout=0.2)
     learner.signal("b", "tests", 1)
-    assert learner.stats()["signals_dropped"] == 2
+    stats = learner.stats()
+    assert (stats["signals_dropped"], stats.get("signals_left", 0)) == (2 - left, left)
+
+
+def test_what_was_told_while_others_waited_does_not_count_as_lost(
+    api: Api, connect: Connect
+) -> None:
+    learner = ready(connect(spool="off"))
+    known = finish(learner)
+    assert learner.flush(10)
+    api.misbehave[BATCH] = lambda handler: handler.answer(503, {}, {"Retry-After": "0"})
+    waiting = finish(learner)
+    for run in (known, waiting):
+        learner.signal(run, "tests", 1)
+    api.wait_for(lambda: learner.stats().get("signals_accepted"), "that of the run that is known")
+    learner.close(0.1)
+    assert (told(api, known), told(api, waiting)) == ([("tests", 1.0)], [])
+    assert learner.stats()["signals_dropped"] == 1

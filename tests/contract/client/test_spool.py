@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from learnops.client import engine
+from learnops.client import spools
 from learnops.client.segment import Segment
-from learnops.client.spool import Pace
+from learnops.client.tickets import Pace
 from tests.agents import agent
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, finish
@@ -63,7 +63,7 @@ def test_another_doer_or_api_does_not_get_them(api: Api, connect: Connect, spool
 def test_a_living_agent_is_not_robbed_and_a_killed_one_is_helped_while_others_live(
     api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "Pace", partial(Pace, search_seconds=0.2))
+    monkeypatch.setattr(spools, "Pace", partial(Pace, search_seconds=0.2))
     api.stop()
     with serving(api.url) as one, serving(api.url) as two:
         one.finish(RUNS[:10])
@@ -186,7 +186,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_file_system_that_is_full_and_then_has_room_again(
     api: Api, connect: Connect, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "Pace", partial(Pace, rest_seconds=0.1))
+    monkeypatch.setattr(spools, "Pace", partial(Pace, rest_seconds=0.1))
     learner = ready(connect(spool=small_disk / "spool"))
     api.stop()
     (small_disk / "other").write_bytes(b"x" * 60_000)

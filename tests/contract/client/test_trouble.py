@@ -72,11 +72,11 @@ def hang(handler: Handler) -> None:
 
 
 @pytest.mark.parametrize("kind", [*TRANSIENT, "hangs", "dead"])
-@pytest.mark.parametrize("spool", [None, "off"])
+@pytest.mark.parametrize("folder", [None, "off"])
 def test_finish_and_close_are_bounded_whatever_the_api_does(
-    api: Api, connect: Connect, kind: str, spool: str | None
+    api: Api, connect: Connect, kind: str, folder: str | None
 ) -> None:
-    learner = ready(connect(spool=spool))
+    learner = ready(connect(spool=folder))
     wrong: dict[str, Callable[[Handler], None]] = {**TRANSIENT, "hangs": hang}
     if kind == "dead":
         api.stop()
@@ -110,7 +110,7 @@ def test_a_learner_without_a_thread_for_snapshots_tries_again(
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         learner: Learner = connect()
-    assert learner.stats()["thread_errors"] == 2  # for snapshots and for the spool
+    assert learner.stats()["thread_errors"] == 3  # for snapshots and for two spools
     learner.start()
     ready(learner)
 

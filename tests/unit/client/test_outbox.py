@@ -6,7 +6,16 @@ from contextlib import ExitStack
 import pytest
 
 from learnops.client.backoff import Backoff
-from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Verdict
+from learnops.client.outbox import (
+    Broken,
+    Delivered,
+    Failing,
+    Limits,
+    Outbox,
+    Retry,
+    Split,
+    Verdict,
+)
 from learnops.client.telemetry import Telemetry
 
 
@@ -93,3 +102,54 @@ def test_an_outage_that_breaks_off_gives_up_nothing(closing: ExitStack) -> None:
     sent.judge = {}
     assert sent.outbox.flush(20)
     assert (sorted(sent.delivered), sent.failed) == ([0, 1, 2], [])
+
+
+@pytest.mark.parametrize("error", [LookupError, SystemExit])
+def test_what_is_told_of_an_item_and_raises_costs_no_other(
+    closing: ExitStack, error: type[BaseException]
+) -> None:
+    delivered: list[int] = []
+
+    def deliver(batch: Sequence[int]) -> Verdict:
+        if 3 in batch:
+            return Split(reason="422")
+        if 5 in batch:
+            return Failing(reason="500")
+        delivered.extend(batch)
+        return Delivered()
+
+    def hook(*_told: object) -> None:
+        raise error
+
+    telemetry = Telemetry()
+    outbox = Outbox[int](
+        name="learnops-test",
+        deliver=deliver,
+        refused=hook,
+        failed=hook,
+        settled=hook,
+        size=lambda _: 1,
+        limits=Limits(batch=8, linger_seconds=30, items=8, bytes=8),
+        telemetry=telemetry,
+        backoff=Backoff(first_seconds=0.001, most_seconds=0.002),
+    )
+    closing.callback(outbox.close, 0)
+    for item in range(8):
+        assert outbox.put(item)
+    assert not outbox.put(8)  # full
+    assert outbox.flush(20)
+    assert sorted(delivered) == [0, 1, 2, 4, 6, 7]
+    assert telemetry.counts()["loop_errors"] >= 2 + 2  # of 3 and 5, and that they are done with
+    for item in range(8):  # there is room again for all of them
+        assert outbox.put(item)
+
+
+def test_an_item_that_is_put_back_counts_as_long_as_it_waits(closing: ExitStack) -> None:
+    sent = Sent({5: Broken(reason="ProtocolError")})
+    closing.callback(sent.outbox.close, 0)
+    for item in range(8):
+        sent.outbox.put(item)
+    assert not sent.outbox.flush(0.5)
+    assert sent.outbox.items() == [5]
+    assert not sent.outbox.room(1, 100)
+    assert sent.outbox.room(1, 99)
