@@ -36,6 +36,18 @@ _Version = tuple[int, CRLStatus | None]
 _YARDSTICKS = 1000
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A bundle as it was sent, and what may be stored of it or why nothing may."""
+
+    sent: Bundle
+    kept: Bundle | InvalidMetric
+
+    @property
+    def key(self) -> RunKey:
+        return self.sent.namespace, self.sent.run_id
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scored:
     row: RunRow
@@ -65,7 +77,7 @@ class Ingest:
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
-        self._batcher = Batcher[Bundle, Outcome](
+        self._batcher = Batcher[_Taken, Outcome](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
 
@@ -74,7 +86,10 @@ class Ingest:
 
         Raises DatabaseUnavailableError (repeating is safe) and Problem 429.
         """
-        return await self._batcher.submit(bundles)
+        # Before they share a transaction: a bundle that takes long delays its own request alone.
+        kept = await self._redacting.clean(bundles)
+        taken = [_Taken(*both) for both in zip(bundles, kept, strict=True)]
+        return await self._batcher.submit(taken)
 
     async def find(self, namespace: str, run_id: str) -> dict[str, Any] | None:
         """A stored run as it is answered, None if there is none."""
@@ -90,10 +105,11 @@ class Ingest:
     async def drain(self) -> None:
         """Wait until all that was taken is written."""
         await self._batcher.drain()
+        self._redacting.close()
 
-    async def _write(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+    async def _write(self, taken: Sequence[_Taken]) -> Sequence[Outcome]:
         # Scored before they are told apart: what one report of a run has wrong is its own alone.
-        scored = await self._scored(bundles)
+        scored = await self._scored(taken)
         first: dict[RunKey, _Scored] = {}
         for item in scored:
             if isinstance(item, _Scored):
@@ -119,14 +135,11 @@ class Ingest:
         self._announce([first[key] for key in first if key in new])
         return outcomes
 
-    async def _scored(self, bundles: Sequence[Bundle]) -> list[_Scored | Problem]:
-        keys = [(bundle.namespace, bundle.run_id) for bundle in bundles]
-        drawn = await table.registrations(self._pool, keys=list(dict.fromkeys(keys)))
+    async def _scored(self, taken: Sequence[_Taken]) -> list[_Scored | Problem]:
+        keys = list(dict.fromkeys(one.key for one in taken))
+        drawn = await table.registrations(self._pool, keys=keys)
         frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
-        return [
-            self._score(bundle, registration=drawn.get(key), frozen=frozen)
-            for bundle, key in zip(bundles, keys, strict=True)
-        ]
+        return [self._score(one, registration=drawn.get(one.key), frozen=frozen) for one in taken]
 
     async def _store(self, rows: Sequence[RunRow]) -> set[RunKey]:
         with self._counted.attempt([row.key for row in rows]):
@@ -149,22 +162,23 @@ class Ingest:
 
     def _score(
         self,
-        bundle: Bundle,
+        taken: _Taken,
         *,
         registration: Registration | None,
         frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
     ) -> _Scored | Problem:
         try:
-            by = self._yardstick(bundle, registration=registration, frozen=frozen)
-            result = score_bundle(bundle, by)
-            kept = self._redacting.clean(bundle)
+            by = self._yardstick(taken.sent, registration=registration, frozen=frozen)
+            result = score_bundle(taken.sent, by)
+            if isinstance(taken.kept, InvalidMetric):
+                raise taken.kept
         except InvalidMetric as error:
             return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
         row = row_of(
-            kept,
+            taken.kept,
             registration=registration,
             result=result,
-            signals=signals_of(kept, state=self._state),
+            signals=signals_of(taken.kept, state=self._state),
         )
         return _Scored(row=row, result=result)
 

@@ -1,17 +1,21 @@
 """Personal data is taken out of a bundle before anything else sees it."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
 from learnops.api.doer import Doer
 from learnops.domain.crl.terms import InvalidMetric
-from learnops.domain.redaction.redactor import InvalidPatternError, Redactor
+from learnops.domain.redaction.redactor import InvalidPatternError, Redactor, characters
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle
 from learnops.server.state import State
 
 _REDACTORS = 1000
+_AT_ONCE: Final = 16_384  # characters that are gone through in one step of the loop
+_WITHHELD: Final = "[withheld]"
 _FREE_CONTENT = ("qav", "artifacts")
 """What is kept of a bundle and no code of ours interprets. Ids, the tenant and numbers are needed
 as they are."""
@@ -33,53 +37,86 @@ _READ = frozenset(
 
 
 class Redacting:
-    """Redacts by the built-in patterns and those of the run's doer."""
+    """Redacts by the built-in patterns and those of the run's doer.
+
+    Where that doer is not known, neither are its own patterns: what an agent chose freely is then
+    left out, whatever stands in it.
+    """
 
     def __init__(self, *, state: State, metrics: Metrics) -> None:
         self._state = state
         self._metrics = metrics
         self._built_in = Redactor()
         self._own: dict[str, tuple[int, Redactor]] = {}  # doer uid -> generation, redactor
+        # One, so that large bundles wait for each other and not small ones for them.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="redaction")
 
-    def clean(self, bundle: Bundle) -> Bundle:
-        """The bundle without personal data.
+    async def clean(self, bundles: Sequence[Bundle]) -> list[Bundle | InvalidMetric]:
+        """Each bundle without personal data, or why that cannot be: the doer's own patterns cannot
+        be used. Nothing is stored unredacted.
 
-        Raises:
-            InvalidMetric: the doer's own patterns cannot be used. Nothing is stored unredacted.
+        Numbers upon numbers take a microsecond a character and more. So a large bundle is done in a
+        thread, and after some small ones others have their turn.
         """
-        free = {
-            name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None
-        }
-        redactor = self._redactor((bundle.namespace, bundle.doer))
-        gates = [gate.name for gate in bundle.gates]
-        if not redactor.may_find(free, names=(*bundle.metrics, *bundle.costs, *gates)):
-            return bundle
-        found: Counter[str] = Counter()
-        cleaned = {name: redactor.content(value, found=found) for name, value in free.items()}
-        cleaned |= _names_of(bundle, by=redactor, found=found)
-        if not found:
-            return bundle
-        self._metrics.redacted(found)
-        return bundle.model_copy(update=cleaned)
+        cleaned: list[Bundle | InvalidMetric] = []
+        done = 0
+        for bundle in bundles:
+            try:
+                redactor = self._redactor((bundle.namespace, bundle.doer))
+            except InvalidMetric as error:
+                cleaned.append(error)
+                continue
+            if redactor is not None and not _may_find(redactor, bundle):
+                cleaned.append(bundle)
+                continue
+            size = characters(_free_of(bundle))
+            cleaned.append(await self._cleaned(bundle, redactor, size=size))
+            done += size
+            if done > _AT_ONCE:
+                done = 0
+                await asyncio.sleep(0)  # others' turn
+        return cleaned
 
     def kinds_in(self, doer: tuple[str, str], text: str) -> list[str]:
-        """The kinds of personal data in a text that must stay. Raises as `clean` does."""
+        """The kinds of personal data in a text that must stay. Raises what `clean` tells."""
         found: Counter[str] = Counter()
-        self._redactor(doer).text(text, found=found)
+        (self._redactor(doer) or self._built_in).text(text, found=found)
         return sorted(found)
 
     def texts(self, doer: tuple[str, str], texts: Sequence[str]) -> list[str]:
-        """Texts without personal data; `doer` is namespace and name. Raises as `clean` does."""
+        """Texts without personal data; `doer` is namespace and name. Raises as `kinds_in` does."""
         redactor = self._redactor(doer)
+        if redactor is None:
+            return [""] * len(texts)
         found: Counter[str] = Counter()
         cleaned = [redactor.text(text, found=found) for text in texts]
         if found:
             self._metrics.redacted(found)
         return cleaned
 
-    def _redactor(self, name: tuple[str, str]) -> Redactor:
+    def close(self) -> None:
+        """Take no more; what is under way in the thread ends by itself."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _cleaned(self, bundle: Bundle, redactor: Redactor | None, *, size: int) -> Bundle:
+        if redactor is None:
+            return _withheld(bundle)
+        found: Counter[str] = Counter()
+        if size > _AT_ONCE:
+            loop = asyncio.get_running_loop()
+            kept = await loop.run_in_executor(self._thread, _clean, bundle, redactor, found)
+        else:
+            kept = _clean(bundle, redactor, found)
+        if found:
+            self._metrics.redacted(found)
+        return kept
+
+    def _redactor(self, name: tuple[str, str]) -> Redactor | None:
+        """The doer's; None for one that nobody knows."""
         doer = self._state.doers.get(name)
-        if doer is None or not doer.spec.redaction.patterns:
+        if doer is None:
+            return None
+        if not doer.spec.redaction.patterns:
             return self._built_in
         held = self._own.get(doer.metadata.uid)
         if held is None or held[0] != doer.metadata.generation:
@@ -87,6 +124,31 @@ class Redacting:
                 self._own.clear()
             held = self._own[doer.metadata.uid] = (doer.metadata.generation, _of(doer))
         return held[1]
+
+
+def _free_of(bundle: Bundle) -> dict[str, Any]:
+    return {name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None}
+
+
+def _may_find(redactor: Redactor, bundle: Bundle) -> bool:
+    gates = [gate.name for gate in bundle.gates]
+    return redactor.may_find(_free_of(bundle), names=(*bundle.metrics, *bundle.costs, *gates))
+
+
+def _clean(bundle: Bundle, by: Redactor, found: Counter[str]) -> Bundle:
+    cleaned = {name: by.content(value, found=found) for name, value in _free_of(bundle).items()}
+    cleaned |= _names_of(bundle, by=by, found=found)
+    return bundle.model_copy(update=cleaned) if found else bundle
+
+
+def _withheld(bundle: Bundle) -> Bundle:
+    """The bundle with nothing but what we read."""
+    kept: dict[str, Any] = {
+        field: {name: value for name, value in getattr(bundle, field).items() if name in _READ}
+        for field in _NUMBERS
+    }
+    gates = [gate.model_copy(update={"name": _WITHHELD}) for gate in bundle.gates]
+    return bundle.model_copy(update=kept | {"gates": gates, "qav": {}, "artifacts": []})
 
 
 def _names_of(bundle: Bundle, *, by: Redactor, found: Counter[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Signals of runs that come later: CI, thumbs, a merged pull request. Never evidence."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -58,7 +59,7 @@ class Signals:
             run_id=run.run_id,
             doer=run.doer,
             weights=weights_of(doer),
-            signals=[self._kept(run, signal, place=place) for place, signal in enumerate(signals)],
+            signals=await self._all_kept(run, signals),
         )
         (outcome,) = await self._batcher.submit([wanted])
         if isinstance(outcome, Problem):
@@ -83,6 +84,13 @@ class Signals:
     async def drain(self) -> None:
         """Wait until all that was taken is written."""
         await self._batcher.drain()
+
+    async def _all_kept(self, run: RunRef, signals: Sequence[LaterSignal]) -> list[Signal]:
+        kept = []
+        for place, signal in enumerate(signals):
+            kept.append(self._kept(run, signal, place=place))
+            await asyncio.sleep(0)  # a hundred long notes must not hold up others' requests
+        return kept
 
     def _kept(self, run: RunRef, signal: LaterSignal, *, place: int) -> Signal:
         doer = (run.namespace, run.doer)

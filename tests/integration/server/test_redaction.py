@@ -1,8 +1,10 @@
 """Personal data never reaches the database."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from testbed.waiting import wait_until
@@ -93,3 +95,55 @@ def test_the_doers_own_patterns_hold_from_their_change_on(api: Api, world: World
         return row is not None and "[employee]" in row[0] and "EMP-" not in row[0]
 
     wait_until(is_redacted, deadline_seconds=30, what="the doer's own pattern to be in force")
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [
+        {"log": ["536-90-4399, " * 4000] * 2},
+        {"mailsByUser": {f"u{place:05d}@example.com": 1 for place in range(6000)}},
+    ],
+    ids=["numbers upon numbers", "a map by address"],
+)
+def test_a_bundle_that_takes_long_holds_up_nobody(api: Api, world: World, artifact: Any) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(api.post, "/v1/runs", told(world, "large", artifacts=[artifact]))
+        between = 0
+        while not large.done():
+            assert api.get("/livez", token=None).status == 200
+            between += 1
+    assert large.result().status == 201
+    assert between >= 20  # a few, where the loop stands still meanwhile
+    stored = everything_stored(world)
+    assert "536-90" not in stored
+    assert "u00007@" not in stored
+
+
+def test_of_a_doer_that_is_gone_nothing_is_stored_that_an_agent_chose(
+    api: Api, world: World
+) -> None:
+    """Its own patterns went with it, and its registered runs are still scored."""
+    world.open()
+    world.traffic(revision=2, percent=50)
+    wait_until(lambda: assigned(api, world).status == 200, deadline_seconds=30, what="a draw")
+    world.kube.delete(f"{world.base}/doers/planner")
+    named = {"metrics": {"grounding": 0.8, "contradictions": 0, "ACME-1": 3}}
+    gates = [{"name": "by ACME-2", "passed": True}]
+    runs = iter(range(1000))
+
+    def is_gone() -> bool:
+        return api.post("/v1/runs", told(world, f"n{next(runs)}")).status == 422
+
+    wait_until(is_gone, deadline_seconds=30, what="the api to see that the doer is gone")
+    report = told(world, "drawn", artifacts=[{"key": "ACME-3"}], gates=gates, **named)
+    assert api.post("/v1/runs", report).status == 201
+    signal = {"name": "tests", "value": 1, "key": "ci-7", "note": "about ACME-4"}
+    body = {"namespace": world.namespace, "doer": "planner", "signals": [signal]}
+    assert api.post("/v1/runs/drawn/signals", body).status == 201
+    assert "ACME" not in everything_stored(world)
+    assert api.get(f"/v1/runs/drawn?namespace={world.namespace}").body["loss"] < 1.0
+
+
+def assigned(api: Api, world: World) -> Any:
+    body = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "drawn"}]}
+    return api.post("/v1/assignments", body)

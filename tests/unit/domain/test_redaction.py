@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learnops.domain.redaction import patterns
-from learnops.domain.redaction.redactor import InvalidPatternError, Redactor
+from learnops.domain.redaction.redactor import InvalidPatternError, Redactor, characters
 
 
 def redacted(value, **patterns):
@@ -88,6 +88,17 @@ def test_names_of_fields_are_redacted_and_no_value_is_lost():
     assert Redactor().may_find({"a": [{"b": {"c@d.de": 1}}]})
     assert Redactor().may_find({}, names=["grounding", "by c@d.de"])
     assert not Redactor().may_find({}, names=["grounding", "415-55", "5-2671"])
+
+
+def test_a_map_by_address_keeps_each_value_in_linear_time():
+    mails = {f"u{place}@b.de": place for place in range(20_000)} | {"[email] 3": -1}
+    cleaned, _ = redacted(mails)
+    assert list(cleaned)[:3] == ["[email]", "[email] 2", "[email] 4"]
+    assert list(cleaned.values()) == list(mails.values())
+
+
+def test_characters_are_those_of_texts_and_names():
+    assert characters({"ab": ["cde", 1, None, {"f": ""}]}) == 6
 
 
 def test_a_doers_own_patterns_are_taken_out_beside_the_built_in_ones():

@@ -16,6 +16,7 @@ from stdnum.us import ssn
 
 Span = tuple[int, int]
 _CARD_GROUPS: Final = 5
+_CARD_DIGITS: Final = (13, 19)
 _LONGEST: Final = 40  # characters of a match, at most: a phone number with two signs a digit
 
 
@@ -55,8 +56,8 @@ _PHONE = re2.compile(
     r"\+\d{1,3}(?:[ .()-]{0,2}\d){6,12}"
     r"|(?:1[ .-])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])\d{3}[ .-]\d{4}"
 )
-_DIGITS = re2.compile(r"\d+")
-_MAYBE_CARD = re2.compile(r"\d(?:[ -]?\d){12}")
+# A run of groups as long as it gets; with fewer digits than a card has it is none.
+_MAYBE_CARDS = re2.compile(r"\d(?:[ -]?\d){12,}")
 
 
 def _emails(text: str) -> Iterator[Span]:
@@ -64,23 +65,35 @@ def _emails(text: str) -> Iterator[Span]:
 
 
 def _found(pattern: Any, text: str, holds: Callable[[Span], bool]) -> Iterator[Span]:
-    """Matches that hold; one that does not must not hide another that begins within it.
+    """Matches that hold; one that does not must not hide another that begins within it."""
+    done = 0
+    for match in pattern.finditer(text):
+        span = match.span()
+        if span[0] >= done and holds(span):
+            yield span
+            done = span[1]
+        else:
+            for inner in _within(pattern, text, (max(span[0], done), span[1]), holds):
+                yield inner
+                done = inner[1]
+
+
+def _within(pattern: Any, text: str, place: Span, holds: Callable[[Span], bool]) -> Iterator[Span]:
+    """Matches that hold and begin within this place.
 
     The search begins anew in a bounded piece only: in the whole text its time would be quadratic.
     """
-    done = 0
-    for match in pattern.finditer(text):
-        at, end = max(match.start(), done), match.end()
-        while at < end:
-            inner = pattern.search(text[at : end + _LONGEST])
-            if inner is None or at + inner.start() >= end:
-                break
-            span = at + inner.start(), at + inner.end()
-            if holds(span):
-                yield span
-                at = done = span[1]
-            else:
-                at = span[0] + 1
+    at, end = place
+    while at < end:
+        inner = pattern.search(text[at : end + _LONGEST])
+        if inner is None or at + inner.start() >= end:
+            return
+        span = at + inner.start(), at + inner.end()
+        if holds(span):
+            yield span
+            at = span[1]
+        else:
+            at = span[0] + 1
 
 
 def _ssns(text: str) -> Iterator[Span]:
@@ -100,32 +113,42 @@ def _cards(text: str) -> Iterator[Span]:
 
     Groups and not one long match: the number that follows a card must not hide it.
     """
-    if _MAYBE_CARD.search(text) is None:
-        return
-    groups = [match.span() for match in _DIGITS.finditer(text)]
-    first = 0
-    while first < len(groups):
-        last = _card_from(text, groups, first)
-        if last is not None:
-            yield groups[first][0], groups[last][1]
-            first = last
-        first += 1
+    for match in _MAYBE_CARDS.finditer(text):
+        start, end = match.span()
+        groups = list(_groups(text[start:end], start))
+        first = 0
+        while first < len(groups):
+            last = _card_from(text, groups, first)
+            if last is not None:
+                yield groups[first][0], groups[last][1]
+                first = last
+            first += 1
+
+
+def _groups(run: str, start: int) -> Iterator[Span]:
+    """Where the groups of a run stand that begins here in the text."""
+    for digits in run.replace("-", " ").split(" "):
+        yield start, start + len(digits)
+        start += len(digits) + 1
 
 
 def _card_from(text: str, groups: list[Span], first: int) -> int | None:
     """The last group of the card that begins with this one, None if none does."""
-    digits = ""
+    size = 0
     for place in range(first, min(first + _CARD_GROUPS, len(groups))):
         start, end = groups[place]
-        if place > first and text[groups[place - 1][1] : start] not in (" ", "-"):
+        size += end - start
+        if size > _CARD_DIGITS[1]:
             return None
-        digits += text[start:end] if end - start <= 19 else "x" * 20
-        if len(digits) > 19:
-            return None
-        span = (groups[first][0], end)
-        if len(digits) >= 13 and luhn.is_valid(digits) and _apart(text, span, after="_"):
+        if size >= _CARD_DIGITS[0] and _is_card(text, (groups[first][0], end)):
             return place
     return None
+
+
+def _is_card(text: str, span: Span) -> bool:
+    if not _apart(text, span, after="_"):
+        return False
+    return bool(luhn.is_valid(text[slice(*span)].replace(" ", "").replace("-", "")))
 
 
 KINDS: Final = (

@@ -76,7 +76,8 @@ class Redactor:
         """The same for the names of one map, in their order; they stay different."""
         cleaned = [(name, self.text(name, found=found)) for name in names]
         taken = {name for name, kept in cleaned if name == kept}
-        return [name if name == kept else _free(kept, taken) for name, kept in cleaned]
+        numbers: dict[str, int] = {}
+        return [name if name == kept else _free(kept, taken, numbers) for name, kept in cleaned]
 
     def _gathered(self, value: Any, texts: list[str]) -> bool:
         """Add all texts of the value; False where a field's name tells what it holds, or may
@@ -114,18 +115,35 @@ class Redactor:
         return f"[{kind}]"
 
 
+def characters(value: Any) -> int:
+    """How many characters the texts of JSON content have, the names of its fields among them."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(name) + characters(inner) for name, inner in value.items())
+    if isinstance(value, Sequence):
+        return sum(map(characters, value))
+    return 0
+
+
 def _kind_of(name: str) -> str | None:
     """What a field of this name holds."""
     return FIELDS.get(plain_name(name))
 
 
-def _free(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; taken from now on."""
-    free, number = name, 1
+def _free(name: str, taken: set[str], numbers: dict[str, int]) -> str:
+    """The name, with a number where it is taken; taken from now on.
+
+    `numbers` holds the last one that each name got: counted from 1 again for each of a map's names,
+    a map by e-mail address would take quadratic time.
+    """
+    number = numbers.get(name, 1)
+    free = name if number == 1 else f"{name} {number}"
     while free in taken:
         number += 1
         free = f"{name} {number}"
     taken.add(free)
+    numbers[name] = number
     return free
 
 
