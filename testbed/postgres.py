@@ -98,12 +98,16 @@ class Postgres:
         server = psutil.Process(self.process.pid)
         return [server, *server.children(recursive=True)]
 
-    def create_database(self, prefix: str = "test") -> str:
-        """Make an empty database with a name nobody has; returns its URL."""
+    def create_database(self, prefix: str = "test", *, template: str = "template1") -> str:
+        """Make a database with a name nobody has; returns its URL.
+
+        It is empty, or a copy of the database ``template``, to which nobody may be connected.
+        """
         name = f"{prefix}_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            statement = psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name))
-            connection.execute(statement)
+            statement = psycopg.sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+            names = (psycopg.sql.Identifier(it) for it in (name, template))
+            connection.execute(statement.format(*names))
         return self.url(name)
 
     def backup(self, url: str, *, to: Path) -> None:

@@ -14,6 +14,7 @@ from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
+from tests.databases import migrated_database
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -93,6 +94,12 @@ def database_server(
 def database(database_server: Postgres) -> str:
     """URL of an empty PostgreSQL database of this test alone."""
     return database_server.create_database()
+
+
+@pytest.fixture
+def migrated(database_server: Postgres) -> str:
+    """URL of a PostgreSQL database of this test alone, with this version's schema."""
+    return migrated_database(database_server)
 
 
 @pytest.fixture(scope="session")

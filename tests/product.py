@@ -12,12 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import yaml
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.kubeapi import Json
 from testbed.product import Product
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.changes import Changes
+from tests.databases import migrated_database
 from tests.integration.objects import Objects
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +188,7 @@ def running(
     `environment` is added to that of each process, over what is there.
     """
     planted = Secrets()
-    database = stack.postgres.create_database()
+    database = migrated_database(stack.postgres)
     product = Product(
         stack,
         root=ROOT,
@@ -208,7 +208,6 @@ def running(
         ),
         api_flags=api_flags,
     )
-    upgrade(database)
     changes = Changes(objects)
     try:
         product.start()

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from testbed.stack import Stack
+from tests.databases import database
 from tests.integration.conftest import kube, objects, operator_kubeconfig, rest
 from tests.integration.objects import Objects
-from tests.integration.operator.conftest import migrated, start_operator
+from tests.integration.operator.conftest import start_operator
 from tests.product import World, running
 
-__all__ = ["kube", "migrated", "objects", "operator_kubeconfig", "rest", "start_operator"]
+__all__ = ["database", "kube", "objects", "operator_kubeconfig", "rest", "start_operator"]
 StartProduct = Callable[..., World]
 
 

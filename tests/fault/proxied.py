@@ -5,12 +5,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.faultproxy import FaultProxy
 from testbed.kubeapi import Json
 from testbed.ports import LOOPBACK, free_port
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from tests.databases import migrated_database
 from tests.integration.objects import Objects
 from tests.integration.operator.process import OperatorProcess
 
@@ -109,8 +109,7 @@ class Proxied:
 @contextmanager
 def proxied(stack: Stack, kubeconfig: Path) -> Iterator[Proxied]:
     """An active operator behind a proxy, with a namespace and a run log of its own."""
-    database = stack.postgres.create_database()
-    upgrade(database)
+    database = migrated_database(stack.postgres)
     objects = Objects(api=stack.plane.api, namespace=stack.namespace())
     with FaultProxy(stack.plane, kubeconfig) as proxy:
         operator = OperatorProcess(

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.faultproxy import FaultProxy
 from testbed.faults import Slow
 from testbed.stack import Stack
@@ -39,7 +38,6 @@ def accounts(stack: Stack) -> Accounts:
 @pytest.fixture
 def tenant(stack: Stack, proxy: FaultProxy, database: str, namespace: str) -> World:
     """A doer with a live canary."""
-    upgrade(database)
     world = World(kube=stack.plane.api, namespace=namespace, database=database)
     world.setup()
     return world

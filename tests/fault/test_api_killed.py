@@ -7,7 +7,6 @@ from pathlib import Path
 import psycopg
 import urllib3
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api, launch
@@ -94,7 +93,6 @@ class Agents:
 def test_killed_twenty_times_under_load(
     crds: Stack, database: str, namespace: str, tmp_path: Path
 ) -> None:
-    upgrade(database)
     api = launch(
         url=database,
         kubeconfig=crds.plane.kubeconfig,

@@ -12,7 +12,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.stack import Stack
 from tests.integration.server.conftest import Answer, Api, launch
 from tests.integration.server.world import World
@@ -54,7 +53,6 @@ def served(
     crds: Stack, database: str, namespace: str, tmp_path: Path
 ) -> Iterator[tuple[Api, World]]:
     """An api of its own, with a live canary."""
-    upgrade(database)
     world = World(kube=crds.plane.api, namespace=namespace, database=database)
     world.setup()
     log = tmp_path / "api.log"

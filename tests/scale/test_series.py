@@ -13,7 +13,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.observed import Key
 from learnops.domain.plan import CloseRollout, OpenRollout, Tried
@@ -50,7 +49,6 @@ ODD = [  # one run of each arm from each tenant; what cannot be printed is refus
 @pytest.fixture
 def api(crds: Stack, database: str, namespace: str, tmp_path: Path) -> Iterator[Api]:
     """A running api that forgets series soon."""
-    upgrade(database)
     running = launch(
         url=database,
         kubeconfig=crds.plane.kubeconfig,

@@ -7,7 +7,6 @@ import pytest
 
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.figures import PostgresFigures
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.domain.evidence.pairs import LOSS_BINS, BinSums
 from learnops.domain.observed import Key
@@ -68,7 +67,6 @@ FROM (VALUES (1, 0.5), (2, 0.25), (3, NULL), (4, 9.0)) AS i (seq, cost);
 @pytest.fixture(params=["postgres"])
 async def figures(database: str) -> AsyncIterator[Figures]:
     """Each adapter, on a log with one open rollout."""
-    upgrade(database)
     pool = make_pool(database, application="test")
     await pool.open()
     await PostgresRunLog(pool).open_rollout(key=KEY, rollout=ATTEMPT)

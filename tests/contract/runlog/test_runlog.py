@@ -64,7 +64,6 @@ VALUES ('agents', 'r1', 0.25, 0.25, false, 0.75, 0.125),
 @pytest.fixture(params=["postgres"])
 async def runlog(database: str) -> AsyncIterator[RunLog]:
     """Each adapter, empty."""
-    upgrade(database)
     pool = make_pool(database, application="test")
     await pool.open()
     yield PostgresRunLog(pool)

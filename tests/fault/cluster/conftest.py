@@ -7,10 +7,10 @@ import pytest
 from testbed.stack import Stack
 from tests.conftest import USERS
 from tests.integration.conftest import kube, objects, operator_kubeconfig, rest
-from tests.integration.operator.conftest import migrated, start_operator
+from tests.integration.operator.conftest import start_operator
 
 # Made anew here: those of the folders above hold on to the control plane that all share.
-__all__ = ["kube", "migrated", "objects", "operator_kubeconfig", "rest", "start_operator"]
+__all__ = ["kube", "objects", "operator_kubeconfig", "rest", "start_operator"]
 
 
 @pytest.fixture(scope="session")

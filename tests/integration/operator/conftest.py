@@ -6,28 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.ports import LOOPBACK, free_ports
 from testbed.stack import Stack
+from tests.databases import migrated_database
 from tests.integration.objects import Objects
 from tests.integration.operator.process import OperatorProcess
 
 Start = Callable[..., OperatorProcess]
 
 
-@pytest.fixture
-def migrated(database: str) -> str:
-    """A database with the run log's schema."""
-    upgrade(database)
-    return database
-
-
 @pytest.fixture(scope="module")
 def run_log(stack: Stack) -> str:
     """The database of the module's operator."""
-    url = stack.postgres.create_database()
-    upgrade(url)
-    return url
+    return migrated_database(stack.postgres)
 
 
 @pytest.fixture(scope="module")

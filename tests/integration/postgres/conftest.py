@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 import pytest
 
 from learnops.adapters.postgres.connection import Pool, make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.assignment import Unit
@@ -14,13 +13,6 @@ from learnops.domain.plan import OpenRollout, Tried
 
 KEY = Key(namespace="agents", doer="planner")
 ROLLOUT = RolloutRef(rollout="uid.0", namespace="agents", doer="planner")
-
-
-@pytest.fixture
-def migrated(database: str) -> str:
-    """URL of a database with this version's schema."""
-    upgrade(database)
-    return database
 
 
 @pytest.fixture

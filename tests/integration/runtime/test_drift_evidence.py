@@ -6,7 +6,6 @@ import psycopg
 import pytest_asyncio
 
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.api.doer import Doer
 from learnops.api.learning import DriftStatus
@@ -51,7 +50,6 @@ def promoted(*, revision: int = 7, policy: str = "v2") -> Doer:
 @pytest_asyncio.fixture
 async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
     """A run log without runs."""
-    upgrade(database)
     pool = make_pool(database, application="test", max_size=2)
     await pool.open()
     yield PostgresRunLog(pool)

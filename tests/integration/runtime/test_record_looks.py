@@ -5,13 +5,13 @@ from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.record import RecordLooks
 from learnops.domain.observed import History, Key
+from testbed.stack import Stack
 from tests.unit.app.fakes import FakeClock
 
 KEY = Key(namespace="agents", doer="planner")
 
 
 async def test_it_is_read_at_first_and_then_now_and_then_and_after_a_rollout(database: str) -> None:
-    upgrade(database)
     pool = make_pool(database, application="test", max_size=1)
     async with pool:
         clock = FakeClock()
@@ -25,7 +25,8 @@ async def test_it_is_read_at_first_and_then_now_and_then_and_after_a_rollout(dat
         assert await looks.history(key=KEY, at_rest=True) == History()
 
 
-async def test_a_database_without_a_schema_is_asked_again_at_the_next_pass(database: str) -> None:
+async def test_a_database_without_a_schema_is_asked_again_at_the_next_pass(stack: Stack) -> None:
+    database = stack.postgres.create_database()
     pool = make_pool(database, application="test", max_size=1)
     async with pool:
         looks = RecordLooks(runlog=PostgresRunLog(pool), clock=FakeClock(), every_seconds=240)

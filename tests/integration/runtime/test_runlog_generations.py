@@ -8,7 +8,6 @@ import pytest
 import pytest_asyncio
 
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.domain.observed import EvidenceReading
@@ -36,7 +35,6 @@ UPDATE shadow_deployments SET next_seq = next_seq + %(runs)s
 @pytest_asyncio.fixture
 async def runlog(database: str) -> AsyncIterator[PostgresRunLog]:
     """A run log with one open rollout and no runs."""
-    upgrade(database)
     pool = make_pool(database, application="test", max_size=2)
     await pool.open()
     log = PostgresRunLog(pool)

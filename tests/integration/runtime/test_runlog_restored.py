@@ -8,7 +8,6 @@ import pytest_asyncio
 from psycopg import sql
 
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.app.evidence.shadow import PairEvidence
@@ -17,6 +16,7 @@ from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import OpenRollout, Tried
 from testbed.postgres import Postgres
 from testbed.stack import Stack
+from tests.databases import migrated_database
 from tests.unit.app.models import KEY, canary, doer
 
 ROLLOUT = "c-uid.0"
@@ -55,8 +55,7 @@ class Log:
 
     def __init__(self, server: Postgres) -> None:
         self.server = server
-        self.url = server.create_database()
-        upgrade(self.url)
+        self.url = migrated_database(server)
         self._last = 0
 
     def add(self, runs: int, *, control: float, candidate: float, name: str = "r") -> None:

@@ -7,7 +7,6 @@ import psycopg
 import pytest
 
 from learnops.adapters.postgres.connection import make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.reading import plan_of
 from learnops.app.evidence.runlog import RunLogEvidence
@@ -64,7 +63,6 @@ def _any(pi):
 
 @pytest.fixture
 async def runlog(database):
-    upgrade(database)
     pool = make_pool(database, application="test", max_size=2)
     await pool.open()
     log = PostgresRunLog(pool)

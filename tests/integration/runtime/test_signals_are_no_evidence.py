@@ -7,7 +7,6 @@ import pytest
 
 from learnops.adapters.postgres import signals as table
 from learnops.adapters.postgres.connection import Pool, make_pool
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.registration import Draw, RolloutRef, register
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import store
@@ -17,6 +16,7 @@ from learnops.domain.assignment import draw
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.reward import DEFAULT_WEIGHTS
 from testbed.stack import Stack
+from tests.databases import migrated_database
 from tests.integration.postgres.helpers import row, rows_of
 from tests.integration.runtime.test_runlog_evidence import ROLLOUT, opened
 from tests.unit.app.models import KEY, canary, doer
@@ -90,8 +90,7 @@ async def play(pool: Pool, *, with_signals: bool, difference: float) -> None:
 
 
 async def seen(stack: Stack, *, with_signals: bool, difference: float) -> Seen:
-    url = stack.postgres.create_database()
-    upgrade(url)
+    url = migrated_database(stack.postgres)
     pool = make_pool(url, application="test", max_size=2)
     await pool.open()
     try:

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import urllib3
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.ports import LOOPBACK, free_port
 from testbed.process import ManagedProcess
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from tests.databases import database, migrated_database
 from tests.integration.server.world import World
 
+__all__ = ["database"]
 TOKEN = "a-token-for-these-tests-alone"
 _PROGRAM = (
     "import argparse, sys\n"
@@ -135,7 +136,6 @@ def launch(
 @pytest.fixture
 def api(crds: Stack, database: str, namespace: str, tmp_path: Path) -> Iterator[Api]:
     """A running api on the test's own namespace and database."""
-    upgrade(database)
     running = launch(
         url=database,
         kubeconfig=crds.plane.kubeconfig,
@@ -173,8 +173,7 @@ class Served:
 def served(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A running api with the doer `planner`; in the end its log tells of no bug."""
     namespace = crds.namespace()
-    database = crds.postgres.create_database()
-    upgrade(database)
+    database = migrated_database(crds.postgres)
     log = tmp_path_factory.mktemp("served") / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
     api.start()

@@ -9,11 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.client import Learner
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.accounts import Accounts
+from tests.databases import migrated_database
 from tests.integration.server.conftest import Answer, Api, launch
 from tests.integration.server.world import WEIGHTS, World
 from tests.unit.server.routes import Asks, rows
@@ -59,8 +59,7 @@ def tenants(
 ) -> Iterator[Tenants]:
     """The api has the rights of config/rbac.yaml alone; in the end no token is in its log."""
     ours, theirs = crds.namespace("ours"), crds.namespace("theirs")
-    database = crds.postgres.create_database()
-    upgrade(database)
+    database = migrated_database(crds.postgres)
     log = tmp_path_factory.mktemp("access") / "api.log"
     api = launch(
         url=database,

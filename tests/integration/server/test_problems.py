@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from tests.databases import migrated_database
 from tests.integration.server.conftest import TOKEN, Api, launch
 from tests.integration.server.world import World
 
@@ -131,8 +131,7 @@ BUNDLES: list[tuple[dict[str, Any], str, str]] = [
 def world(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, World]]:
     """One api for all of this file: nothing here changes anything."""
     namespace = crds.namespace()
-    database = crds.postgres.create_database()
-    upgrade(database)
+    database = migrated_database(crds.postgres)
     log: Path = tmp_path_factory.mktemp("problems") / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
     api.start()

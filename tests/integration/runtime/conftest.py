@@ -1,0 +1,5 @@
+"""The operator's adapters on a run log with the schema."""
+
+from tests.databases import database
+
+__all__ = ["database"]
