@@ -67,7 +67,17 @@ demo-keep: $(STAMP) testbed  ## the same, and leave everything running to try
 	@$(BIN)/python -m testbed.demo --keep
 
 .PHONY: test
-test: $(STAMP) testbed lint verify  ## everything that a bare machine can check
+test: $(STAMP) testbed verify  ## everything that a bare machine can check
+	@$(MAKE) --no-print-directory -j2 lint-beside tests
+
+# mypy has a core to itself when a test waits. What lint says comes in one piece, far before the end.
+.PHONY: lint-beside
+lint-beside:
+	@said=$$(nice $(MAKE) --no-print-directory lint 2>&1); code=$$?; \
+	printf '\n==> make lint, beside the tests\n%s\n' "$$said"; exit $$code
+
+.PHONY: tests
+tests:
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations=15
 
 .PHONY: test-fast
