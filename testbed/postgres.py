@@ -1,5 +1,6 @@
 """A PostgreSQL server with pgvector, of any of the major versions that the testbed has."""
 
+import contextlib
 import secrets
 import shutil
 import signal
@@ -25,6 +26,7 @@ _SETTINGS = {
     "listen_addresses": LOOPBACK,
     "log_min_messages": "warning",
 }
+_KILLED_SECONDS = 10.0
 
 
 class Postgres:
@@ -80,8 +82,16 @@ class Postgres:
         self.process.stop()
 
     def kill(self) -> None:
-        """SIGKILL it, as a crash; the data stays and is recovered by the next start."""
+        """SIGKILL it, as a crash; the data stays and is recovered by the next start.
+
+        Every process of it: a session that outlived the server for a moment would answer once more.
+        """
+        family = self._family()
         self.process.kill()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=_KILLED_SECONDS)
 
     def freeze(self) -> None:
         """SIGSTOP every process of it: connections stay open, and nobody answers."""
