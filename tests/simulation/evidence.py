@@ -75,6 +75,7 @@ def reading(
     futility: float | None = None,
     guardrails: tuple[GuardrailReading, ...] = (),
     culprit: str | None = None,
+    all_runs: int | None = None,
 ) -> EvidenceReading:
     """E-values as numbers; `losses` are those of candidate and control."""
     return EvidenceReading(
@@ -82,6 +83,7 @@ def reading(
         rollback=_value(rollback, _ROLLBACK),
         ramp=_value(ramp, _RAMP),
         runs=runs,
+        all_runs=runs if all_runs is None else all_runs,
         candidate_runs=candidate,
         control_runs=runs - candidate,
         candidate_loss=losses[0],

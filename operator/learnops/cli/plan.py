@@ -90,15 +90,15 @@ def _rows(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     from learnops.app.evidence.reading import plan_of
     from learnops.cli.evaluation import manifest
     from learnops.domain.evidence import forecast as engine
+    from learnops.domain.evidence.ruling import Limits
     from learnops.domain.evidence.types import TestPlan
-    from learnops.domain.evidence.verdict import Limits
 
     canary = _canary(arguments.canary) if arguments.canary else manifest.defaults()
     if arguments.steps:
         canary = manifest.with_steps(canary, arguments.steps)
-    analysis, strategy = canary.spec.analysis, canary.spec.strategy.canary
+    strategy = canary.spec.strategy.canary
     plan: TestPlan = engine.without_guardrails(plan_of(canary, attempt=arguments.attempt))
-    limits = Limits(min_candidate_runs=analysis.min_candidate_runs, max_runs=analysis.max_runs)
+    limits = Limits.of(canary.spec.analysis)
     steps = tuple(float(step) for step in strategy.steps)
     per_day = arguments.runs_per_day
     a_step = int(strategy.step_seconds * per_day / 86_400) if per_day else 0

@@ -131,6 +131,7 @@ class EvidenceReading:
     rollback: EValue
     ramp: EValue | None
     runs: int  # runs of both arms that the evidence holds
+    all_runs: int  # those of other candidates too; what maxRuns bounds
     candidate_runs: int
     control_runs: int
     candidate_loss: float | None  # mean loss in [0, 1]

@@ -159,7 +159,7 @@ _CANARY: Final[Mapping[str, Any]] = {
             "difference": {"estimate": -0.04, "low": -0.11, "high": 0.03},
             "evidence": None,
             "queries": [],
-            "verdict": "Undecided",
+            "verdict": "Continue",
         }
     ],
     "history": [],

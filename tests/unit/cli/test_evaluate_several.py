@@ -197,7 +197,7 @@ def test_a_single_candidate_is_told_by_its_number_alone():
 
 @pytest.mark.parametrize(
     ("difference", "verdict", "reason"),
-    [(-0.2, "Promote", "Better"), (0.2, "Rollback", "Worse"), (0.0, "Hold", "MaxRunsReached")],
+    [(-0.2, "Promote", "Better"), (0.2, "Rollback", "Worse"), (0.0, "Hold", "NoVerdict")],
 )
 def test_one_look_decides_at_the_planned_run(evaluate, difference, verdict, reason):
     runs = two_arm_log(difference=difference)
@@ -214,7 +214,7 @@ def test_one_look_decides_at_the_planned_run(evaluate, difference, verdict, reas
 def test_before_the_planned_run_nothing_is_concluded(evaluate):
     runs = two_arm_log(difference=0.4)[:204]
     told = lines(evaluate(ndjson(runs), "-o", "json", canary=ONE_LOOK)[1])[0]
-    assert (told["verdict"], told["reason"], told["runs"]) == ("Continue", "Undecided", 204)
+    assert (told["verdict"], told["reason"], told["runs"]) == ("Continue", "Progressing", 204)
     assert "pValues" not in told["evidence"]
 
 

@@ -6,7 +6,7 @@ import pytest
 from learnops.domain.evidence import forecast
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.errors import EvidenceError
-from learnops.domain.evidence.verdict import Limits
+from learnops.domain.evidence.ruling import Limits
 from tests.unit.domain.simulate import PLAN, crossings
 
 PLAIN = evidence_types.TestPlan()

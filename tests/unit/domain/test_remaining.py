@@ -7,7 +7,7 @@ from learnops.domain.evidence import anytime, counters, forecast
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.pairs import Pairs
 from learnops.domain.evidence.remaining import ASSUMED, remaining, truth_so_far
-from learnops.domain.evidence.verdict import Limits
+from learnops.domain.evidence.ruling import Limits
 from tests.unit.domain.test_pairs import pairs_of
 
 LIMITS = Limits(min_candidate_runs=20, max_runs=5_000)

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from learnops.api.canary import Verdict
 from learnops.domain.evidence import anytime, verdict
 from learnops.domain.evidence import types as evidence_types
+from learnops.domain.evidence.ruling import Limits
 from tests.unit.domain.simulate import observations, rows
 
-LIMITS = verdict.Limits(min_candidate_runs=50, max_runs=1_000_000)
+LIMITS = Limits(min_candidate_runs=50, max_runs=1_000_000)
 PLAN = evidence_types.TestPlan(interval=True)
 
 
@@ -28,7 +30,7 @@ def with_term(plain, values):
 
 @pytest.mark.parametrize(
     ("difference", "expected", "reason"),
-    [(-0.1, "Promote", "Better"), (0.1, "Rollback", "Worse"), (0.0, "Continue", "Undecided")],
+    [(-0.1, "Promote", "Better"), (0.1, "Rollback", "Worse"), (0.0, "Continue", "Progressing")],
 )
 def test_what_a_log_says(difference, expected, reason):
     found = verdict.judge(PLAN, LIMITS, log(1, difference=difference))
@@ -50,23 +52,23 @@ def test_a_verdict_falls_where_a_look_after_each_block_would_have_seen_it():
 
 
 def test_promotion_waits_for_candidate_runs_and_roll_back_does_not():
-    patient = verdict.Limits(min_candidate_runs=400, max_runs=1_000_000)
+    patient = Limits(min_candidate_runs=400, max_runs=1_000_000)
     found = verdict.judge(PLAN, patient, log(3, difference=-0.1))
-    assert found.verdict is verdict.Verdict.PROMOTE
+    assert found.verdict is Verdict.PROMOTE
     assert found.candidate_runs >= 400
     assert verdict.judge(PLAN, patient, log(3, difference=0.2)).candidate_runs < 100
 
 
 def test_max_runs_hold_what_is_undecided():
-    short = verdict.Limits(min_candidate_runs=50, max_runs=500)
+    short = Limits(min_candidate_runs=50, max_runs=500)
     found = verdict.judge(PLAN, short, log(4))
-    assert (found.verdict.value, found.reason, found.runs) == ("Hold", "MaxRunsReached", 500)
+    assert (found.verdict.value, found.reason, found.runs) == ("Hold", "NoVerdict", 500)
 
 
 def test_futility_comes_before_promotion_and_after_nothing():
     plan = evidence_types.TestPlan(futility=evidence_types.FutilityTest(min_improvement=0.02))
     found = verdict.judge(plan, LIMITS, log(5, difference=0.03, runs=6000, propensity=0.5))
-    assert found.verdict in (verdict.Verdict.FUTILE, verdict.Verdict.ROLLBACK)
+    assert found.verdict in (Verdict.FUTILE, Verdict.ROLLBACK)
     at = anytime.advance(anytime.start(plan), log(5, difference=0.03, runs=6000, propensity=0.5))
     first = min(
         it.crossed_at
@@ -86,7 +88,7 @@ def test_a_split_that_is_not_as_planned_holds_a_promotion_and_no_roll_back():
             propensity=np.full(4000, 0.25),
             loss=skewed.loss,
         )
-        patient = verdict.Limits(min_candidate_runs=600, max_runs=1_000_000)
+        patient = Limits(min_candidate_runs=600, max_runs=1_000_000)
         found = verdict.judge(PLAN, patient, told)
         assert found.verdict.value == expected
         if expected == "Hold":
@@ -104,11 +106,11 @@ def test_one_breach_too_many_rolls_back_at_that_run():
     values[candidates[[1, 3, 5]]] = 0.5
     values[np.flatnonzero(~plain.is_candidate)[:50]] = 0.5  # control's do not count
     given = with_term(plain, values)
-    borne = verdict.Limits(min_candidate_runs=50, max_runs=10_000, breaches=(2,))
+    borne = Limits(min_candidate_runs=50, max_runs=10_000, breaches=(2,))
     found = verdict.judge(plan, borne, given)
     assert (found.reason, found.culprit) == ("GuardrailBreached", "securityCriticals")
     assert found.runs == candidates[5] + 1
-    more = verdict.Limits(min_candidate_runs=50, max_runs=10_000, breaches=(3,))
+    more = Limits(min_candidate_runs=50, max_runs=10_000, breaches=(3,))
     assert verdict.judge(plan, more, given).reason != "GuardrailBreached"
 
 
@@ -119,8 +121,8 @@ def test_a_guardrail_that_is_not_shown_holds_the_promotion_back():
     noisy = (rng.random(2000) < np.where(plain.is_candidate, 0.54, 0.5)).astype(float)
     found = verdict.judge(plan, LIMITS, with_term(plain, noisy))
     alone = verdict.judge(evidence_types.TestPlan(), LIMITS, plain)
-    assert alone.verdict is verdict.Verdict.PROMOTE
-    assert found.verdict is not verdict.Verdict.PROMOTE or found.runs > alone.runs
+    assert alone.verdict is Verdict.PROMOTE
+    assert found.verdict is not Verdict.PROMOTE or found.runs > alone.runs
 
 
 def test_a_log_shorter_than_a_block_says_nothing():

@@ -21,7 +21,7 @@ from learnops.domain.evidence.remaining import (
     remaining,
     truth_so_far,
 )
-from learnops.domain.evidence.verdict import Limits
+from learnops.domain.evidence.ruling import Limits
 from learnops.domain.observed import OtherSteps
 
 _PLAYS, _SEED = 15, 1
@@ -108,13 +108,13 @@ def _step_of(canary: CanaryDeployment, candidate: str) -> int:
 
 
 def _play(game: _Game, state: State, *, step: int) -> Remaining:
-    analysis, strategy = game.canary.spec.analysis, game.canary.spec.strategy.canary
+    strategy = game.canary.spec.strategy.canary
     a_step = strategy.step_seconds * (game.per_day or 0.0) / _DAY_SECONDS
     steps = tuple(float(it) for it in steps_of(game.canary))
     return remaining(
         state,
         game.truth,
-        limits=Limits(min_candidate_runs=analysis.min_candidate_runs, max_runs=analysis.max_runs),
+        limits=Limits.of(game.canary.spec.analysis),
         ramp=Ramp(steps=steps, runs_a_step=int(a_step), others=game.others),
         step=step,
         plays=_PLAYS,

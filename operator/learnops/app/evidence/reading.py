@@ -110,6 +110,7 @@ def to_reading(
         ramp=None if ramp is None else _e_value(ramp),
         futility=None if evidence.futility is None else _e_value(evidence.futility),
         runs=evidence.runs,
+        all_runs=evidence.all_runs,
         candidate_runs=evidence.candidate_runs,
         control_runs=evidence.control_runs,
         candidate_loss=evidence.candidate_loss,

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from learnops.api.canary import CanaryDeployment
-from learnops.api.guardrails import on_terms
 from learnops.app.evidence.reading import plan_of
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
 from learnops.cli.evaluation.logs import Log
 from learnops.domain.evidence import verdict
 from learnops.domain.evidence.errors import EvidenceError
+from learnops.domain.evidence.ruling import Limits
 from learnops.domain.evidence.types import TestPlan
-from learnops.domain.evidence.verdict import Judgement, Limits
+from learnops.domain.evidence.verdict import Judgement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +45,9 @@ class Judge:
 
 def judge_of(canary: CanaryDeployment, *, attempt: int) -> Judge:
     """By the canary's analysis, for that try of its candidates."""
-    analysis = canary.spec.analysis
     # A log that has ended is not ramped: its shares are in it.
     plan = replace(plan_of(canary, attempt=attempt), ramp=())
-    limits = Limits(
-        min_candidate_runs=analysis.min_candidate_runs,
-        max_runs=analysis.max_runs,
-        breaches=tuple(it.borne for it in on_terms(analysis.guardrails)),
-    )
-    return Judge(plan=plan, limits=limits)
+    return Judge(plan=plan, limits=Limits.of(canary.spec.analysis))
 
 
 def _check_constant(log: Log, *, runs: int) -> None:

@@ -40,7 +40,8 @@ def logs_of(
     """
     analysis = canary.spec.analysis
     guardrails = [it.term for it in on_terms(analysis.guardrails)]
-    limit = analysis.max_runs + BLOCK_RUNS  # nothing beyond it is looked at
+    # Beyond maxRuns a canary is looked at while something holds it; void runs do not count.
+    limit = 2 * analysis.max_runs + BLOCK_RUNS
     columns = [log.tenant_column(target.tenants), *_scored(), *value_columns(target)]
     of_runs = rollout.unit is Unit.RUN
     drawn = _joined(

@@ -90,6 +90,7 @@ class EngineState:
             watermark=self.watermark,
             culprit=self.culprit,
             mean_score=self._mean_score(),
+            all_runs=self.scored,
         )
 
     def _mean_score(self) -> float | None:

@@ -61,6 +61,7 @@ class HorizonState:
             runs=int(runs_c + runs_0),
             candidate_runs=int(runs_c),
             control_runs=int(runs_0),
+            all_runs=int(runs_c + runs_0),
             candidate_loss=sum_c / runs_c if runs_c else None,
             control_loss=sum_0 / runs_0 if runs_0 else None,
             blocks=1 if self.looked_at else 0,

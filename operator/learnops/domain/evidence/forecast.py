@@ -12,11 +12,12 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from learnops.api.canary import Verdict
 from learnops.domain.evidence import anytime
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
+from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.evidence.types import Evidence, Observations, TestPlan
-from learnops.domain.evidence.verdict import Limits, Verdict
 
 Floats = NDArray[np.float64]
 _LOOK_RUNS = 5 * BLOCK_RUNS
@@ -123,36 +124,24 @@ def _play(
 ) -> Outcome:
     """One canary, looked at every 50 runs; a step up waits for its own test and its runs."""
     state, step, since = anytime.start(plan), 0, 0
-    while state.watermark < limits.max_runs:
+    while True:
         share = ramp.steps[step] / 100.0
         news = draw(rng, truth, share=share, after=state.watermark)
         state = anytime.advance(state, news)
         evidence = state.evidence()
-        verdict = _verdict(evidence, limits)
-        if verdict is not None:
+        reason = ruling(Look.of(evidence), limits)
+        if reason is not Reason.PROGRESSING:
             return Outcome(
-                verdict=verdict, runs=evidence.runs, candidate_runs=evidence.candidate_runs
+                verdict=reason.verdict, runs=evidence.runs, candidate_runs=evidence.candidate_runs
             )
         if state.watermark - since >= ramp.runs_a_step and _may_leave(plan, evidence, ramp, step):
             step, since = step + 1, state.watermark
-    evidence = state.evidence()
-    return Outcome(verdict=Verdict.HOLD, runs=evidence.runs, candidate_runs=evidence.candidate_runs)
 
 
 def _may_leave(plan: TestPlan, evidence: Evidence, ramp: Ramp, step: int) -> bool:
     if step == len(ramp.steps) - 1:
         return False
     return not plan.ramp or evidence.may_leave(ramp.steps[step])
-
-
-def _verdict(evidence: Evidence, limits: Limits) -> Verdict | None:
-    """The operator's order: roll-back, futility, promotion."""
-    if evidence.rollback.crossed:
-        return Verdict.ROLLBACK
-    if evidence.futility is not None and evidence.futility.crossed:
-        return Verdict.FUTILE
-    enough = evidence.candidate_runs >= limits.min_candidate_runs
-    return Verdict.PROMOTE if evidence.promote.crossed and enough else None
 
 
 def draw(

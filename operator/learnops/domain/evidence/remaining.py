@@ -16,8 +16,8 @@ from learnops.domain.evidence.counters import CounterState
 from learnops.domain.evidence.forecast import Ramp, Truth, draw, without_guardrails
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.pairs import ArmSums, Pairs
+from learnops.domain.evidence.ruling import Limits
 from learnops.domain.evidence.types import Decision, Evidence, Observations
-from learnops.domain.evidence.verdict import Limits
 
 FARTHEST_RUNS = 20_000
 """Nothing is played beyond this many runs: a larger answer is of no use to anybody."""
@@ -96,7 +96,7 @@ def remaining(
     """
     rng = np.random.default_rng(seed)
     here = _loss_alone(state) if isinstance(state, EngineState) else state
-    most = min(max(limits.max_runs - here.evidence().runs, 0), FARTHEST_RUNS)
+    most = min(max(limits.max_runs - here.evidence().all_runs, 0), FARTHEST_RUNS)
     rest = _Rest(truth=truth, limits=limits, ramp=ramp, step=step, most=most)
     played = [_play(rng, here, rest=rest) for _ in range(plays)]
     decided = sum(it is not None for it in played) / plays

@@ -27,6 +27,7 @@ def to_evidence(
     watermark: int,
     culprit: int | None = None,
     mean_score: float | None = None,
+    all_runs: int | None = None,
 ) -> Evidence:
     """The method-independent result.
 
@@ -34,6 +35,7 @@ def to_evidence(
         log_e: (H,). crossed: (H,), 0 = not. arm_sums: (S, 4).
         culprit: the stream that told most for roll-back where it crossed.
         mean_score: mean of xi over all scored runs, for the estimate of the difference.
+        all_runs: where there are other candidates; None: there are none.
     """
     decisions = _decisions(tests, log_e=log_e, crossed=crossed)
     places = tests.places
@@ -50,6 +52,7 @@ def to_evidence(
         runs=int(runs_c + runs_0),
         candidate_runs=int(runs_c),
         control_runs=int(runs_0),
+        all_runs=int(runs_c + runs_0) if all_runs is None else all_runs,
         candidate_loss=_mean(sum_c, runs_c),
         control_loss=_mean(sum_0, runs_0),
         blocks=blocks,

@@ -301,6 +301,7 @@ class Evidence:
         promote, rollback: the two decisions.
         ramp: for each share in percent that is left on evidence, its test.
         runs, candidate_runs, control_runs: runs that are in the evidence (void ones are not).
+        all_runs: with those of the other candidates of A/B/n; what `maxRuns` bounds.
         candidate_loss, control_loss: mean loss per arm over these; None without a run.
             For display only: shares change during a ramp, so their difference is no estimate.
         blocks: how many blocks (run log) or increments (counters) were judged.
@@ -320,6 +321,7 @@ class Evidence:
     runs: int
     candidate_runs: int
     control_runs: int
+    all_runs: int
     candidate_loss: float | None
     control_loss: float | None
     blocks: int
@@ -329,6 +331,11 @@ class Evidence:
     culprit: str | None = None
     difference: Difference | None = None
     p_values: PValues | None = None
+
+    @property
+    def better(self) -> bool:
+        """Whether every test that promotion needs decided, those of the guardrails too."""
+        return self.promote.crossed and all(it.promote.crossed for it in self.guardrails)
 
     def may_leave(self, share_percent: float) -> bool:
         """Whether the evidence allows a step up from ``share_percent`` (latched)."""

@@ -1,42 +1,24 @@
-"""From a whole log to the verdict on it, by the operator's order of rules.
+"""From a whole log to the verdict on it: `ruling`, asked after each block of a log that has ended.
 
-The operator asks at every tick what holds by now; here it is asked of a log that has ended. Both
-come to the same: a crossing counts from the block where it happened, and the first verdict stands.
+The operator asks it at every tick. Both come to the same, because a crossing counts from the block
+where it happened. What a log does not tell (the deadline, pauses, what Prometheus says) is not
+looked at, and each candidate is judged as if it were alone with control.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from learnops.api.canary import Verdict
 from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.blocks import BLOCK_RUNS
+from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.evidence.sample_ratio import SampleRatio, SampleRatioState
 from learnops.domain.evidence.types import LOSS, Evidence, Observations, TestPlan
 
-
-class Verdict(StrEnum):
-    """What the log says of the candidate."""
-
-    PROMOTE = "Promote"
-    ROLLBACK = "Rollback"
-    FUTILE = "Futile"
-    CONTINUE = "Continue"
-    HOLD = "Hold"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What else of `spec.analysis` bears on the verdict.
-
-    `breaches`: per guardrail, how many candidate runs may have its term above the tolerance; None:
-    any number.
-    """
-
-    min_candidate_runs: int
-    max_runs: int
-    breaches: tuple[int | None, ...] = ()
+_NEVER = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +26,7 @@ class Judgement:
     """A verdict and what it rests on.
 
     Attributes:
-        reason: in one CamelCase word.
+        reason: in the operator's word.
         runs: number of the run, in registration order, at whose block end the verdict fell; all
             judged runs where none did.
         candidate_runs: candidate runs among these.
@@ -54,7 +36,7 @@ class Judgement:
     """
 
     verdict: Verdict
-    reason: str
+    reason: Reason
     runs: int
     candidate_runs: int
     culprit: str | None
@@ -68,140 +50,162 @@ def judge(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
     Raises:
         EvidenceError: a run that cannot be evidence.
     """
-    if plan.horizon is not None:
-        return _judged_once(plan, limits, log)
-    state = anytime.advance(anytime.start(plan), log)
-    whole, ends = state.evidence(), _Ends.of(log)
-    breached_at, broken = _breached(plan, limits, log)
-    found = [
-        (breached_at, Verdict.ROLLBACK, "GuardrailBreached"),
-        (whole.rollback.crossed_at, Verdict.ROLLBACK, "Worse"),
-        (whole.futility and whole.futility.crossed_at, Verdict.FUTILE, "Futile"),
-        (_promoted_at(whole, limits, log, ends), Verdict.PROMOTE, "Better"),
-        (ends.first(ends.runs >= limits.max_runs), Verdict.HOLD, "MaxRunsReached"),
-    ]
-    # The first block decides; within one the order of the rules does.
-    reached = [(at, verdict, reason) for at, verdict, reason in found if at]
-    if not reached:
-        return _undecided(whole, log)
-    at, verdict, reason = min(reached, key=lambda it: it[0])
+    course = _Course.of(plan, limits, log)
+    at, reason = course.outcome()
     head = _head(log, at)
-    evidence = anytime.advance(anytime.start(plan), head).evidence()
+    evidence = course.whole
+    if plan.horizon is None:
+        evidence = anytime.advance(anytime.start(plan), head).evidence()
     return Judgement(
-        verdict=verdict,
+        verdict=reason.verdict,
         reason=reason,
         runs=at,
-        candidate_runs=int(head.is_candidate.sum()),
-        culprit=broken if at == breached_at else evidence.culprit,
+        candidate_runs=_candidate_runs(head) if plan.horizon is None else evidence.candidate_runs,
+        culprit=course.culprit(reason, evidence),
         evidence=evidence,
-        ratio=_ratio(head),
-    )
-
-
-def _judged_once(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
-    """Of the one look at the planned number of runs; before it nothing may be concluded."""
-    state = fixed_horizon.advance(fixed_horizon.start(plan), log)
-    evidence, head = state.evidence(), _head(log, state.looked_at or len(log))
-    ratio = _ratio(head)
-    verdict, reason = _at_the_look(evidence, limits, alarm=ratio.alarm)
-    return Judgement(
-        verdict=verdict,
-        reason=reason,
-        runs=len(head),
-        candidate_runs=evidence.candidate_runs,
-        culprit=LOSS if verdict is Verdict.ROLLBACK else None,
-        evidence=evidence,
-        ratio=ratio,
-    )
-
-
-def _at_the_look(evidence: Evidence, limits: Limits, *, alarm: bool) -> tuple[Verdict, str]:
-    if evidence.p_values is None:
-        return Verdict.CONTINUE, "Undecided"
-    if evidence.rollback.crossed:
-        return Verdict.ROLLBACK, "Worse"
-    if evidence.promote.crossed and alarm:
-        return Verdict.HOLD, "SampleRatioMismatch"
-    if evidence.promote.crossed and evidence.candidate_runs >= limits.min_candidate_runs:
-        return Verdict.PROMOTE, "Better"
-    return Verdict.HOLD, "MaxRunsReached"
-
-
-def _undecided(whole: Evidence, log: Observations) -> Judgement:
-    ratio = _ratio(_head(log, whole.watermark))
-    held = whole.promote.crossed and ratio.alarm
-    return Judgement(
-        verdict=Verdict.HOLD if held else Verdict.CONTINUE,
-        reason="SampleRatioMismatch" if held else "Undecided",
-        runs=whole.watermark,
-        candidate_runs=whole.candidate_runs,
-        culprit=None,
-        evidence=whole,
-        ratio=ratio,
+        ratio=_count(SampleRatioState(), head).result(),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Ends:
-    """How many runs of both arms, and of the candidate, each block end has behind it."""
+class _Course:
+    """What a look at each of the block ends would have seen.
 
-    runs: NDArray[np.int64]
+    Attributes:
+        whole: the evidence at the end; its crossings tell what was known at every block end.
+        ends: runs that are judged by then, rising; 0 comes first.
+        candidates, everyone: runs of the candidate and of all arms, by then; void ones are not.
+        breached_at: the run with one breach too many of `broken`; it need not wait for its block.
+    """
+
+    limits: Limits
+    log: Observations
+    whole: Evidence
+    ends: NDArray[np.int64]
     candidates: NDArray[np.int64]
+    everyone: NDArray[np.int64]
+    breached_at: int | None
+    broken: str | None
 
     @classmethod
-    def of(cls, log: Observations) -> "_Ends":
-        last = slice(BLOCK_RUNS - 1, None, BLOCK_RUNS)
-        either = np.ones(len(log), dtype=np.bool_)
-        for left_out in (log.is_other, log.void):
-            if left_out is not None:
-                either &= ~left_out
+    def of(cls, plan: TestPlan, limits: Limits, log: Observations) -> "_Course":
+        if plan.horizon is None:
+            whole = anytime.advance(anytime.start(plan), log).evidence()
+            ends = np.arange(0, len(log) + 1, BLOCK_RUNS)
+        else:  # before its one look nothing may be concluded; after it the tests stand
+            state = fixed_horizon.advance(fixed_horizon.start(plan), log)
+            whole = state.evidence()
+            ends = np.arange(state.looked_at or len(log), len(log) + 1, BLOCK_RUNS)
+        upto = len(log) if plan.horizon is None else plan.horizon
+        breached_at, broken = _breached(plan, limits, log)
         return cls(
-            runs=np.cumsum(either, dtype=np.int64)[last],
-            candidates=np.cumsum(log.is_candidate & either, dtype=np.int64)[last],
+            limits=limits,
+            log=log,
+            whole=whole,
+            ends=ends,
+            candidates=_counted(log, log.is_candidate, upto=upto)[ends],
+            everyone=_counted(log, np.ones(len(log), dtype=np.bool_), upto=upto)[ends],
+            breached_at=breached_at,
+            broken=broken,
         )
 
-    def first(self, holds: NDArray[np.bool_], *, start: int = BLOCK_RUNS) -> int | None:
-        """The first block end from ``start`` on where it holds."""
-        blocks = np.flatnonzero(holds[start // BLOCK_RUNS - 1 :])
-        return int(blocks[0]) * BLOCK_RUNS + start if len(blocks) else None
+    def outcome(self) -> tuple[int, Reason]:
+        """The run at which it was over, and why; of a log that decides nothing, its end."""
+        rulings = ((at, ruling(look, self.limits)) for at, look in self._looks())
+        at, reason = _first_end(rulings)
+        if self.breached_at is not None:
+            if reason is Reason.GUARDRAIL_BREACHED:
+                return self.breached_at, reason
+            if not reason.ends:  # in the incomplete block, where nothing else is judged
+                return self.breached_at, Reason.GUARDRAIL_BREACHED
+        return at, reason
 
-
-def _promoted_at(whole: Evidence, limits: Limits, log: Observations, ends: _Ends) -> int | None:
-    """The block end at which all hold together: tests, enough candidate runs, a sound split."""
-    crossed = [whole.promote.crossed_at, *(it.promote.crossed_at for it in whole.guardrails)]
-    positions = [at for at in crossed if at is not None]
-    if len(positions) < len(crossed):
+    def culprit(self, reason: Reason, evidence: Evidence) -> str | None:
+        if reason is Reason.GUARDRAIL_BREACHED:
+            return self.broken
+        if reason is Reason.WORSE:
+            return evidence.culprit or LOSS
         return None
-    enough = ends.candidates >= limits.min_candidate_runs
-    at = ends.first(enough, start=max(positions))
-    return None if at is None else _sound_from(log, at)
+
+    def _looks(self) -> Iterator[tuple[int, Look]]:
+        """From the first block end on at which anything but the split could be said."""
+        ratio, counted = SampleRatioState(), 0
+        for place in range(self._first_place(), len(self.ends)):
+            at = int(self.ends[place])
+            ratio, counted = _count(ratio, _cut(self.log, slice(counted, at))), at
+            yield at, self._look(place, mismatch=ratio.result().alarm)
+
+    def _look(self, place: int, *, mismatch: bool) -> Look:
+        whole, at = self.whole, int(self.ends[place])
+        futile_at = None if whole.futility is None else whole.futility.crossed_at
+        return Look(
+            breached=_by(self.breached_at, at),
+            worse=_by(whole.rollback.crossed_at, at),
+            worse_at=whole.rollback.crossed_at,
+            futile=_by(futile_at, at),
+            futile_at=futile_at,
+            mismatch=mismatch,
+            better=_by(_better_at(whole), at),
+            candidate_runs=int(self.candidates[place]),
+            all_runs=int(self.everyone[place]),
+        )
+
+    def _first_place(self) -> int:
+        """No rule but that of the split, which ends nothing, can speak before it."""
+        whole = self.whole
+        tests = (whole.rollback, *((whole.futility,) if whole.futility else ()))
+        crossed = (self.breached_at, _better_at(whole), *(it.crossed_at for it in tests))
+        first = min((at for at in crossed if at is not None), default=_NEVER)
+        places = (
+            np.searchsorted(self.ends, first),
+            np.searchsorted(self.everyone, self.limits.max_runs),
+        )
+        return min(int(min(places)), len(self.ends) - 1)
+
+
+def _first_end(rulings: Iterable[tuple[int, Reason]]) -> tuple[int, Reason]:
+    """The first ruling that ends it, else the last."""
+    found = 0, Reason.PROGRESSING
+    for found in rulings:
+        if found[1].ends:
+            break
+    return found
+
+
+def _by(crossed_at: int | None, at: int) -> bool:
+    return crossed_at is not None and crossed_at <= at
+
+
+def _better_at(whole: Evidence) -> int | None:
+    """Where the last of the tests that promotion needs was decided."""
+    crossed = [it.crossed_at for it in (whole.promote, *(it.promote for it in whole.guardrails))]
+    found = [at for at in crossed if at is not None]
+    return max(found) if len(found) == len(crossed) else None
 
 
 def _breached(plan: TestPlan, limits: Limits, log: Observations) -> tuple[int | None, str | None]:
     """The run with which a guardrail had one breach too many, and which guardrail it was."""
     first: tuple[int | None, str | None] = (None, None)
+    mine = log.is_candidate if log.void is None else log.is_candidate & ~log.void
     for place, (guardrail, borne) in enumerate(zip(plan.guardrails, limits.breaches, strict=False)):
         if borne is None or log.terms is None:
             continue
-        breaches = np.flatnonzero(log.is_candidate & (log.terms[:, place] > guardrail.tolerance))
+        breaches = np.flatnonzero(mine & (log.terms[:, place] > guardrail.tolerance))
         if len(breaches) > borne and (first[0] is None or breaches[borne] + 1 < first[0]):
             first = int(breaches[borne]) + 1, guardrail.term
     return first
 
 
-def _sound_from(log: Observations, at: int) -> int | None:
-    """The first block end from ``at`` on where the sample ratio does not alarm."""
-    state = _count(SampleRatioState(), _head(log, at))
-    while state.result().alarm:
-        block = _cut(log, slice(at, at + BLOCK_RUNS))
-        if len(block) < BLOCK_RUNS:
-            return None
-        state, at = _count(state, block), at + BLOCK_RUNS
-    return at
+def _counted(log: Observations, which: NDArray[np.bool_], *, upto: int) -> NDArray[np.int64]:
+    """How many of these runs, void ones left out, the log's first 0, 1, 2, ... runs have; of all
+    that count, no more than the first `upto`."""
+    live = np.ones(len(log), dtype=np.bool_) if log.void is None else ~log.void
+    live &= np.cumsum(live) <= upto
+    return np.concatenate(([0], np.cumsum(which & live, dtype=np.int64)))
 
 
-def _ratio(log: Observations) -> SampleRatio:
-    return _count(SampleRatioState(), log).result()
+def _candidate_runs(head: Observations) -> int:
+    return int(_counted(head, head.is_candidate, upto=len(head))[-1])
 
 
 def _count(state: SampleRatioState, log: Observations) -> SampleRatioState:

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from learnops.api.canary import CanaryDeployment, CanaryStatus, Run, Verdict
+from learnops.api.guardrails import TermGuardrail, on_terms
 from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of, served
+from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner.canary_end import tried
@@ -80,28 +82,20 @@ class Live:
         return next((it for it in verdicts if it in _FINAL), None)
 
     @property
-    def worse(self) -> bool:
-        """The evidence says that the candidate is worse."""
-        reading = self.reading
-        return self.latched is Verdict.ROLLBACK or (
-            reading is not None and crossed(reading.rollback)
-        )
+    def ruling(self) -> Reason:
+        """What the evidence, and the verdict that stands in the status, come to."""
+        return ruling(self._look, Limits.of(self.canary.spec.analysis))
 
     @property
-    def futile(self) -> bool:
-        """The evidence says that the candidate is not worth waiting for, and said so first.
-
-        Where one look finds both crossings, the earlier block decides, a tie rolls back: the
-        verdict must not depend on how often it was looked at.
-        """
+    def breach(self) -> tuple[TermGuardrail, int] | None:
+        """The first guardrail with more breaches than a person was ready to bear, and how many."""
         reading = self.reading
-        if self.latched is Verdict.FUTILE:
-            return True
-        if reading is None or reading.futility is None or not crossed(reading.futility):
-            return False
-        since, worse = reading.futility.crossed_at, reading.rollback.crossed_at
-        earlier = since is not None and worse is not None and since < worse
-        return earlier or not self.worse
+        counts = {it.term: it.breaches for it in reading.guardrails} if reading else {}
+        for guardrail in on_terms(self.canary.spec.analysis.guardrails):
+            found = counts.get(guardrail.term, 0)
+            if guardrail.borne is not None and found > guardrail.borne:
+                return guardrail, found
+        return None
 
     @property
     def better(self) -> bool:
@@ -117,6 +111,35 @@ class Live:
             reading is not None
             and crossed(reading.promote)
             and all(crossed(it.promote) for it in reading.guardrails)
+        )
+
+    @property
+    def _look(self) -> Look:
+        reading, latched = self.reading, self.latched
+        rolled_back = latched is Verdict.ROLLBACK
+        if reading is None:
+            return Look(
+                breached=False,
+                worse=rolled_back,
+                futile=latched is Verdict.FUTILE,
+                mismatch=False,
+                better=False,
+                candidate_runs=0,
+                all_runs=0,
+            )
+        futility, ratio = reading.futility, reading.sample_ratio
+        ended_in_vain = latched is Verdict.FUTILE
+        return Look(
+            breached=self.breach is not None,
+            worse=not ended_in_vain and (rolled_back or crossed(reading.rollback)),
+            worse_at=reading.rollback.crossed_at,
+            futile=ended_in_vain or (futility is not None and crossed(futility)),
+            futile_at=None if futility is None else futility.crossed_at,
+            mismatch=ratio is not None and ratio.alarm,
+            better=self.better,
+            current=reading.prefix_current,
+            candidate_runs=reading.candidate_runs,
+            all_runs=reading.all_runs,
         )
 
 

@@ -1,8 +1,8 @@
 """Rules that take a canary's traffic away, in order. No data check ever stands before them."""
 
-from learnops.api.canary import ActionType, CanaryStage, Verdict
-from learnops.api.guardrails import on_terms
+from learnops.api.canary import ActionType, CanaryStage
 from learnops.api.rollout import OnInconclusive, Source
+from learnops.domain.evidence.ruling import Reason
 from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
@@ -86,52 +86,41 @@ def weights_changed(live: Live) -> Decision | None:
 
 def guardrail_breached(live: Live) -> Decision | None:
     """Fail, without a test: more breaches were seen than a person was ready to bear."""
-    reading = live.reading
-    counts = {it.term: it.breaches for it in reading.guardrails} if reading else {}
-    for guardrail in on_terms(live.canary.spec.analysis.guardrails):
-        found, borne = counts.get(guardrail.term, 0), guardrail.borne
-        if borne is not None and found > borne:
-            return End(
-                stage=CanaryStage.ROLLED_BACK,
-                reason="GuardrailBreached",
-                message=f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
-                f"immediate.maxCount is {borne}",
-                reject=True,
-                verdict=Verdict.ROLLBACK,
-                candidate=live.candidate,
-            )
-    return None
+    if live.ruling is not Reason.GUARDRAIL_BREACHED or live.breach is None:
+        return None
+    guardrail, found = live.breach
+    message = f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
+    return _fail(live, message + f"immediate.maxCount is {guardrail.borne}")
 
 
 def shown_worse(live: Live) -> Decision | None:
     """Fail. Neither a pause, nor a data check, nor an unhealthy route stands before it."""
-    if not live.worse or live.futile:
+    if live.ruling is not Reason.WORSE:
         return None
     reading = live.reading
     figures = _figures(reading, None if reading is None else reading.rollback)
-    return End(
-        stage=CanaryStage.ROLLED_BACK,
-        reason="Worse",
-        message=f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}",
-        reject=True,
-        verdict=Verdict.ROLLBACK,
-        candidate=live.candidate,
-    )
+    message = f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}"
+    return _fail(live, message)
 
 
 def shown_futile(live: Live) -> Decision | None:
     """Fail as well, though it may not be worse: waiting on would cost runs for nothing."""
     test = live.canary.spec.analysis.futility
-    if test is None or not live.futile:
+    if test is None or live.ruling is not Reason.FUTILE:
         return None
     reading = live.reading
     figures = _figures(reading, None if reading is None else reading.futility)
+    return _fail(live, f"{live.candidate} is not better by {test.min_improvement}: {figures}")
+
+
+def _fail(live: Live, message: str) -> End:
+    """The evidence is against the candidate: what was ruled, with a sentence for people."""
     return End(
         stage=CanaryStage.ROLLED_BACK,
-        reason=Verdict.FUTILE,
-        message=f"{live.candidate} is not better by {test.min_improvement}: {figures}",
+        reason=live.ruling,
+        message=message,
         reject=True,
-        verdict=Verdict.FUTILE,
+        verdict=live.ruling.verdict,
         candidate=live.candidate,
     )
 

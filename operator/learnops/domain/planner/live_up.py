@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive, Source
+from learnops.domain.evidence.ruling import Reason
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import queries, ramp, reports, slots
@@ -76,11 +77,7 @@ def paused(live: Live) -> Decision | None:
 def shown_better(live: Live) -> Decision | None:
     """Promote: the test decided, enough runs were seen, and the newest are among them."""
     reading = live.reading
-    if reading is None or not live.better or _doubt(live) is not None:
-        return None
-    if reading.candidate_runs < live.canary.spec.analysis.min_candidate_runs:
-        return None
-    if not reading.prefix_current:
+    if reading is None or live.ruling is not Reason.BETTER or _doubt(live) is not None:
         return None
     loss, control = fraction(reading.candidate_loss), fraction(reading.control_loss)
     return Promote(
@@ -93,8 +90,8 @@ def shown_better(live: Live) -> Decision | None:
 
 def undecided(live: Live) -> Decision | None:
     """The deadline or maxRuns is reached without a verdict."""
-    reading, analysis = live.reading, live.canary.spec.analysis
-    exhausted = reading is not None and _all_runs(live, reading) >= analysis.max_runs
+    analysis = live.canary.spec.analysis
+    exhausted = live.ruling in (Reason.NO_VERDICT, Reason.INCONCLUSIVE)
     if not live.overdue and not exhausted:
         return None
     what = "the deadline" if live.overdue else f"maxRuns ({analysis.max_runs})"
@@ -104,13 +101,13 @@ def undecided(live: Live) -> Decision | None:
         text = f"{what} is reached without a verdict{because}: order Abort, or let it run on"
         return Stay(
             verdict=Verdict.HOLD,
-            reason="Inconclusive",
+            reason=Reason.INCONCLUSIVE,
             waiting_for=text,
             hold=True,
             needs_person=True,
         )
     message = f"{what} is reached without a verdict{because}"
-    return End(stage=CanaryStage.INCONCLUSIVE, reason="NoVerdict", message=message)
+    return End(stage=CanaryStage.INCONCLUSIVE, reason=Reason.NO_VERDICT, message=message)
 
 
 def carry_on(lives: tuple[Live, ...]) -> Stay:
@@ -118,13 +115,7 @@ def carry_on(lives: tuple[Live, ...]) -> Stay:
     verdict = Verdict.PROMOTE if any(live.better for live in lives) else Verdict.CONTINUE
     texts = [(live, _waiting_for(live)) for live in lives]
     told = "; ".join(f"{live.candidate}: {text}" if live.several else text for live, text in texts)
-    return Stay(verdict=verdict, reason="Progressing", waiting_for=told)
-
-
-def _all_runs(live: Live, reading: EvidenceReading) -> int:
-    """Runs of all arms; the reading knows those of its own candidate and of control."""
-    others = (it.runs for it in live.status.candidates if it.name != live.candidate)
-    return reading.runs + sum(others)
+    return Stay(verdict=verdict, reason=Reason.PROGRESSING, waiting_for=told)
 
 
 def _doubt(live: Live) -> tuple[str, str] | None:
@@ -153,11 +144,11 @@ def _doubt(live: Live) -> tuple[str, str] | None:
 
 def _split(live: Live, reading: EvidenceReading) -> tuple[str, str] | None:
     ratio = reading.sample_ratio
-    if ratio is None or not ratio.alarm:
+    if ratio is None or live.ruling is not Reason.SAMPLE_RATIO_MISMATCH:
         return None
     which = live.candidate if live.several else "the candidate"
     return (
-        "SampleRatioMismatch",
+        Reason.SAMPLE_RATIO_MISMATCH,
         f"{which} got {fraction(ratio.observed_share)} of the runs where "
         f"{fraction(ratio.expected_share)} was meant, or loses more of them than control: "
         "find what treats the arms differently",
@@ -183,7 +174,7 @@ def _timeouts(live: Live, reading: EvidenceReading) -> tuple[str, str] | None:
 
 
 def _progress(text: str) -> Stay:
-    return Stay(verdict=Verdict.CONTINUE, reason="Progressing", waiting_for=text)
+    return Stay(verdict=Verdict.CONTINUE, reason=Reason.PROGRESSING, waiting_for=text)
 
 
 def _hold(reason: str, text: str) -> Stay:
