@@ -39,6 +39,16 @@ BOTH_BY_HAND = apply(
         analysis=objects.analysis(futility={"minImprovement": "0.02"}),
     ),
 )
+BOTH_AT_MOST = apply(
+    objects.policy("v2"),
+    objects.policy("v3"),
+    objects.canary(
+        "try-both",
+        candidate="v2",
+        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
+        analysis=objects.analysis(maxRuns=1000),
+    ),
+)
 BOTH_WATCHED = apply(
     objects.policy("v2"),
     objects.policy("v3"),
@@ -59,6 +69,12 @@ def both_better(world: World) -> None:
     """Both are proved in the same block; v3 by more."""
     world.truth["v3"] = replace(BETTER_AND_BOUNDED, difference=LOWER)
     learn("v2", BETTER_AND_BOUNDED, "300 runs of each, both better, v3 by more")(world)
+
+
+def of_all_arms(runs: int) -> list[Beat]:
+    """Nothing is shown of either; the evidence on each tells the runs of all arms besides its own."""
+    told = reading(runs=runs - 50, candidate=50, all_runs=runs)
+    return [learn(name, told, f"{runs} runs of all arms") for name in ("v2", "v3")]
 
 
 RACES: dict[str, list[Beat]] = {
@@ -87,6 +103,12 @@ RACES: dict[str, list[Beat]] = {
         BOTH_BY_HAND,
         learn("v2", WORSE, "24 runs, worse"),
         wait(days=2),
+    ],
+    "two-candidates-at-max-runs": [
+        *begin(),
+        BOTH_AT_MOST,
+        together(*of_all_arms(990)),
+        together(*of_all_arms(1000)),
     ],
     "two-candidates-tried-again": [
         *begin(),

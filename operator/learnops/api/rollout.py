@@ -195,8 +195,8 @@ class Analysis(Model):
     """What to do at maxRuns or the deadline without a verdict. Rollback: control gets the traffic
     back and the candidate stays Draft. Hold: the shares stay as they are."""
     max_runs: Annotated[Integer, Field(ge=10, le=10_000_000)] = 10_000
-    """Runs of both arms after which the canary is inconclusive. With method FixedHorizon: the
-    planned number of runs at which it is looked at, once."""
+    """Runs of all arms together after which the canary is inconclusive. With method FixedHorizon:
+    the planned number of runs at which it is looked at, once."""
     deadline_seconds: Annotated[Integer, Field(ge=1, le=31_536_000)] = 1_209_600
     """Seconds from the first step after which the canary is inconclusive."""
     max_staleness_seconds: Annotated[Integer, Field(ge=1, le=86_400)] = 120

@@ -33,6 +33,10 @@ examples:
   # a log whose arms are called by their policies
   learnops evaluate --canary canary.yaml --runs runs.csv --control planner-v1
 
+verdict and reason are the operator's: rules and their order are one function that both ask. maxRuns
+counts the runs of all arms. What a log does not tell is left out: the deadline, pauses, guardrails
+on queries, which runs timed out. Each candidate is judged as if it were alone with control.
+
 exit code: 0 it was evaluated, whatever the verdict; 2 the canary or a line of the log is wrong
 """
 
@@ -42,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "evaluate",
         help="judge a run log as the operator does, without a cluster",
-        description="Judge a run log with the operator's own decision engine.",
+        description="Judge a run log by the rules, in the order, by which the operator decides.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

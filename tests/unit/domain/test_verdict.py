@@ -1,9 +1,12 @@
 """The verdict on a whole log: the first block decides, within it the order of the rules."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from learnops.api.canary import Verdict
+from learnops.api.rollout import OnInconclusive
 from learnops.domain.evidence import anytime, verdict
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.ruling import Limits
@@ -128,3 +131,65 @@ def test_a_guardrail_that_is_not_shown_holds_the_promotion_back():
 def test_a_log_shorter_than_a_block_says_nothing():
     found = verdict.judge(PLAN, LIMITS, log(10, runs=9))
     assert (found.verdict.value, found.runs, found.candidate_runs) == ("Continue", 0, 0)
+
+
+def several(seed, *, runs, others):
+    """A candidate with a quarter of the traffic, and as much for each of the others."""
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(others + 2, runs, p=[1 - 0.25 * (others + 1), *[0.25] * (others + 1)])
+    return evidence_types.Observations(
+        seq=np.arange(1, runs + 1),
+        is_candidate=drawn == 1,
+        propensity=np.full(runs, 0.25),
+        loss=rng.beta(2.5, 35 / 6, runs),
+        is_other=drawn > 1,
+        control_propensity=np.full(runs, 0.75 - 0.25 * others),
+    )
+
+
+def test_max_runs_count_every_arm():
+    plan = evidence_types.TestPlan(candidates=3)
+    found = verdict.judge(
+        plan, Limits(min_candidate_runs=50, max_runs=500), several(11, runs=1500, others=2)
+    )
+    assert (found.verdict.value, found.reason, found.runs) == ("Hold", "NoVerdict", 500)
+    assert found.evidence.all_runs == 500
+    assert found.evidence.runs < 300  # of control and of this candidate
+
+
+def test_withdrawn_runs_are_no_runs_of_max_runs():
+    plain = log(12, runs=1000)
+    given = replace(plain, void=np.arange(1000) % 10 == 0)
+    found = verdict.judge(PLAN, Limits(min_candidate_runs=50, max_runs=450), given)
+    assert (found.reason, found.runs, found.evidence.all_runs) == ("NoVerdict", 500, 450)
+
+
+def skewed(seed, *, runs, sound_after):
+    """Drawn with 0.4 where 0.25 was meant, for a while."""
+    rng = np.random.default_rng(seed)
+    told = observations(rng, runs=runs, propensity=0.25)
+    candidate = np.where(np.arange(runs) < sound_after, rng.random(runs) < 0.4, told.is_candidate)
+    return replace(told, is_candidate=candidate)
+
+
+def test_a_split_that_is_not_as_planned_stands_before_max_runs():
+    limits = Limits(min_candidate_runs=50, max_runs=600)
+    found = verdict.judge(PLAN, limits, skewed(13, runs=1000, sound_after=1000))
+    assert (found.verdict.value, found.reason) == ("Hold", "SampleRatioMismatch")
+    assert found.runs == 1000  # nothing fell; it is held to this day
+    healed = verdict.judge(PLAN, limits, skewed(13, runs=6000, sound_after=600))
+    assert healed.reason == "NoVerdict"
+    assert healed.runs > 600
+    assert not healed.ratio.alarm
+
+
+def test_what_holds_at_max_runs_is_decided_by_later_runs():
+    told = log(14, difference=-0.06)
+    at = verdict.judge(PLAN, LIMITS, told).runs
+    early = Limits(min_candidate_runs=50, max_runs=at - 20)
+    assert verdict.judge(PLAN, early, told).reason == "NoVerdict"
+    held = replace(early, on_inconclusive=OnInconclusive.HOLD)
+    before = verdict.judge(PLAN, held, rows(told, 0, at - 10))
+    assert (before.verdict.value, before.reason, before.runs) == ("Hold", "Inconclusive", at - 10)
+    found = verdict.judge(PLAN, held, told)
+    assert (found.reason, found.runs) == ("Better", at)
