@@ -72,7 +72,7 @@ def both_better(world: World) -> None:
 
 
 def of_all_arms(runs: int) -> list[Beat]:
-    """Nothing is shown of either; the evidence on each tells the runs of all arms besides its own."""
+    """Nothing is shown of either; the evidence on each tells the runs of all arms as well."""
     told = reading(runs=runs - 50, candidate=50, all_runs=runs)
     return [learn(name, told, f"{runs} runs of all arms") for name in ("v2", "v3")]
 

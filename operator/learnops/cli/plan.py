@@ -14,9 +14,10 @@ _EFFECTS = (-0.10, -0.05, -0.03, -0.02, 0.0, 0.05, 0.10, 0.20)
 _COUNTS = ("runs", "candidateRuns")
 _EXAMPLES = """
 Plays canaries of each assumed difference through the engine and the rules of the operator, looked
-at every 50 runs. A difference below 0 is a better candidate. How much the losses of your runs spread says the run log; 0.15 is common for
-a CRL of several terms, 0.4 for one that is nearly always 0 or 1. Guardrails are left out: they make
-a promotion later, and a roll-back of a broken term sooner.
+at every 50 runs. A difference below 0 is a better candidate. How much the losses of your runs
+spread says the run log; 0.15 is common for a CRL of several terms, 0.4 for one that is nearly
+always 0 or 1. Guardrails are left out: they make a promotion later, and a roll-back of a broken
+term sooner.
 
 examples:
   # the defaults: steps 5, 10, 25, 50 % on evidence

@@ -84,7 +84,7 @@ def test_nothing_is_needed_where_all_runs_are_spent():
 
 def test_runs_of_other_candidates_are_spent_too():
     rng = np.random.default_rng(3)
-    news = draw(rng, truth_so_far(Pairs()), share=0.25, after=0, runs=600, others=1)
+    news = forecast.draw(rng, truth_so_far(Pairs()), share=0.25, after=0, runs=600, others=1)
     spent = anytime.advance(anytime.start(PLAIN), news)
     assert spent.evidence().runs < 600
     limits = Limits(min_candidate_runs=1, max_runs=600)
