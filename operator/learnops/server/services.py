@@ -35,6 +35,7 @@ from learnops.server.tracker import (
 from learnops.server.upkeep import Upkeep
 from learnops.server.vitals import Vitals
 from learnops.server.wake import Wake
+from learnops.server.wakeups import Wakeups
 
 _GATE_PERIOD_SECONDS = 1.0
 
@@ -117,7 +118,8 @@ def assemble(
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     outage = Outage()
-    announcer = Announcer(pool=pool)
+    announcer = Announcer(pool=pool, metrics=metrics)
+    wakeups = Wakeups(pool=pool, metrics=metrics)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
     assigner = Assigner(
@@ -153,13 +155,14 @@ def assemble(
         watches=health.watches,
         reviews=health.reviews,
         health=health,
-        pairing=Pairing(pool=pool, state=state),
+        pairing=Pairing(pool=pool, state=state, wakeups=wakeups),
         signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(
             pool=pool,
             metrics=metrics,
             wake=wake,
+            wakeups=wakeups,
             clock=clock,
             outage=outage,
             keep_seconds=keep_series_seconds,
