@@ -10,8 +10,10 @@ from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
 from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
 from learnops.adapters.postgres.schema import (
+    ReadOnlyError,
     SchemaMismatchError,
     read_revision,
+    refuse_read_only,
     refuse_unless_head,
 )
 from learnops.api.policy import Policy, Stage
@@ -54,9 +56,10 @@ class DatabaseGate:
         try:
             async with asyncio.timeout(3.0), self._pool.connection() as connection:
                 self.revision = await read_revision(connection)
-            self.latency_seconds = self._clock.monotonic() - began
-            refuse_unless_head(self.revision)
-        except SchemaMismatchError as error:
+                self.latency_seconds = self._clock.monotonic() - began
+                refuse_unless_head(self.revision)
+                await refuse_read_only(connection)
+        except (SchemaMismatchError, ReadOnlyError) as error:
             if self.reason != str(error):
                 log.error("%s", error)
             self.reason = str(error)
