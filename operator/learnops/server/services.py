@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from learnops.server.batching import Queue
 from learnops.server.health import Health, Watches
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
+from learnops.server.loops import Loops
 from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
 from learnops.server.pairing import Pairing
@@ -64,6 +65,7 @@ class Services:
     watches: Watches  # filled by whoever runs them
     reviews: Reviews
     health: Health
+    loops: Loops = field(default_factory=Loops)
 
     def require_database(self) -> None:
         """Raise Problem 503 while the database is away or has another schema."""
