@@ -22,7 +22,7 @@ Sleeper = psycopg.Connection[Any]
 def postgres() -> Iterator[Postgres]:
     """A server whose queue of notifications is full after half a megabyte."""
     work = WorkDir()
-    server = Postgres(work).start()
+    server = Postgres(work, major=18).start()  # before 17 the queue has 8 GB
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
     server.stop()
