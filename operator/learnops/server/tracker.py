@@ -35,7 +35,8 @@ KEEP_SERIES_SECONDS = 600.0
 
 
 class DatabaseGate:
-    """Whether the database is there with the schema of this version; the reason if not."""
+    """Whether the database is there, takes writes and has the schema of this version; the reason if
+    not."""
 
     def __init__(self, *, pool: Pool, outage: Outage, clock: Clock) -> None:
         self._pool = pool
