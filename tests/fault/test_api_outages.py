@@ -5,7 +5,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import LiteralString
 
+import psycopg
 import pytest
 
 from learnops.adapters.postgres.migrate import upgrade
@@ -70,6 +72,48 @@ def test_postgres_away_is_503_and_snapshots_go_on(
     assert api.post("/v1/runs", world.bundle("during")).status == 201
     assert api.post("/v1/runs", world.bundle("before")).status == 200
     assert api.post("/v1/assignments", assign).body["assignments"][0]["registered"] is True
+
+
+def test_a_postgres_that_takes_no_writes_is_503_and_says_so(
+    running: tuple[Api, World], postgres: Postgres
+) -> None:
+    """As after a failover onto a standby: it answers, and stores nothing."""
+    api, world = running
+    read_only(postgres, "SET default_transaction_read_only = on")
+    assign = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "r"}]}
+    for path, body in (
+        ("/v1/runs", world.bundle("a")),
+        ("/v1/runs:batch", {"runs": [world.bundle("a")]}),
+        ("/v1/assignments", assign),
+    ):
+        answer = api.post(path, body)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=10)
+    told = api.get("/readyz", token=None).body["components"]["postgres"]
+    assert told.startswith("the database takes no writes")
+    assert api.get("/health", token=None).body["status"] == "down"
+    read_only(postgres, "RESET default_transaction_read_only")
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    assert api.post("/v1/runs", world.bundle("a")).status == 201
+
+
+def read_only(postgres: Postgres, change: LiteralString) -> None:
+    """For every session, whatever it was told itself; in force when this returns."""
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f"ALTER SYSTEM {change}")
+        connection.execute("SELECT pg_reload_conf()")
+    wait_until(
+        lambda: postgres_is_read_only(postgres) == change.startswith("SET"),
+        what="the setting to be read",
+        deadline_seconds=10,
+    )
+
+
+def postgres_is_read_only(postgres: Postgres) -> bool:
+    with psycopg.connect(postgres.url()) as connection:
+        row = connection.execute("SHOW transaction_read_only").fetchone()
+    return row == ("on",)
 
 
 def test_a_frozen_postgres_holds_no_route_up(

@@ -7,6 +7,7 @@ from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.figures import PostgresFigures
 from learnops.adapters.postgres.generations import frozen_crl
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
+from learnops.adapters.postgres.notifications import tidy
 from learnops.adapters.postgres.pair_terms import term_means
 from learnops.adapters.postgres.pairs import Told, open_pairs, pairs_of, tell
 from learnops.adapters.postgres.prefix import extend, open_prefixes, time_out
@@ -95,6 +96,7 @@ class HotPaths:
                 await append(self._pool, run=told)
             await of_run(self._pool, key=(NAMESPACE, name))
             await announce(self._pool, computed=[event])
+            await tidy(self._pool)
 
     async def _units(self) -> None:
         rollout = RolloutRef(rollout=UNITS, namespace=NAMESPACE, doer="talker")
@@ -112,7 +114,7 @@ class HotPaths:
             await open_pairs(self._pool, rollout=rollout, run_ids=names)
             await pairs_of(self._pool, namespace=NAMESPACE, run_ids=names)
             for _ in range(2):  # the second time it is there
-                await tell(self._pool, told=_told(names[0]))
+                await tell(self._pool, told=[_told(it) for it in names])
         after = self._runs * 5 // 100 - _CHUNK
         with self._recorder.asking(rows=_CHUNK):
             for at in (0, after):

@@ -29,6 +29,7 @@ _ROWS, _ROWS_A_ROW = 400, 12
 # (test_the_pool_keeps_no_plans), and planned for the log as it is, known or not, they do not.
 _NEVER_KEPT = {
     "figures._VOLUME",
+    "pairs._TELL",
     "prefix._ROLLOUTS",
     "registration._VOID",
     "runs._RESOLVE",

@@ -36,7 +36,7 @@ def test_no_label_tells_a_run_a_tenant_or_a_session() -> None:
     known = {
         *("namespace", "doer", "policy", "arm", "canary", "epoch", "process", "term", "guardrail"),
         *("decision", "bound", "reason", "stage", "verdict", "by", "kind", "result", "verb"),
-        *("code", "route", "queue", "version", "component"),
+        *("code", "route", "queue", "channel", "version", "component"),
     }
     assert {label for one in (*of_api(), *of_operator()) for label in one.labels} <= known
 

@@ -14,6 +14,7 @@ from learnops.client.bundle import Outcome
 from learnops.domain.crl.score import BundleMetrics, Gate, read_terms
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Budget
+from learnops.domain.text import has_controls
 
 _COMPLETED = "completed"
 _GATE_PASS_RATE = "gatePassRate"  # noqa: S105 - a metric, no password
@@ -163,8 +164,9 @@ def _check_size(section: str, value: dict[str, Any] | list[Any]) -> None:
 
 
 def _check_name(field: str, name: Any) -> None:
-    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
-        raise ToldError(f"{field}: must be a name of 1 to {_MAX_NAME} printable characters")
+    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or has_controls(name):
+        most = f"1 to {_MAX_NAME} characters, no control characters among them"
+        raise ToldError(f"{field}: must be a name of {most}")
 
 
 def _check_content(field: str, value: Any, depth: int = 0) -> None:

@@ -6,6 +6,7 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import Any
 
 from learnops.client.telemetry import Telemetry
+from learnops.domain.text import has_controls
 
 _MAX_ID_BYTES = 128
 
@@ -28,10 +29,13 @@ def asked(
 def bounded(field: str, value: str, telemetry: Telemetry) -> str:
     """The id itself, or its hash where the api would refuse it: always the same one."""
     encoded = str(value).encode(errors="surrogatepass")
-    if len(encoded) <= _MAX_ID_BYTES and str(value).isprintable():
+    if len(encoded) <= _MAX_ID_BYTES and not has_controls(str(value)):
         return str(value)
     telemetry.warn(
-        field, "%s is over %d bytes or not printable; its hash is used", field, _MAX_ID_BYTES
+        field,
+        "%s is over %d bytes or has control characters; its hash is used",
+        field,
+        _MAX_ID_BYTES,
     )
     return blake2b(encoded, digest_size=16).hexdigest()
 

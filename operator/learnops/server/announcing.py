@@ -7,8 +7,9 @@ from typing import Final
 
 import psycopg
 
-from learnops.adapters.postgres.announcements import Computed, announce
+from learnops.adapters.postgres.announcements import CHANNEL, Computed, announce
 from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
+from learnops.server.metrics import Metrics
 from learnops.server.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -23,8 +24,9 @@ _PERIOD_SECONDS: Final = 60.0
 class Announcer:
     """Events wait in memory, bounded: the oldest are dropped, and the log of runs has them all."""
 
-    def __init__(self, *, pool: Pool) -> None:
+    def __init__(self, *, pool: Pool, metrics: Metrics) -> None:
         self._pool = pool
+        self._metrics = metrics
         self._waiting: deque[Computed] = deque(maxlen=_WAITING)
         self._wake = Wake()
         self._dropping = False
@@ -49,6 +51,7 @@ class Announcer:
                 await announce(self._pool, computed=told)
             except (DatabaseUnavailableError, psycopg.Error) as error:
                 # Also where a listener that stands still in a transaction let the queue fill up.
+                self._metrics.unnotified(CHANNEL, count=len(told))
                 if not self._dropping:
                     reason = str(error).partition("\n")[0]
                     log.warning("crl_computed events are dropped until they work again: %s", reason)

@@ -1,6 +1,5 @@
 """The FastAPI application: routes, errors, limits, authentication."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -64,14 +63,12 @@ def _lifespan(services: Services) -> Lifespan:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         await services.pool.open(wait=False)
         await services.gate.check()
-        tasks = [asyncio.create_task(loop) for loop in services.background()]
+        services.loops.start(services.background())
         try:
             yield
         finally:
             await services.drain()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await services.loops.stop()
             await services.pool.close()
 
     return lifespan

@@ -91,6 +91,11 @@ class Metrics:
         self._redactions = self._counter(
             "redactions", "Places in bundles where personal data was taken out", ("kind",)
         )
+        self._unnotified = self._counter(
+            "notifications_dropped",
+            "Wake-ups of the operator and events of runs that Postgres could not be given",
+            ("channel",),
+        )
         self._prefix_lag = Gauge(
             "learnops_evidence_prefix_lag_seconds",
             "How long the first run outside the resolved prefix of a live rollout is late",
@@ -118,6 +123,10 @@ class Metrics:
         """Personal data was taken out: places per kind. A doer's own patterns are one kind."""
         for name, count in found.items():
             self._redactions.labels(kind=name if name in BUILT_IN else "own").inc(count)
+
+    def unnotified(self, channel: str, *, count: int) -> None:
+        """So many notifications on a channel of Postgres were left out."""
+        self._unnotified.labels(channel=channel).inc(count)
 
     def stored(self, row: RunRow, *, policy: str) -> None:
         """A run was stored; `policy` is its name, or "other" for one that nobody knows."""

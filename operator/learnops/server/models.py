@@ -6,8 +6,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from learnops.adapters.postgres.signals import ERASED
 from learnops.api.common import Name
 from learnops.domain.assignment import Arm
+from learnops.domain.text import has_controls
 from learnops.server.quality import Qualities
 
 MAX_BATCH: Final = 10_000
@@ -17,8 +19,15 @@ _MAX_STRING: Final = 65_536
 
 def printable(value: str) -> str:
     """Text without control characters. Raises ValueError."""
-    if not value.isprintable():
+    if has_controls(value):
         raise ValueError("must have no control characters")
+    return value
+
+
+def not_erased(value: str) -> str:
+    """Not what stands for a tenant that was erased. Raises ValueError."""
+    if value == ERASED:
+        raise ValueError(f"must not be {ERASED!r}, which stands for a tenant that was erased")
     return value
 
 
@@ -63,7 +72,9 @@ RunId = Annotated[
 ]
 UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
 Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
-Tenant = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(printable)]
+Tenant = Annotated[
+    str, Field(min_length=1, max_length=253), AfterValidator(printable), AfterValidator(not_erased)
+]
 Count = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
 Limit = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
 Revision = Annotated[int, Field(ge=0, le=2**53, strict=True)]

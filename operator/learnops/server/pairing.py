@@ -5,6 +5,7 @@ counter, and no run, loss or signal of the policy that is served comes from it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from learnops.adapters.postgres import pairs as table
@@ -12,24 +13,35 @@ from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.generations import frozen_crl
 from learnops.adapters.postgres.pairs import Pair, Told
 from learnops.adapters.postgres.registration import RolloutRef
+from learnops.adapters.postgres.runs import RunKey
 from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
+from learnops.domain.observed import Key
 from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
 from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
+from learnops.server.wakeups import Wakeups
 
 Outcome = RunAnswer | Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scored:
+    told: Told
+    content: str
+    result: CRLResult
 
 
 class Pairing:
     """Opens pairs of the shadow stage that a doer is in, and takes what candidates tell."""
 
-    def __init__(self, *, pool: Pool, state: State) -> None:
+    def __init__(self, *, pool: Pool, state: State, wakeups: Wakeups) -> None:
         self._pool = pool
+        self._wakeups = wakeups
         self._state = state
 
     async def open(
@@ -56,11 +68,27 @@ class Pairing:
         generations = {(pair.rollout, 1) for pair in found.values()}
         frozen = await frozen_crl(self._pool, generations=generations) if generations else {}
         by = {rollout: _yardsticks(crl) for (rollout, _), crl in frozen.items()}
-        outcomes: list[Outcome] = []
-        for bundle in bundles:
-            pair = found.get((bundle.namespace, bundle.run_id))
-            outcomes.append(await self._one(bundle, pair=pair, by=by))
-        return outcomes
+        scored = [
+            _scored(bundle, pair=found.get((bundle.namespace, bundle.run_id)), by=by)
+            for bundle in bundles
+        ]
+        first: dict[RunKey, _Scored] = {}
+        for item in scored:
+            if isinstance(item, _Scored):
+                first.setdefault(item.told.key, item)
+        held = await self._tell([item.told for item in first.values()])
+        return [
+            item
+            if isinstance(item, Problem)
+            else _outcome(item, first=first[item.told.key], held=held.get(item.told.key))
+            for item in scored
+        ]
+
+    async def _tell(self, told: Sequence[Told]) -> dict[RunKey, bytes]:
+        held = await table.tell(self._pool, told=told)
+        new = [it for it in told if it.key not in held]
+        await self._wakeups.tell({Key(namespace=it.namespace, doer=it.doer) for it in new})
+        return held
 
     async def _pairs(self, bundles: Sequence[Bundle]) -> dict[tuple[str, str], Pair]:
         found: dict[tuple[str, str], Pair] = {}
@@ -70,28 +98,36 @@ class Pairing:
             found |= {(namespace, run_id): pair for run_id, pair in pairs.items()}
         return found
 
-    async def _one(
-        self, bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
-    ) -> Outcome:
-        try:
-            result = _score(bundle, pair=pair, by=by)
-        except InvalidMetric as error:
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
-        content = content_of(bundle)
-        told = Told(
-            namespace=bundle.namespace,
-            run_id=bundle.run_id,
-            doer=bundle.doer,
-            loss=result.loss,
-            breakdown=breakdown_of(result),
-            content_hash=hash_of(content),
-        )
-        held = await table.tell(self._pool, told=told)
-        if held is not None and not is_hash_of(held, content):
-            detail = f"the pair of run {bundle.run_id!r} is stored with other content"
-            return Problem(HTTPStatus.CONFLICT, detail, field="runId")
-        status = "accepted" if held is None else "duplicate"
-        return answer(bundle.run_id, status=status, result=result)
+
+def _scored(
+    bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
+) -> _Scored | Problem:
+    try:
+        result = _score(bundle, pair=pair, by=by)
+    except InvalidMetric as error:
+        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
+    content = content_of(bundle)
+    told = Told(
+        namespace=bundle.namespace,
+        run_id=bundle.run_id,
+        doer=bundle.doer,
+        loss=result.loss,
+        breakdown=breakdown_of(result),
+        content_hash=hash_of(content),
+    )
+    return _Scored(told=told, content=content, result=result)
+
+
+def _outcome(item: _Scored, *, first: _Scored, held: bytes | None) -> Outcome:
+    """Of a report, beside what its pair held before or, if that was nothing, the first one here."""
+    run_id = item.told.run_id
+    if held is None and item is first:
+        return answer(run_id, status="accepted", result=item.result)
+    same = item.content == first.content if held is None else is_hash_of(held, item.content)
+    if not same:
+        detail = f"the pair of run {run_id!r} is stored with other content"
+        return Problem(HTTPStatus.CONFLICT, detail, field="runId")
+    return answer(run_id, status="duplicate", result=item.result)
 
 
 def _yardsticks(crl: Mapping[str, object]) -> Yardsticks | InvalidMetric:

@@ -109,9 +109,11 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
     watches = [asyncio.create_task(reflector.run()) for reflector in reflectors]
     for watch in watches:
         watch.add_done_callback(lambda _ended: server.handle_exit(signal.SIGTERM, None))
+    services.loops.on_end = lambda: server.handle_exit(signal.SIGTERM, None)
     try:
         _spare_the_collector()
         await server.serve()
+        services.loops.check()
         # Deaf and still answering would be the worst: a watch that ended is a bug, and ends us.
         for watch in watches:
             if watch.done():

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from learnops.server.batching import Queue
 from learnops.server.health import Health, Watches
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
+from learnops.server.loops import Loops
 from learnops.server.metrics import Metrics
 from learnops.server.outage import Outage
 from learnops.server.pairing import Pairing
@@ -35,6 +36,7 @@ from learnops.server.tracker import (
 from learnops.server.upkeep import Upkeep
 from learnops.server.vitals import Vitals
 from learnops.server.wake import Wake
+from learnops.server.wakeups import Wakeups
 
 _GATE_PERIOD_SECONDS = 1.0
 
@@ -63,6 +65,7 @@ class Services:
     watches: Watches  # filled by whoever runs them
     reviews: Reviews
     health: Health
+    loops: Loops = field(default_factory=Loops)
 
     def require_database(self) -> None:
         """Raise Problem 503 while the database is away or has another schema."""
@@ -117,7 +120,8 @@ def assemble(
     metrics = Metrics(process=secrets.token_hex(8))
     wake = Wake()
     outage = Outage()
-    announcer = Announcer(pool=pool)
+    announcer = Announcer(pool=pool, metrics=metrics)
+    wakeups = Wakeups(pool=pool, metrics=metrics)
     heartbeat = Heartbeat(clock=clock, ttl_seconds=ttl_seconds)
     gate = DatabaseGate(pool=pool, outage=outage, clock=clock)
     assigner = Assigner(
@@ -153,13 +157,14 @@ def assemble(
         watches=health.watches,
         reviews=health.reviews,
         health=health,
-        pairing=Pairing(pool=pool, state=state),
+        pairing=Pairing(pool=pool, state=state, wakeups=wakeups),
         signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=PrefixTracker(
             pool=pool,
             metrics=metrics,
             wake=wake,
+            wakeups=wakeups,
             clock=clock,
             outage=outage,
             keep_seconds=keep_series_seconds,

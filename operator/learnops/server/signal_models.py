@@ -23,7 +23,8 @@ def _is_text(value: Any) -> Any:
 def _sensible(value: datetime) -> datetime:
     if not _EARLIEST <= value < _LATEST:
         raise ValueError("must be a time in the years 2000 to 2099")
-    return value
+    # Postgres takes offsets below 16 hours alone; ISO 8601 has them up to 23:59.
+    return value.astimezone(UTC)
 
 
 SignalKey = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]

@@ -10,16 +10,20 @@ from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.mirror import mirror_policies, mirror_share
 from learnops.adapters.postgres.prefix import OpenPrefix, extend, open_prefixes, time_out
 from learnops.adapters.postgres.schema import (
+    ReadOnlyError,
     SchemaMismatchError,
     read_revision,
+    refuse_read_only,
     refuse_unless_head,
 )
 from learnops.api.policy import Policy, Stage
+from learnops.domain.observed import Key
 from learnops.ports.clock import Clock
 from learnops.server.metrics import ArmLabels, DoerLabels, Metrics
 from learnops.server.outage import Outage
 from learnops.server.state import State, live_rollout
 from learnops.server.wake import Wake
+from learnops.server.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +35,8 @@ KEEP_SERIES_SECONDS = 600.0
 
 
 class DatabaseGate:
-    """Whether the database is there with the schema of this version; the reason if not."""
+    """Whether the database is there, takes writes and has the schema of this version; the reason if
+    not."""
 
     def __init__(self, *, pool: Pool, outage: Outage, clock: Clock) -> None:
         self._pool = pool
@@ -52,9 +57,10 @@ class DatabaseGate:
         try:
             async with asyncio.timeout(3.0), self._pool.connection() as connection:
                 self.revision = await read_revision(connection)
-            self.latency_seconds = self._clock.monotonic() - began
-            refuse_unless_head(self.revision)
-        except SchemaMismatchError as error:
+                self.latency_seconds = self._clock.monotonic() - began
+                refuse_unless_head(self.revision)
+                await refuse_read_only(connection)
+        except (SchemaMismatchError, ReadOnlyError) as error:
             if self.reason != str(error):
                 log.error("%s", error)
             self.reason = str(error)
@@ -76,6 +82,7 @@ class PrefixTracker:
         pool: Pool,
         metrics: Metrics,
         wake: Wake,
+        wakeups: Wakeups,
         clock: Clock,
         outage: Outage,
         keep_seconds: float = KEEP_SERIES_SECONDS,
@@ -85,6 +92,7 @@ class PrefixTracker:
         self._outage = outage
         self._metrics = metrics
         self._wake = wake
+        self._wakeups = wakeups
         self._clock = clock
 
     async def run(self) -> None:
@@ -102,12 +110,18 @@ class PrefixTracker:
             await time_out(self._pool, rollouts=due)
         for rollout in rollouts:
             if rollout.growing or rollout.due:
-                for part in await extend(self._pool, rollout=rollout):
-                    self._metrics.counted(part)
+                await self._extend(rollout)
         # Only now: whoever reads that nothing is late must find all of it counted.
         self._expose_lags(rollouts, asked_at=asked_at)
         for ended in self._metrics.evidence_rollouts() - {each.rollout for each in rollouts}:
             self._metrics.forget_rollout(ended)
+
+    async def _extend(self, rollout: OpenPrefix) -> None:
+        parts = await extend(self._pool, rollout=rollout)
+        for part in parts:
+            self._metrics.counted(part)
+        if parts:
+            await self._wakeups.tell({Key(namespace=rollout.namespace, doer=rollout.doer)})
 
     def _expose_lags(self, rollouts: list[OpenPrefix], *, asked_at: float) -> None:
         worst: dict[DoerLabels, float] = {}

@@ -69,7 +69,12 @@ def test_a_registered_run_names_its_rollout(api: Api, connect: Connect) -> None:
     assert 0 <= told["durationMilliseconds"] < 60_000
 
 
-@pytest.mark.parametrize(("tenant", "told"), [("", None), (42, "42"), ("acme", "acme")])
+_SPACED = "Soci\u00e9t\u00e9\u00a0G"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "told"), [("", None), (42, "42"), ("acme", "acme"), (_SPACED, _SPACED)]
+)
 def test_no_tenant_makes_a_bundle_that_is_refused(
     api: Api, connect: Connect, tenant: Any, told: str | None
 ) -> None:

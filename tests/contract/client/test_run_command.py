@@ -219,7 +219,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "gate name": (
         '{"gates": [{"name": "", "passed": true}]}',
-        "gates[0].name: must be a name of 1 to 128 printable characters",
+        "gates[0].name: must be a name of 1 to 128 characters",
     ),
     "a rate": ('{"metrics": {"grounding": 7}}', "metrics.grounding: is 7; send a rate from 0 to 1"),
     "a cost": ('{"costs": {"costUSD": "1"}}', "costs.costUSD: is '1'; send a number"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from learnops.adapters.postgres.prefix import CHANNEL
+from learnops.adapters.postgres.wakeups import CHANNEL
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.objects import Objects

@@ -31,7 +31,11 @@ OPENED = OpenRollout(
 
 
 async def told(pool: Pool, run_id: str, *, loss: float) -> bytes | None:
-    one = Told(
+    return (await tell(pool, told=[_told(run_id, loss=loss)])).get(("agents", run_id))
+
+
+def _told(run_id: str, *, loss: float) -> Told:
+    return Told(
         namespace="agents",
         run_id=run_id,
         doer="planner",
@@ -39,7 +43,6 @@ async def told(pool: Pool, run_id: str, *, loss: float) -> bytes | None:
         breakdown={},
         content_hash=str(loss).encode(),
     )
-    return await tell(pool, told=one)
 
 
 async def read(pool: Pool, *, after: int = 0) -> PairRows:
@@ -79,6 +82,26 @@ async def test_an_open_pair_holds_up_those_after_it_and_losses_are_frozen(pool: 
     assert list((await read(pool, after=1)).seq) == [2]
 
 
+async def test_batches_of_the_same_pairs_tell_each_once(pool: Pool) -> None:
+    """Also where each has them in another order, and one had some of them before."""
+    await PostgresRunLog(pool).open_rollout(key=KEY, rollout=OPENED)
+    names = [f"r{number}" for number in range(200)]
+    await open_pairs(pool, rollout=ROLLOUT, run_ids=names)
+    await tell(pool, told=[_told(name, loss=0.5) for name in names[:50]])
+    batches = [names, names[::-1], names[100:] + names[:100], names[::-1]]
+    answers = await asyncio.gather(
+        *(
+            tell(pool, told=[_told(name, loss=number / 10) for name in batch])
+            for number, batch in enumerate(batches)
+        )
+    )
+    stored = dict(await rows_of(pool, "SELECT run_id, content_hash FROM shadow_pairs"))
+    new = [name for held in answers for name in names if ("agents", name) not in held]
+    assert sorted(new) == sorted(names[50:])
+    for held in answers:
+        assert {key[1]: held[key] for key in held} == {key[1]: stored[key[1]] for key in held}
+
+
 async def test_a_run_has_one_pair_and_a_rollout_that_ended_opens_none(pool: Pool) -> None:
     log = PostgresRunLog(pool)
     await log.open_rollout(key=KEY, rollout=OPENED)
@@ -114,7 +137,7 @@ async def test_terms_are_compared_over_pairs_in_which_both_sides_told_them(pool:
             breakdown={"terms": told_terms},
             content_hash=b"x",
         )
-        assert await tell(pool, told=one) is None
+        assert await tell(pool, told=[one]) == {}
     async with pool.connection() as connection:
         await connection.execute(
             'UPDATE crl_results SET breakdown = \'{"terms": {"grounding": 0.25}}\''

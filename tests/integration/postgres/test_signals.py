@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from learnops.adapters.postgres.connection import Pool
-from learnops.adapters.postgres.erasure import erase_tenant
+from learnops.adapters.postgres.erasure import erase_tenant, follow_erasures
 from learnops.adapters.postgres.retention import expire
+from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.adapters.postgres.runs import store
 from learnops.adapters.postgres.signals import (
     KeyTakenError,
@@ -20,7 +21,8 @@ from learnops.adapters.postgres.signals import (
     of_run,
 )
 from learnops.domain.reward import DEFAULT_WEIGHTS, reward
-from tests.integration.postgres.helpers import reported, row, rows_of
+from tests.integration.postgres.conftest import ROLLOUT
+from tests.integration.postgres.helpers import draw, registered, reported, row, rows_of
 
 ALL = {"compile": 1.0, "tests": 0.5, "errors": 0.25, "human": 0.0}
 
@@ -210,6 +212,26 @@ async def test_a_signal_that_comes_while_its_run_expires_goes_by_itself_later(po
     await expire(pool, keep_days={"signals": 1})
     for table in ("runs", "signals", "run_rewards"):
         assert await rows_of(pool, f"SELECT FROM {table}") == []
+
+
+async def test_a_note_that_lands_behind_an_erasure_goes_with_its_next_pass(
+    pool: Pool, runlog: PostgresRunLog
+) -> None:
+    """Its run was registered alone when it came; the bundle and an erasure overtook it."""
+    await registered(pool, ROLLOUT, draw("a"))
+    async with asyncio.timeout(60), pool.connection() as holder:
+        await holder.execute(_HELD_UP)
+        await holder.commit()
+        await holder.execute("SELECT pg_advisory_xact_lock(4711)")
+        adding = asyncio.create_task(append(pool, run=told("a", said("k"))))
+        await waiting(pool, 1)
+        await store(pool, rows=[replace(row("a"), tenant="acme")])
+        assert (await erase_tenant(pool, namespace="agents", tenant="acme", by="alice")).runs == 1
+        await holder.commit()
+        await adding
+    assert await rows_of(pool, "SELECT source, note FROM signals") == [("acme ci", "acme said so")]
+    await follow_erasures(pool)
+    assert await rows_of(pool, "SELECT source, note FROM signals") == [("", "")]
 
 
 _HELD_UP = """

@@ -17,6 +17,12 @@ from tests.integration.server.world import World
 BUNDLES: list[tuple[dict[str, Any], str, str]] = [
     ({"runId": ""}, "runId", "runId: is '': String should have at least 1 character"),
     ({"runId": "a\nb"}, "runId", "runId: is 'a\\nb': must have no control characters"),
+    ({"runId": "a\u2028b"}, "runId", "runId: is 'a\\u2028b': must have no control characters"),
+    (
+        {"tenant": "(erased)"},
+        "tenant",
+        "tenant: is '(erased)': must not be '(erased)', which stands for a tenant that was erased",
+    ),
     ({"runId": 7}, "runId", "runId: is 7: Input should be a valid string"),
     (
         {"doer": "../x"},

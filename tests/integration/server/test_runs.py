@@ -2,6 +2,7 @@
 
 import json
 import time
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -106,6 +107,23 @@ def test_a_conflict_does_not_lose_a_repetition_beside_it(api: Api, world: World)
     items = [world.bundle("a", tenant="acme"), world.bundle("a")]
     results = api.post("/v1/runs:batch", {"runs": items}).body["results"]
     assert [it["status"] for it in results] == ["conflict", "duplicate"]
+
+
+def test_names_are_taken_as_people_write_them(api: Api, world: World) -> None:
+    """With spaces that do not break, wide ones, marks of direction, joiners."""
+    for name in (
+        "Soci\u00e9t\u00e9\u00a0G",
+        "\u0634\u0631\u0643\u0629\u200f",
+        "\u682a\u3000\u4f1a",
+        "\U0001f468\u200d\U0001f469",
+    ):
+        sent = world.bundle(name, tenant=name, gates=[{"name": name, "passed": True}])
+        assert api.post("/v1/runs", sent).status == 201
+        told = api.get(f"/v1/runs/{quote(name)}?namespace={world.namespace}").body
+        assert (told["runId"], told["tenant"]) == (name, name)
+        signal = {"name": "tests", "value": 1, "key": name, "source": name}
+        body = {"namespace": world.namespace, "doer": "planner", "signals": [signal]}
+        assert api.post(f"/v1/runs/{quote(name)}/signals", body).status == 201
 
 
 def test_ndjson_with_a_broken_line(api: Api, world: World) -> None:

@@ -13,6 +13,7 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.client import Learner, Options, Run
 from learnops.domain.observed import Key
 from learnops.ports.runlog import PairRows
+from learnops.server.models import MAX_BATCH
 from testbed.waiting import wait_until as wait_until_by
 from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.world import SALT, World
@@ -149,6 +150,40 @@ def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world:
     late = world.bundle("r1", policy="planner-v2", metrics={"grounding": 1, "contradictions": 0})
     assert report(api, late)["status"] == "accepted"
     assert list(resolved(world).candidate_loss) == [1.0, 1.0]
+
+
+@pytest.mark.timeout(120)
+def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: World) -> None:
+    in_shadow(world)
+    body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT}
+    names = [f"r{number}" for number in range(MAX_BATCH)]
+    wait_until(
+        lambda: api.post("/v1/shadows", {**body, "runIds": names[:1]}).body["opened"],
+        what="the shadow stage in the api",
+    )
+    for start in range(0, MAX_BATCH, 1000):
+        part = {**body, "runIds": names[start : start + 1000]}
+        assert api.post("/v1/shadows", part).status == 200
+    told = [world.bundle(name, policy="planner-v2") for name in names]
+    for expected in ("accepted", "duplicate"):
+        answer = api.post("/v1/shadows:report", {"runs": told})
+        assert answer.status == 200, answer.body
+        assert {each["status"] for each in answer.body["results"]} == {expected}
+    assert all(loss is not None for _, _, loss in pairs(world))
+
+
+def test_of_two_reports_in_a_batch_the_first_counts(api: Api, world: World) -> None:
+    in_shadow(world)
+    body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT, "runIds": ["r1"]}
+    wait_until(
+        lambda: api.post("/v1/shadows", body).body["opened"], what="the shadow stage in the api"
+    )
+    first = world.bundle("r1", policy="planner-v2")
+    other = {**first, "metrics": {"grounding": 0.1, "contradictions": 0}}
+    answer = api.post("/v1/shadows:report", {"runs": [first, first, other]}).body["results"]
+    assert [each["status"] for each in answer] == ["accepted", "duplicate", "conflict"]
+    ((_, _, loss),) = pairs(world)
+    assert loss == pytest.approx(0.15)
 
 
 def report(api: Api, bundle: dict[str, object]) -> dict[str, Any]:

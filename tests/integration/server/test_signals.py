@@ -192,6 +192,25 @@ def test_a_key_with_personal_data_is_refused_and_not_told_back(api: Api, world: 
     assert stored(api, world, "a")["signals"] == []
 
 
+def test_a_time_counts_as_the_instant_that_it_is_whatever_its_offset(
+    api: Api, world: World
+) -> None:
+    """ISO 8601 has offsets up to 23:59, Postgres takes them below 16:00."""
+    api.post("/v1/runs", world.bundle("a"))
+    told = {
+        "2026-11-20T10:00:00+16:00": "2026-11-19T18:00:00Z",
+        "2026-11-20T10:00:00-23:59": "2026-11-21T09:59:00Z",
+        "2026-11-20T10:00:00+05:30": "2026-11-20T04:30:00Z",
+    }
+    for at in told:
+        answer = tell(api, world, "a", signal("tests", 1, at, observedAt=at))
+        assert answer.status == 201, answer.body
+        again = signal("tests", 1, at, observedAt=told[at])
+        assert tell(api, world, "a", again).body["results"][0]["status"] == "duplicate"
+    held = stored(api, world, "a")["signals"]
+    assert {each["key"]: each["observedAt"] for each in held} == told
+
+
 QUALITY = "must be a number from 0 to 1, true or false"
 BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"value": 3}, "value", f"is 3: {QUALITY}"),

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from learnops.adapters.postgres.connection import Pool, transaction
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.notifications import notify
 
 CHANNEL: Final = "crl_computed"
 # Postgres refuses payloads of 8000 bytes and more. A run id has at most 200 characters, as JSON in
@@ -45,11 +46,7 @@ def payloads(computed: Iterable[Computed]) -> list[str]:
 async def announce(pool: Pool, *, computed: Sequence[Computed]) -> None:
     """Tell all who listen. Raises DatabaseUnavailableError, also where Postgres' queue of
     notifications is full."""
-    async with transaction(pool) as connection:
-        await connection.execute(
-            "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload",
-            (CHANNEL, payloads(computed)),
-        )
+    await notify(pool, channel=CHANNEL, payloads=payloads(computed))
 
 
 def _parts(runs: Sequence[str], *, over: int) -> list[list[str]]:

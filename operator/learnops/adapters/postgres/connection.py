@@ -3,7 +3,7 @@
 import select
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeAlias
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -17,6 +17,8 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 # A statement that takes longer is stuck: nothing here reads more than a few thousand rows.
 STATEMENT_TIMEOUT_MILLISECONDS = 10_000
 ACQUIRE_TIMEOUT_SECONDS = 3.0
+# Not the whole class: 25P02, a statement after one that failed, is a bug of ours.
+_STATES: Final = frozenset({"25006", "25P03", "25P04"})
 
 
 class DatabaseUnavailableError(Exception):
@@ -100,10 +102,31 @@ async def pipelined(pool: Pool) -> AsyncIterator[Connection]:
 async def _connected(pool: Pool) -> AsyncIterator[Connection]:
     """A pooled connection; what a database does that is away has one name."""
     try:
-        async with pool.connection() as connection:
+        async with pool.connection() as connection, _writable(connection):
             yield connection
     except (PoolTimeout, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise DatabaseUnavailableError(_first_line(error)) from error
+    except psycopg.InternalError as error:
+        if not _of_its_state(error):
+            raise
+        raise DatabaseUnavailableError(_first_line(error)) from error
+
+
+@asynccontextmanager
+async def _writable(connection: Connection) -> AsyncIterator[None]:
+    """A connection that refuses to write is closed: the pool's next one may lead to the primary,
+    where this one has led to a standby since a failover."""
+    try:
+        yield
+    except psycopg.errors.ReadOnlySqlTransaction:
+        await connection.close()
+        raise
+
+
+def _of_its_state(error: psycopg.Error) -> bool:
+    """Whether it is the state of the transaction that is at fault, and no statement: Postgres takes
+    no writes (25006), or ended a transaction that took too long (25P03, 25P04)."""
+    return error.sqlstate in _STATES
 
 
 async def _check_idle(connection: Connection) -> None:

@@ -53,7 +53,9 @@ FROM (VALUES (1)) one LEFT JOIN LATERAL (
 
 # After the page, as a statement of its own: the page waited for whoever was adding signals to its
 # runs, and what they added is seen by a later statement alone. Whoever comes now finds the tenant
-# erased (signals.append).
+# erased (signals.append). Of every page, also where no run is newly the tenant's: who found a run
+# that was registered alone, and had not reported, had nothing to wait for, and may have added its
+# signals after an earlier pass. Each pass looks again at the runs of the minutes before the last.
 _NOTES: LiteralString = f"""
 UPDATE signals s SET source = '', note = '' FROM runs r
 WHERE r.doer = %(doer)s AND r.namespace = %(namespace)s AND r.tenant = '{ERASED}'
@@ -75,6 +77,6 @@ async def page_of_runs(pool: Pool, values: Mapping[str, Any]) -> tuple[Any, ...]
         cursor = await connection.execute(_RUNS, values)
         row = await cursor.fetchone()
         assert row is not None
-        if row[0]:
+        if row[1]:
             await connection.execute(_NOTES, {**values, "last_at": row[2], "last_id": row[3]})
     return row

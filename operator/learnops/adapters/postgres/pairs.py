@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import orjson
 import psycopg
-from psycopg.types.json import Jsonb
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
-from learnops.adapters.postgres.prefix import CHANNEL
 from learnops.adapters.postgres.registration import RolloutRef
+from learnops.adapters.postgres.runs import RunKey
 from learnops.domain.observed import Key
 from learnops.ports.runlog import PairRows, RunLogRestoredError
 
@@ -55,6 +55,11 @@ class Told:
     loss: float
     breakdown: dict[str, object]
     content_hash: bytes
+
+    @property
+    def key(self) -> RunKey:
+        """What the pair is found by."""
+        return self.namespace, self.run_id
 
 
 async def open_pairs(pool: Pool, *, rollout: RolloutRef, run_ids: Sequence[str]) -> list[str]:
@@ -110,32 +115,58 @@ async def pairs_of(pool: Pool, *, namespace: str, run_ids: Sequence[str]) -> dic
     }
 
 
-async def tell(pool: Pool, *, told: Told) -> bytes | None:
-    """Store what a candidate told, once; None where it was new, else the hash that is stored.
+async def tell(pool: Pool, *, told: Sequence[Told]) -> dict[RunKey, bytes]:
+    """Store what candidates told, once, in one transaction; the keys must not repeat.
 
-    Raises DatabaseUnavailableError.
+    Returns, of the pairs that had been told before, the hash that is stored; what is not there was
+    new. Raises DatabaseUnavailableError; repeating is safe.
     """
-    values = {**asdict(told), "breakdown": Jsonb(told.breakdown)}
+    if not told:
+        return {}
     async with transaction(pool) as connection:
-        if (await connection.execute(_TELL, values)).rowcount == 0:
-            cursor = await connection.execute(_HELD, values)
-            row = await cursor.fetchone()
-            return None if row is None else bytes(row[0])
-        # Postgres folds equal notifications of a transaction; listeners read the log anyway.
-        await connection.execute(
-            "SELECT pg_notify(%s, %s)", (CHANNEL, f"{told.namespace}/{told.doer}")
-        )
-    return None
+        cursor = await connection.execute(_TELL, (_document(told),))
+        new = {(row[0], row[1]) for row in await cursor.fetchall()}
+        known = [it.key for it in told if it.key not in new]
+        if not known:
+            return {}
+        columns = ([key[0] for key in known], [key[1] for key in known])
+        cursor = await connection.execute(_HELD, columns)
+        return {(row[0], row[1]): bytes(row[2]) for row in await cursor.fetchall()}
 
 
+def _document(told: Sequence[Told]) -> str:
+    rows = [asdict(it) | {"content_hash": it.content_hash.hex()} for it in told]
+    return orjson.dumps(rows).decode()
+
+
+# Locked in the order of the keys, each by one look-up: two batches with the same runs queue up
+# behind one another instead of locking each other out.
 _TELL = """
-UPDATE shadow_pairs
-SET reported_loss = %(loss)s, breakdown = %(breakdown)s, content_hash = %(content_hash)s
-WHERE namespace = %(namespace)s AND run_id = %(run_id)s AND content_hash IS NULL
+WITH input AS (
+    SELECT * FROM json_to_recordset(%s::json) AS i (
+        namespace text, run_id text, loss float8, breakdown jsonb, content_hash text)
+), open AS (
+    SELECT p.rollout, p.seq, i.loss, i.breakdown, i.content_hash
+    FROM (SELECT * FROM input ORDER BY namespace, run_id) i CROSS JOIN LATERAL (
+        SELECT rollout, seq FROM shadow_pairs
+        WHERE namespace = i.namespace AND run_id = i.run_id AND content_hash IS NULL
+        LIMIT 1 FOR UPDATE
+    ) p
+)
+UPDATE shadow_pairs p
+SET reported_loss = open.loss, breakdown = open.breakdown,
+    content_hash = decode(open.content_hash, 'hex')
+FROM open WHERE p.rollout = open.rollout AND p.seq = open.seq AND p.content_hash IS NULL
+RETURNING p.namespace, p.run_id
 """
 
 _HELD = """
-SELECT content_hash FROM shadow_pairs WHERE namespace = %(namespace)s AND run_id = %(run_id)s
+SELECT p.namespace, p.run_id, p.content_hash
+FROM unnest(%s::text[], %s::text[]) AS i (namespace, run_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM shadow_pairs
+    WHERE namespace = i.namespace AND run_id = i.run_id AND content_hash IS NOT NULL LIMIT 1
+) p
 """
 
 # First wins: both sides are there, or the time is up and a side that is missing counts 1. At most

@@ -10,7 +10,6 @@ from learnops.adapters.postgres.connection import Connection, Pool, transaction
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.adapters.postgres.units import resolve_units
 
-CHANNEL = "learnops_evidence"
 _LIMIT = 10_000
 
 
@@ -136,10 +135,6 @@ async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:
         await connection.execute(_MOVE, (last, rollout.rollout))
         cursor = await connection.execute(_COUNT, (rollout.rollout, held[0], last))
         rows = await cursor.fetchall()
-        # Postgres folds equal notifications of a transaction; listeners read the log anyway.
-        await connection.execute(
-            "SELECT pg_notify(%s, %s)", (CHANNEL, f"{rollout.namespace}/{rollout.doer}")
-        )
     return [
         Counted(
             rollout=rollout.rollout,

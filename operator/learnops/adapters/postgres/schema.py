@@ -26,6 +26,25 @@ class SchemaMismatchError(Exception):
     """The database's schema is not this version's; the message says what to do."""
 
 
+class ReadOnlyError(Exception):
+    """The database takes no writes; the message says what to do."""
+
+
+async def refuse_read_only(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raise ReadOnlyError on a standby, and wherever else nothing can be written.
+
+    The connection is closed then: the next one may lead to the primary.
+    """
+    cursor = await connection.execute("SELECT current_setting('transaction_read_only')::bool")
+    row = await cursor.fetchone()
+    if row is not None and row[0]:
+        await connection.close()
+        raise ReadOnlyError(
+            "the database takes no writes, as a standby does: point LEARNOPS_DATABASE_URL at the "
+            "primary; with several hosts in it, add target_session_attrs=read-write"
+        )
+
+
 async def check_schema(connection: psycopg.AsyncConnection[Any]) -> None:
     """Raise SchemaMismatchError unless the schema is exactly the one this version knows."""
     refuse_unless_head(await read_revision(connection))

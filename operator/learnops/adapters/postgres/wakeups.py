@@ -2,16 +2,27 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import psycopg
 
-from learnops.adapters.postgres.prefix import CHANNEL
+from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.notifications import notify
 from learnops.domain.observed import Key
 
 log = logging.getLogger(__name__)
+CHANNEL: Final = "learnops_evidence"
 _RETRY_SECONDS = 5.0
 _CONNECT_SECONDS = 5
+
+
+async def wake(pool: Pool, *, keys: Iterable[Key]) -> None:
+    """Tell whoever listens that the logs of these doers grew, once that is committed.
+
+    Raises DatabaseUnavailableError, also where Postgres' queue of notifications is full.
+    """
+    await notify(pool, channel=CHANNEL, payloads=[f"{it.namespace}/{it.doer}" for it in keys])
 
 
 async def listen(url: str, *, wake: Callable[[Key], None]) -> None:
