@@ -1,6 +1,5 @@
 """The wire format of the HTTP API (docs/reference/http-api.md). All input is bounded."""
 
-from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -8,11 +7,17 @@ from pydantic.alias_generators import to_camel
 
 from learnops.api.common import Name
 from learnops.domain.assignment import Arm
+from learnops.domain.bundle_limits import (
+    MAX_AMOUNT,
+    MAX_ARTIFACTS,
+    MAX_ENTRIES,
+    MAX_GATES,
+    MAX_LABEL,
+    storable,
+)
 from learnops.server.quality import Qualities
 
 MAX_BATCH: Final = 10_000
-_MAX_DEPTH: Final = 8
-_MAX_STRING: Final = 65_536
 
 
 def printable(value: str) -> str:
@@ -20,34 +25,6 @@ def printable(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must have no control characters")
     return value
-
-
-def storable(value: Any, depth: int = 0) -> Any:
-    """Free-form content that Postgres can store: bounded depth and strings, no NUL, no NaN."""
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
-    if isinstance(value, str):
-        if not value.isascii() or "\x00" in value or len(value) > _MAX_STRING:
-            _storable_text(value)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            storable(key, depth)
-            storable(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            storable(inner, depth + 1)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("holds NaN or an infinite number; send finite numbers")
-    return value
-
-
-def _storable_text(value: str) -> None:
-    if len(value) > _MAX_STRING:
-        raise ValueError(f"holds a string of over {_MAX_STRING} characters")
-    if "\x00" in value:
-        raise ValueError("holds a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("holds text that is not valid Unicode")
 
 
 class Wire(BaseModel):
@@ -62,13 +39,15 @@ RunId = Annotated[
     str, Field(min_length=1, max_length=200), AfterValidator(printable), Field(examples=["r-81f3"])
 ]
 UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
-Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
+Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL), AfterValidator(printable)]
 Tenant = Annotated[str, Field(min_length=1, max_length=253), AfterValidator(printable)]
-Count = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
-Limit = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
+Count = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False, strict=True)]
+Limit = Annotated[float, Field(gt=0, le=MAX_AMOUNT, allow_inf_nan=False, strict=True)]
 Revision = Annotated[int, Field(ge=0, le=2**53, strict=True)]
-Free = Annotated[dict[Label, Any], Field(max_length=128), AfterValidator(storable)]
-Artifacts = Annotated[list[dict[str, Any]], Field(max_length=256), AfterValidator(storable)]
+Free = Annotated[dict[Label, Any], Field(max_length=MAX_ENTRIES), AfterValidator(storable)]
+Artifacts = Annotated[
+    list[dict[str, Any]], Field(max_length=MAX_ARTIFACTS), AfterValidator(storable)
+]
 
 
 class GateResult(Wire):
@@ -120,7 +99,7 @@ class Bundle(Wire):
     tenant: Tenant | None = None
     duration_milliseconds: Count | None = None
     metrics: Free = Field(default_factory=dict)
-    gates: Annotated[list[GateResult], Field(max_length=256)] = Field(default_factory=list)
+    gates: Annotated[list[GateResult], Field(max_length=MAX_GATES)] = Field(default_factory=list)
     qav: Free = Field(default_factory=dict)
     costs: Free = Field(default_factory=dict)
     budget: RunBudget = RunBudget()
