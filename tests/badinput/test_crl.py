@@ -15,6 +15,8 @@ TABLE = [
     ({"metrics": {"grounding": NAN}}, "metrics.grounding: is nan; send a finite number"),
     ({"metrics": {"grounding": INF}}, "metrics.grounding: is inf; send a finite number"),
     ({"metrics": {"grounding": -0.1}}, "metrics.grounding: is -0.1; send 0 or more"),
+    ({"metrics": {"grounding": -2e-9}}, "metrics.grounding: is -2e-09; send 0 or more"),
+    ({"metrics": {"ragCoverage": 1.000000002}}, "metrics.ragCoverage: is 1.000000002; send a rate"),
     ({"metrics": {"grounding": 1.1}}, "metrics.grounding: is 1.1; send a rate from 0 to 1"),
     ({"metrics": {"grounding": True}}, "metrics.grounding: is True; send a number"),
     ({"metrics": {"grounding": "0.5"}}, "metrics.grounding: is '0.5'; send a number"),

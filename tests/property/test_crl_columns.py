@@ -14,7 +14,7 @@ from learnops.domain.crl.yardstick import Budget, ExtraTerm, Weights, Yardstick
 BUDGET = Budget(cost_usd=0.3, latency_milliseconds=700.0)
 EXTRA = (ExtraTerm(name="toxicity", metric="tox", cap=0.7),)
 NAMES = (*(term.value for term in Term), "toxicity")
-RATE = st.floats(0.0, 1.0)
+RATE = st.one_of(st.floats(0.0, 1.0), st.floats(-1e-9, 0.0), st.floats(1.0, 1.0 + 1e-9))
 AMOUNT = st.one_of(st.integers(0, 9), st.floats(0.0, 1e12))
 METRICS = {
     "gatePassRate": RATE,

@@ -12,13 +12,12 @@ from pydantic import ValidationError
 from learnops.api.crl import CRL
 from learnops.api.doer import DoerSpec, DoerStatus
 from learnops.cli.inputs import InputError, document, first_of, is_utf8
+from learnops.domain.bundle_limits import BODY_BYTES
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.scoring import answer, score_bundle
-
-_MAX_LINE = 1_048_576  # characters: what the api takes of one bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +67,8 @@ class Scorer:
 
     def score(self, number: int, line: str) -> Scored:
         """The result of one line."""
-        if len(line) > _MAX_LINE:
-            return Scored(error=f"line {number}: has over {_MAX_LINE:,} characters")
+        if len(line) > BODY_BYTES:
+            return Scored(error=f"line {number}: has over {BODY_BYTES:,} characters")
         if not is_utf8(line):
             return Scored(error=f"line {number}: is not UTF-8")
         try:

@@ -4,17 +4,26 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from learnops.cli.child import Ended
 from learnops.client import Policy
 from learnops.client.bundle import Outcome
+from learnops.domain.bundle_limits import (
+    BODY_BYTES,
+    MAX_AMOUNT,
+    MAX_ARTIFACTS,
+    MAX_ENTRIES,
+    MAX_GATES,
+    MAX_LABEL,
+    UnstorableError,
+    is_label,
+    storable,
+)
 from learnops.domain.crl.score import BundleMetrics, Gate, read_terms
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Budget
-from learnops.domain.text import has_controls
 
 _COMPLETED = "completed"
 _GATE_PASS_RATE = "gatePassRate"  # noqa: S105 - a metric, no password
@@ -28,11 +37,14 @@ _SECTIONS: Mapping[str, type[Any]] = {
     "signals": dict,
 }
 _BUDGETS = ("maxCostUSD", "maxDurationMilliseconds")
-# What the api takes (docs/reference/http-api.md); the run's own part of a bundle needs some room.
-_MAX_BYTES = 2**20 - 4096
-# One entry less of each: what is added here must find its place.
-_MAX_NAMES, _MAX_ITEMS, _MAX_NAME = 127, 255, 128
-_MAX_DEPTH, _MAX_TEXT, _MAX_BUDGET = 8, 65_536, 1e15
+_MAX_BYTES = BODY_BYTES - 4096  # the run's own part of a bundle needs some room
+# One less than the api takes where `outcome` adds one of its own.
+_MOST: Mapping[str, int] = {
+    "metrics": MAX_ENTRIES - 1,
+    "gates": MAX_GATES - 1,
+    "qav": MAX_ENTRIES - 1,
+    "artifacts": MAX_ARTIFACTS,
+}
 
 
 class ToldError(Exception):
@@ -156,7 +168,7 @@ def _no_constant(name: str) -> Any:
 
 
 def _check_size(section: str, value: dict[str, Any] | list[Any]) -> None:
-    most = _MAX_NAMES if isinstance(value, dict) else _MAX_ITEMS
+    most = _MOST.get(section, MAX_ENTRIES)
     if len(value) > most:
         raise ToldError(f"{section}: must have at most {most} entries")
     for name in value if isinstance(value, dict) else ():
@@ -164,31 +176,16 @@ def _check_size(section: str, value: dict[str, Any] | list[Any]) -> None:
 
 
 def _check_name(field: str, name: Any) -> None:
-    if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or has_controls(name):
-        most = f"1 to {_MAX_NAME} characters, no control characters among them"
+    if not is_label(name):
+        most = f"1 to {MAX_LABEL} characters, no control characters among them"
         raise ToldError(f"{field}: must be a name of {most}")
 
 
-def _check_content(field: str, value: Any, depth: int = 0) -> None:
-    if depth > _MAX_DEPTH:
-        raise ToldError(f"{field:.80}: must be nested at most {_MAX_DEPTH} levels deep")
-    if isinstance(value, str):
-        _check_text(field, value)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ToldError(f"{field:.80}: must be a finite number")
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _check_text(field, name)
-            _check_content(f"{field}.{name}", inner, depth + 1)
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            _check_content(f"{field}[{place}]", inner, depth + 1)
-
-
-def _check_text(field: str, text: str) -> None:
-    odd = "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
-    if len(text) > _MAX_TEXT or odd:
-        raise ToldError(f"{field:.80}: must be Unicode text of at most {_MAX_TEXT:,} characters")
+def _check_content(section: str, value: Any) -> None:
+    try:
+        storable(value)
+    except UnstorableError as error:
+        raise ToldError(f"{section + error.path:.80}: {error}") from error
 
 
 def _check_gates(gates: list[Any]) -> None:
@@ -204,8 +201,8 @@ def _check_budget(budget: Mapping[str, Any]) -> None:
     if unknown := set(budget) - {*_BUDGETS}:
         raise ToldError(f"budget.{min(unknown)}: must be one of {', '.join(_BUDGETS)}")
     for name, most in budget.items():
-        if most is not None and most > _MAX_BUDGET:
-            raise ToldError(f"budget.{name}: must be at most {_MAX_BUDGET:g}")
+        if most is not None and most > MAX_AMOUNT:
+            raise ToldError(f"budget.{name}: must be at most {MAX_AMOUNT:g}")
 
 
 def _check_objects(artifacts: list[Any]) -> None:

@@ -5,8 +5,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from learnops.domain.bundle_limits import BODY_BYTES
+
 MAX_PATH_BYTES = 1024
-MAX_BODY_BYTES = 2**20  # what the api takes as one item
+MAX_BODY_BYTES = BODY_BYTES  # what the api takes as one item
 
 _MAGIC = b"LSP1"
 # Magic, length of the path, length of the body, checksum of both with the lengths; then a checksum

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import SpanContext, StatusCode
 
 from learnops.client.context import current
-from learnops.client.responses import tokens
+from learnops.client.responses import text_or_none, tokens
 from learnops.client.running import Running
 from learnops.client.usage import Call
 from learnops.client.weak import weak
@@ -110,7 +110,7 @@ def read(attributes: Mapping[str, Any]) -> Call | None:
         input_tokens=sent,
         output_tokens=made,
         cached_input_tokens=tokens(_first(attributes, _CACHED)) or 0,
-        response_id=response_id if isinstance(response_id, str) and response_id else None,
+        response_id=text_or_none(response_id),
     )
 
 

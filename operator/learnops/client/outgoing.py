@@ -248,5 +248,8 @@ def _problem(result: dict[str, Any]) -> str:
     """Why one bundle was refused, as one line: the status, the field and what is wrong with it."""
     problem = result.get("problem")
     told = problem if isinstance(problem, dict) else {"detail": problem}
-    parts = [result.get("status"), told.get("field"), told.get("detail") or told.get("title")]
+    detail, field = told.get("detail") or told.get("title"), told.get("field")
+    # What the api says of a field begins with it already.
+    named = field and str(detail).startswith(f"{field}:")
+    parts = [result.get("status"), None if named else field, detail]
     return ": ".join(f"{part!s:.200}" for part in parts if part)

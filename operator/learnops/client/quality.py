@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from learnops.client.telemetry import Telemetry
+from learnops.domain.bundle_limits import MAX_SIGNALS
 
-_IN_BUNDLE: Final = 32  # with a run; the api refuses a bundle with more
 NAME: Final = re.compile(r"[a-z][A-Za-z0-9]{0,31}")
 
 
@@ -14,7 +14,7 @@ def usable(signals: Mapping[str, object], *, telemetry: Telemetry) -> dict[str, 
     """Those of the signals that the api would take; the others are counted and logged once."""
     good: dict[str, float | bool] = {}
     for name, value in signals.items():
-        quality = _quality(value) if len(good) < _IN_BUNDLE else None
+        quality = _quality(value) if len(good) < MAX_SIGNALS else None
         if quality is None or not isinstance(name, str) or not NAME.fullmatch(name):
             telemetry.count("signals_invalid")
             shown = name if isinstance(name, str) else type(name).__name__
@@ -24,7 +24,7 @@ def usable(signals: Mapping[str, object], *, telemetry: Telemetry) -> dict[str, 
                 "number from 0 to 1, True or False, and of one finish %d count",
                 shown,
                 value,
-                _IN_BUNDLE,
+                MAX_SIGNALS,
             )
         else:
             good[name] = quality

@@ -29,13 +29,13 @@ def read(response: object) -> Call | Early | None:
 def _read(response: object) -> Call | Early | None:
     inner = _get(response, "response")  # an event of a Responses stream holds the answer so far
     whole = response if inner is None else inner
-    usage, response_id = _get(whole, "usage"), _text(_get(whole, "id"))
+    usage, response_id = _get(whole, "usage"), text_or_none(_get(whole, "id"))
     if usage is None:
         return Early(response_id) if _is_part(response) else None
     sent = tokens(_first(usage, "prompt_tokens", "input_tokens"))
     if sent is None:
         return None
-    model = _text(_get(whole, "model"))
+    model = text_or_none(_get(whole, "model"))
     return Call(
         models=() if model is None else (model,),
         input_tokens=sent,
@@ -71,7 +71,8 @@ def _is_part(response: object) -> bool:
     return chunk or (isinstance(event, str) and event.startswith("response."))
 
 
-def _text(value: object) -> str | None:
+def text_or_none(value: object) -> str | None:
+    """An id or a name; None for what is none: an empty text, or another type."""
     return value if isinstance(value, str) and value else None
 
 

@@ -11,7 +11,7 @@ from learnops.client import context
 from learnops.client.assignment import Assignment
 from learnops.client.bundle import Outcome, encode
 from learnops.client.policy import Policy
-from learnops.client.responses import read, tokens
+from learnops.client.responses import read, text_or_none, tokens
 from learnops.client.signals import MAX_SIGNALS, Remark
 from learnops.client.telemetry import Telemetry
 from learnops.client.usage import Call, Ledger, Source
@@ -117,7 +117,7 @@ class Running:
             input_tokens=sent,
             output_tokens=made,
             cached_input_tokens=cached,
-            response_id=response_id,
+            response_id=text_or_none(response_id),
         )
         self.record(call, "response")
 

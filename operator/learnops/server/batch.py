@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 
+from learnops.domain.bundle_limits import BODY_BYTES
 from learnops.server.ingest import Outcome
-from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation

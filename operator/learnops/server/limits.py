@@ -8,9 +8,9 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from learnops.domain.bundle_limits import BODY_BYTES
 from learnops.server.problems import Problem
 
-BODY_BYTES: Final = 1024 * 1024
 BATCH_BODY_BYTES: Final = 16 * 1024 * 1024
 BY_PATH: Final[Mapping[str, int]] = {
     "/v1/runs:batch": BATCH_BODY_BYTES,

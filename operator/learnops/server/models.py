@@ -1,6 +1,5 @@
 """The wire format of the HTTP API (docs/reference/http-api.md). All input is bounded."""
 
-from math import isfinite
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -9,12 +8,18 @@ from pydantic.alias_generators import to_camel
 from learnops.adapters.postgres.signals import ERASED
 from learnops.api.common import Name
 from learnops.domain.assignment import Arm
+from learnops.domain.bundle_limits import (
+    MAX_AMOUNT,
+    MAX_ARTIFACTS,
+    MAX_ENTRIES,
+    MAX_GATES,
+    MAX_LABEL,
+    storable,
+)
 from learnops.domain.text import has_controls
 from learnops.server.quality import Qualities
 
 MAX_BATCH: Final = 10_000
-_MAX_DEPTH: Final = 8
-_MAX_STRING: Final = 65_536
 
 
 def printable(value: str) -> str:
@@ -31,34 +36,6 @@ def not_erased(value: str) -> str:
     return value
 
 
-def storable(value: Any, depth: int = 0) -> Any:
-    """Free-form content that Postgres can store: bounded depth and strings, no NUL, no NaN."""
-    if depth > _MAX_DEPTH:
-        raise ValueError(f"is nested deeper than {_MAX_DEPTH} levels")
-    if isinstance(value, str):
-        if not value.isascii() or "\x00" in value or len(value) > _MAX_STRING:
-            _storable_text(value)
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            storable(key, depth)
-            storable(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            storable(inner, depth + 1)
-    elif isinstance(value, float) and not isfinite(value):
-        raise ValueError("holds NaN or an infinite number; send finite numbers")
-    return value
-
-
-def _storable_text(value: str) -> None:
-    if len(value) > _MAX_STRING:
-        raise ValueError(f"holds a string of over {_MAX_STRING} characters")
-    if "\x00" in value:
-        raise ValueError("holds a NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValueError("holds text that is not valid Unicode")
-
-
 class Wire(BaseModel):
     """Base of what is sent: camelCase, unknown fields refused."""
 
@@ -71,15 +48,17 @@ RunId = Annotated[
     str, Field(min_length=1, max_length=200), AfterValidator(printable), Field(examples=["r-81f3"])
 ]
 UnitId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(printable)]
-Label = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(printable)]
+Label = Annotated[str, Field(min_length=1, max_length=MAX_LABEL), AfterValidator(printable)]
 Tenant = Annotated[
     str, Field(min_length=1, max_length=253), AfterValidator(printable), AfterValidator(not_erased)
 ]
-Count = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False, strict=True)]
-Limit = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False, strict=True)]
+Count = Annotated[float, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False, strict=True)]
+Limit = Annotated[float, Field(gt=0, le=MAX_AMOUNT, allow_inf_nan=False, strict=True)]
 Revision = Annotated[int, Field(ge=0, le=2**53, strict=True)]
-Free = Annotated[dict[Label, Any], Field(max_length=128), AfterValidator(storable)]
-Artifacts = Annotated[list[dict[str, Any]], Field(max_length=256), AfterValidator(storable)]
+Free = Annotated[dict[Label, Any], Field(max_length=MAX_ENTRIES), AfterValidator(storable)]
+Artifacts = Annotated[
+    list[dict[str, Any]], Field(max_length=MAX_ARTIFACTS), AfterValidator(storable)
+]
 
 
 class GateResult(Wire):
@@ -131,7 +110,7 @@ class Bundle(Wire):
     tenant: Tenant | None = None
     duration_milliseconds: Count | None = None
     metrics: Free = Field(default_factory=dict)
-    gates: Annotated[list[GateResult], Field(max_length=256)] = Field(default_factory=list)
+    gates: Annotated[list[GateResult], Field(max_length=MAX_GATES)] = Field(default_factory=list)
     qav: Free = Field(default_factory=dict)
     costs: Free = Field(default_factory=dict)
     budget: RunBudget = RunBudget()

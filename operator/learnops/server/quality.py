@@ -1,10 +1,10 @@
 """The names and values of signals, in bundles and apart from them."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-MAX_IN_BUNDLE: Final = 32
+from learnops.domain.bundle_limits import MAX_SIGNALS
 
 
 def _quality(value: Any) -> float:
@@ -28,4 +28,4 @@ Quality = Annotated[
         {"anyOf": [{"type": "number", "minimum": 0, "maximum": 1}, {"type": "boolean"}]}
     ),
 ]
-Qualities = Annotated[dict[SignalName, Quality], Field(max_length=MAX_IN_BUNDLE)]
+Qualities = Annotated[dict[SignalName, Quality], Field(max_length=MAX_SIGNALS)]

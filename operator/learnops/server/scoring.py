@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from math import isfinite
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
 from learnops.api.crl import CRL
+from learnops.domain.bundle_limits import MAX_NUMBER
 from learnops.domain.crl.configuration import yardsticks
 from learnops.domain.crl.score import BundleMetrics, CRLResult, Gate, score
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.discretion import named
 from learnops.server.models import Bundle, RunAnswer
-
-# Sums of them are counters: one run must not push a counter to infinity.
-_LARGEST: Final = 2**53
 
 
 def frozen_yardsticks(crl: Mapping[str, Any]) -> Yardsticks:
@@ -65,7 +63,7 @@ def answer(run_id: str, *, status: str, result: CRLResult) -> RunAnswer:
 def _refuse_non_numbers(values: Mapping[str, object], where: str) -> None:
     for name, value in values.items():
         # NaN and the infinite ones are within no bounds.
-        if isinstance(value, int | float) and -_LARGEST <= value <= _LARGEST:
+        if isinstance(value, int | float) and -MAX_NUMBER <= value <= MAX_NUMBER:
             continue
         if value is not None:
             raise InvalidMetric(field=f"{where}.{named(name)}", detail=_why_refused(value))

@@ -7,7 +7,8 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict,
 
 from learnops.adapters.postgres.signals import MAX_LATER
 from learnops.api.common import Name
-from learnops.server.models import Wire, printable, storable
+from learnops.domain.bundle_limits import storable
+from learnops.server.models import Wire, printable
 from learnops.server.quality import Quality, SignalName
 
 _EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)

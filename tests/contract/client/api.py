@@ -290,12 +290,13 @@ class Handler(BaseHTTPRequestHandler):
             for bundle in bundles:
                 results.append({"runId": bundle["runId"], "status": self._store_one(bundle)})
                 if results[-1]["status"] == "invalid":
-                    results[-1]["problem"] = {"field": "metrics.grounding", "detail": "is no rate"}
+                    field = "metrics.toxicity"  # of an extra term, which only the api knows
+                    detail = f"{field}: is -1; send 0 or more"
+                    results[-1]["problem"] = {"field": field, "detail": detail}
         return results
 
     def _store_one(self, bundle: Json) -> str:
-        grounding = bundle["metrics"].get("grounding", 0)
-        if not isinstance(grounding, int | float) or grounding > 1:
+        if bundle["metrics"].get("toxicity", 0) < 0:
             return "invalid"
         known = self.api.runs.setdefault(bundle["runId"], bundle)
         if known is bundle:

@@ -154,6 +154,16 @@ def test_what_the_agent_counts_itself(api: Api, connect: Connect) -> None:
     assert costs(api, learner, "odd")["callsWithoutUsage"] == 1
 
 
+@pytest.mark.parametrize("wrong", [["a"], {"id": "a"}, b"a", 7, ""])
+def test_an_id_that_is_no_text_is_none(api: Api, connect: Connect, wrong: Any) -> None:
+    learner = ready(connect(prices=PRICES))
+    with learner.run(run_id="r") as run:
+        for _ in range(2):
+            run.record_usage(model="small", input_tokens=10, output_tokens=1, response_id=wrong)
+        run.finish()
+    assert costs(api, learner)["modelCalls"] == 2
+
+
 def test_a_call_after_the_report_is_late(api: Api, connect: Connect, client: OpenAI) -> None:
     learner = ready(connect(prices=PRICES))
     with learner.run(run_id="r") as run:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner
+from learnops.client.waiting import in_thread
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_routing import Connect, ready
 
@@ -194,12 +195,13 @@ def test_a_bad_bundle_costs_its_neighbours_nothing(
     learner = ready(connect(options={"batch_seconds": 30.0}))
     good = [finish(learner)]
     for _ in range(3):
-        finish(learner, metrics={"grounding": 7})
+        finish(learner, metrics={"toxicity": -1})
     good.append(finish(learner))
     assert learner.flush(10)
     assert list(api.runs) == good
     assert learner.stats()["bundles_invalid"] == 3
-    assert caplog.text.count("metrics.grounding: is no rate") == 1
+    assert caplog.text.count("invalid: metrics.toxicity: is -1; send 0 or more") == 1
+    assert caplog.text.count("metrics.toxicity") == 1
 
 
 def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
@@ -235,7 +237,8 @@ def test_a_full_buffer_drops_and_counts(api: Api, connect: Connect) -> None:
 
 def test_a_bundle_over_the_size_limit_is_dropped(api: Api, connect: Connect) -> None:
     learner = ready(connect())
-    finish(learner, qav={"answer": "x" * 2**20})
+    # What `finish` makes is never over it.
+    in_thread(learner._engine.reporter.report(b'{"runId":"%s"}' % (b"x" * 2**20)))
     assert learner.flush(10)
     assert (api.runs, learner.stats()["bundles_dropped"]) == ({}, 1)
 
@@ -308,8 +311,8 @@ def test_what_is_no_json_is_left_out_and_named(
     finish(learner, "r", metrics={"grounding": Scalar()}, qav={"odd": bad})
     assert learner.flush(10)
     assert api.runs["r"]["metrics"] == {"grounding": 0.25}
-    assert "qav" not in api.runs["r"]
-    assert "qav of a run is no JSON" in caplog.text
+    assert api.runs["r"]["qav"] == {}
+    assert "qav.odd of a run was left out: " in caplog.text
 
 
 def test_many_threads_lose_nothing(api: Api, connect: Connect) -> None:

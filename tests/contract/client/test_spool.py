@@ -16,6 +16,7 @@ import pytest
 from learnops.client import spools
 from learnops.client.segment import Segment
 from learnops.client.tickets import Pace
+from learnops.client.waiting import in_thread
 from tests.agents import agent
 from tests.contract.client.api import Api, Handler
 from tests.contract.client.test_reporting import BATCH, finish
@@ -285,8 +286,8 @@ def test_what_is_refused_for_good_is_kept_with_its_reason_and_not_sent_again(
 ) -> None:
     learner = ready(connect(options={"batch_seconds": 30.0}))
     good = [finish(learner)]
-    finish(learner, "bad", metrics={"grounding": 7})
-    finish(learner, "huge", qav={"answer": "x" * 2**20})
+    finish(learner, "bad", metrics={"toxicity": -1})
+    in_thread(learner._engine.reporter.report(b'{"runId":"%s"}' % (b"x" * 2**20)))
     good.append(finish(learner))
     assert learner.flush(10)
     assert list(api.runs) == good
@@ -295,7 +296,7 @@ def test_what_is_refused_for_good_is_kept_with_its_reason_and_not_sent_again(
     (file,) = spool.glob("*/refused.ndjson")
     letters = [json.loads(line) for line in file.read_text().splitlines()]
     told = {one["body"]["runId"] if one["body"] else None: one["reason"] for one in letters}
-    assert told["bad"].startswith("invalid: metrics.grounding: is no rate")
+    assert told["bad"] == "invalid: metrics.toxicity: is -1; send 0 or more"
     assert told[None] == "over the limit of 1 MiB"
     assert {one["path"] for one in letters} == {BATCH}
     connect().flush(10)

@@ -48,7 +48,6 @@ class Torn(Mapping[str, Any]):
         {"costs": Ambiguous()},
         {"costs": Torn()},
         {"qav": Ambiguous()},
-        {"qav": {"array": Ambiguous()}},
         {"gates": Ambiguous()},
         {"gates": "completed"},
         {"artifacts": {"name": "a"}},

@@ -82,7 +82,7 @@ BUNDLES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"metrics": {"grounding": float("inf")}},
         "metrics",
-        "metrics: holds NaN or an infinite number; send finite numbers",
+        "metrics: must have finite numbers alone, no NaN and no infinite one",
     ),
     (
         {"costs": {"costUSD": 10**400}},
@@ -113,12 +113,12 @@ BUNDLES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"qav": {"note": "a\x00b"}},
         "qav",
-        "qav: holds a NUL character",
+        "qav: must have no NUL character",
     ),
     (
         {"artifacts": [{"a": [[[[[[[[[1]]]]]]]]]}]},
         "artifacts",
-        "artifacts: is nested deeper than 8 levels",
+        "artifacts: must be nested at most 8 levels deep",
     ),
     (
         {"loss": 0.0},

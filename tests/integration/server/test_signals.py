@@ -221,7 +221,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"name": "Thumbs up"}, "name", "is 'Thumbs up': String should match pattern "),
     ({"key": ""}, "key", "is '': String should have at least 1 character"),
     ({"key": "a\x00"}, "key", "is 'a\\x00': must have no control characters"),
-    ({"note": "a\x00"}, "note", "is 'a\\x00': holds a NUL character"),
+    ({"note": "a\x00"}, "note", "is 'a\\x00': must have no NUL character"),
     ({"note": "x" * 2001}, "note", "is 'xxx"),
     ({"observedAt": 0}, "observedAt", "is 0: must be a time as text, e.g. 2026-11-20T10:00:00Z"),
     ({"observedAt": "2026-01-01T00:00:00"}, "observedAt", "is '2026-01-01T00:00:00': "),

@@ -71,7 +71,7 @@ def test_silence_is_told_and_counts_as_the_worst(compute) -> None:
         ({"metrics": {"toxicScore": -1}}, "line 2: metrics.toxicScore: is -1; send 0 or more"),
         ({"metrics": {}, "tenent": "x"}, "line 2: tenent: Extra inputs are not permitted"),
         ({**GOOD, "doer": "coder"}, "line 2: doer: is 'coder', these are the weights of planner"),
-        ('{"metrics": {"grounding": NaN}}', "line 2: metrics: holds NaN or an infinite number"),
+        ('{"metrics": {"grounding": NaN}}', "line 2: metrics: must have finite numbers alone"),
     ],
 )
 def test_a_bad_line_is_named_and_its_neighbours_are_scored(compute, line, message) -> None:

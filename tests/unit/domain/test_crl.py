@@ -5,9 +5,9 @@ from math import exp
 
 import pytest
 
-from learnops.domain.crl.score import BundleMetrics, Gate
+from learnops.domain.crl.score import BundleMetrics, Gate, read_terms
 from learnops.domain.crl.score import score as by_yardstick
-from learnops.domain.crl.terms import Term
+from learnops.domain.crl.terms import METRICS, InvalidMetric, Term
 from learnops.domain.crl.yardstick import (
     DEFAULT_WEIGHTS,
     Budget,
@@ -51,6 +51,41 @@ WORSE = BundleMetrics(
 def score(bundle, weights, budget):
     """The score by these weights and budgets."""
     return by_yardstick(bundle, Yardstick(weights=weights, budget=budget))
+
+
+@pytest.mark.parametrize(
+    ("told", "is_read_as"),
+    [
+        (1.0000000000000002, 1.0),  # a cosine of equal vectors
+        (1.0 + 1e-9, 1.0),
+        (-1e-9, 0.0),
+        (-1e-17, 0.0),
+        (-0.0, 0.0),
+        (0.999999999, 0.999999999),
+        (1e-9, 1e-9),
+        (1, 1.0),
+    ],
+)
+@pytest.mark.parametrize("name", ["gatePassRate", "grounding", "ragCoverage"])
+def test_a_rate_that_was_rounded_is_its_nearer_end(name, told, is_read_as):
+    found = read_terms(BundleMetrics(metrics={name: told}), Budget())
+    assert found == {name: 1.0 - is_read_as}
+
+
+def test_what_each_metric_must_be_is_what_its_term_takes():
+    for name, check in METRICS.items():
+        for value in (True, False, 0, 1, 0.5, 1.5, -1, float("nan"), "1", [1]):
+            assert _refusal(check, value, f"metrics.{name}") == _refusal(
+                read_terms, BundleMetrics(metrics={name: value}), Budget()
+            )
+
+
+def _refusal(check, *given):
+    try:
+        check(*given)
+    except InvalidMetric as error:
+        return str(error)
+    return None
 
 
 def test_a_perfect_run_loses_nothing():

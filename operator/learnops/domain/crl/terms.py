@@ -18,6 +18,7 @@ The budgets are the run's own ``budget.maxCostUSD`` and ``budget.maxDurationMill
 states them, else the doer's.
 """
 
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from math import exp, inf, isfinite
 from typing import Final
@@ -42,6 +43,9 @@ SECURITY_CRITICALS_SCALE: Final = 1.0
 API_BREAKAGES_SCALE: Final = 2.0
 """Counts at which a term reaches 1 - 1/e (0.63): one critical finding weighs as two broken APIs and
 as three contradictions. Normative: a change opens a new analysis generation."""
+
+RATE_ROUNDING: Final = 1e-9
+"""How far a rate may lie outside of [0, 1]: what sums and cosines in floating point add to it."""
 
 
 class InvalidMetric(ValueError):  # noqa: N818 - the name that ingest's error answers carry
@@ -71,16 +75,18 @@ def number(value: object, field: str) -> float:
     if not isfinite(converted):
         raise InvalidMetric(field=field, detail=f"is {converted}; send a finite number")
     if converted < 0.0:
-        raise InvalidMetric(field=field, detail=f"is {converted:g}; send 0 or more")
+        raise InvalidMetric(field=field, detail=f"is {_shown(value)}; send 0 or more")
     return converted
 
 
 def rate(value: object, field: str) -> float:
-    """A number in [0, 1]."""
+    """A number in [0, 1]; one that misses it by `RATE_ROUNDING` at most is its nearer end."""
+    if isinstance(value, float) and -RATE_ROUNDING <= value < 0.0:
+        return 0.0
     converted = number(value, field)
-    if converted > 1.0:
-        raise InvalidMetric(field=field, detail=f"is {converted:g}; send a rate from 0 to 1")
-    return converted
+    if converted > 1.0 + RATE_ROUNDING:
+        raise InvalidMetric(field=field, detail=f"is {_shown(value)}; send a rate from 0 to 1")
+    return min(converted, 1.0)
 
 
 def flag(value: object, field: str) -> bool:
@@ -88,6 +94,19 @@ def flag(value: object, field: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidMetric(field=field, detail=f"is {_shown(value)}; send true or false")
     return value
+
+
+METRICS: Final[Mapping[str, Callable[[object, str], float | bool]]] = {
+    "gatePassRate": rate,
+    "contradictions": number,
+    "grounding": rate,
+    "latencyP95Milliseconds": number,
+    "securityCriticals": number,
+    "apiBreakages": number,
+    "dbMigrationFail": flag,
+    "ragCoverage": rate,
+}
+"""What each metric that a term reads must be; beside them there is the cost `costUSD`, a number."""
 
 
 def positive(value: object, field: str) -> float:
