@@ -43,12 +43,14 @@ BOUNDS: dict[str, tuple[int, Any, str]] = {
     "a name": (
         128,
         lambda n: {"qav": {"n" * n: 1}},
-        "qav.'" + "n" * 79 + ": must be a name of 1 to 128 printable characters",
+        "qav.'"
+        + "n" * 79
+        + ": must be a name of 1 to 128 characters, no control characters among them",
     ),
     "a gate's name": (
         128,
         lambda n: {"gates": [{"name": "n" * n, "passed": True}]},
-        "gates[0].name: must be a name of 1 to 128 printable characters",
+        "gates[0].name: must be a name of 1 to 128 characters, no control characters among them",
     ),
     "a string": (
         65_536,
