@@ -159,7 +159,8 @@ class Details:
         for name, value in given.items():
             try:
                 if not is_label(name):
-                    raise NotPlainError(f"its name must be 1 to {MAX_LABEL} printable characters")
+                    most = f"1 to {MAX_LABEL} characters, no control characters among them"
+                    raise NotPlainError(f"its name must be {most}")
                 if len(kept) == MAX_ENTRIES:
                     raise NotPlainError(f"must be one of {MAX_ENTRIES} at most")
                 kept[name] = read(name, value)
