@@ -15,6 +15,7 @@ from learnops.client.policy import Policy
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
 from learnops.client.settings import Options, Settings
+from learnops.client.shadow import Ready, always
 from learnops.client.signals import Remark
 from learnops.client.waiting import Steps, in_thread
 from learnops.client.weak import weak
@@ -189,14 +190,16 @@ class Learner:
         """
         self.shadowing(run.running, lambda again: call(Run(again)))
 
-    def shadowing(self, run: Running, call: Callable[[Running], object]) -> None:
-        """`shadow`, for whoever has another view of the run."""
+    def shadowing(
+        self, run: Running, call: Callable[[Running], object], *, ready: Ready = always
+    ) -> None:
+        """`shadow`, for whoever has another view of the run; see `Shadower.submit`."""
         if run.shadow is None:
             return
         engine = self._engine
         offer = engine.shadower.offer(run.assignment)
         if offer is not None and offer.policy.name == run.shadow.name:
-            engine.shadower.submit(offer, run.assignment, call, prices=self._prices)
+            engine.shadower.submit(offer, run.assignment, call, prices=self._prices, ready=ready)
 
     @overload
     def agent(self, function: _Agent[P, R], /) -> Callable[P, R]: ...

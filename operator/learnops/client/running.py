@@ -83,8 +83,15 @@ class Running:
         self._outside: list[Running | None] = []  # what was current before each `with` block
 
     def begin(self, now: float) -> None:
-        """Count the duration from `now` (monotonic seconds) on, where a run had to wait."""
+        """Count the duration and the model calls from `now` (monotonic seconds) on, where a run had
+        to wait or begins anew."""
         self._began = now
+        self._ledger = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was reported, or never will be."""
+        return self._finished
 
     def record(self, call: Call, source: Source) -> None:
         """Count a model call; one that comes after the report is counted as late."""
