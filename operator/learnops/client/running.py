@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from learnops.client import context
@@ -79,7 +79,7 @@ class Running:
         self._ledger: Ledger | None = None  # most runs record no call, and each would pay for it
         self._began = time.monotonic()
         self._finished = False
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may fail the run that it interrupts
         self._outside: list[Running | None] = []  # what was current before each `with` block
 
     def begin(self, now: float) -> None:
