@@ -21,6 +21,7 @@ _ASIDE = "damaged"
 _MAX_ASIDE = 16
 _MAX_ADOPTED = 16  # folders at once: each costs the agent an open file
 _READ_AGAIN_SECONDS = 5.0
+_READ_TRIES = 6  # half a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,21 +105,24 @@ class Store:
         return min((until - now for until in self._resting.values() if until > now), default=inf)
 
     def load(self, segment: Segment) -> list[Record]:
-        """Read a file that waits. One that cannot be read waits on, and rests: never raises."""
+        """Read a file that waits. One that cannot be read rests and is tried again; at last it
+        stays where it is, for another process. Never raises."""
         if segment is self._active:
             self._seal()
         try:
             records = segment.load()
         except FileNotFoundError:  # somebody has cleaned up under us
-            self._segments.remove(segment)
-            records = []
+            records = self._let_be(segment)
         except OSError as error:
             self._telemetry.count("spool_errors")
             self._telemetry.warn(
                 f"load {error.errno}", "%s cannot be read: %s", segment.path, error
             )
-            self._resting[segment] = self._clock() + _READ_AGAIN_SECONDS
-            return []
+            segment.unread += 1
+            if segment.unread < _READ_TRIES and not isinstance(error, IsADirectoryError):
+                self._resting[segment] = self._clock() + _READ_AGAIN_SECONDS
+                return []
+            records = self._let_be(segment)
         self._resting.pop(segment, None)
         if segment.damage is not None:
             self._telemetry.count("spool_damaged")
@@ -215,6 +219,10 @@ class Store:
         if active is not None:
             active.sealed = True
             active.close()
+
+    def _let_be(self, segment: Segment) -> list[Record]:
+        self._segments.remove(segment)
+        return []
 
     def _adopt(self, path: Path) -> None:
         """Raises OSError."""

@@ -235,6 +235,26 @@ def test_a_file_that_cannot_be_read_is_read_later(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_can_never_be_read_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, "a")
+    now = 100.0
+    taking = Store(tmp_path, limits=LIMITS, telemetry=Telemetry(), clock=lambda: now)
+    taking.adopt()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        for _ in range(6):
+            assert taking.backlog == 1
+            assert drain(taking) == []
+            now += 5.0
+    assert taking.backlog == 0
+    taking.close()
+    again = store(tmp_path)
+    again.adopt()
+    assert drain(again) == ["a"]
+
+
 def test_a_file_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
     left(tmp_path, "a")
     taking = store(tmp_path)
