@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ov
 
 from learnops.client.calls import Asked, asked, bounded, check_plain
 from learnops.client.engine import Engine
+from learnops.client.given import given_policy
 from learnops.client.policy import Policy
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
@@ -62,8 +63,8 @@ class Learner:
             spool: folder in which bundles and signals wait until the api has them, so that they
                 survive this process; `off` for none; default: LEARNOPS_SPOOL, else the user's state
                 folder.
-            default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
-                of a Policy manifest.
+            default_policy: what runs use while no snapshot was ever there: a Policy, a manifest of
+                kind Policy, or its `spec` (which has no name: its runs are not reported).
             prices: US dollars for a million tokens by the name of a model, like
                 {"m": {"input": "2.50", "output": "10", "cached_input": "1.25"}}; from them and the
                 model calls that were recorded comes `costUSD`.
@@ -83,7 +84,7 @@ class Learner:
             spool=spool,
         )
         if isinstance(default_policy, Mapping):
-            default_policy = Policy.from_wire("", default_policy)
+            default_policy = given_policy(default_policy, field="default_policy")
         self._default_policy = default_policy
         self._prices = None if prices is None else _priced(prices)
         self._closed = False

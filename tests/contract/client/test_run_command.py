@@ -335,7 +335,7 @@ def test_an_api_that_does_not_register_gives_control(api: Api, run: Any) -> None
     [
         (None, "is not there or empty"),
         ({**FALLBACK, "kind": "Doer"}, "must be one manifest of kind Policy"),
-        ({**FALLBACK, "metadata": {}}, "metadata.name: must be the name of the policy"),
+        ({**FALLBACK, "metadata": {}}, "manifest.metadata.name must be the name of the policy"),
         ({**FALLBACK, "spec": {"prompts": {"variants": [{}]}}}, "is malformed"),
     ],
 )
