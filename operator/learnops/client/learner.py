@@ -9,7 +9,7 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from learnops.client.calls import Asked, asked, bounded, check_plain
+from learnops.client.calls import Asked, answered, asked, bounded, check_plain
 from learnops.client.engine import Engine
 from learnops.client.given import given_policy
 from learnops.client.policy import Policy
@@ -195,12 +195,10 @@ class Learner:
         self, run: Running, call: Callable[[Running], object], *, ready: Ready = always
     ) -> None:
         """`shadow`, for whoever has another view of the run; see `Shadower.submit`."""
-        if run.shadow is None:
-            return
-        engine = self._engine
-        offer = engine.shadower.offer(run.assignment)
-        if offer is not None and offer.policy.name == run.shadow.name:
-            engine.shadower.submit(offer, run.assignment, call, prices=self._prices, ready=ready)
+        shadower, wanted = self._engine.shadower, run.shadow
+        offer = None if wanted is None else shadower.offer(run.assignment)
+        if wanted is not None and offer is not None and offer.policy.name == wanted.name:
+            shadower.submit(offer, run.assignment, call, prices=self._prices, ready=ready)
 
     @overload
     def agent(self, function: _Agent[P, R], /) -> Callable[P, R]: ...
@@ -218,8 +216,8 @@ class Learner:
             session: likewise.
 
         Raises:
-            TypeError: a coroutine function, for which there is `AsyncLearner`, or a generator
-                function, whose answer is not there when it returns.
+            TypeError: a coroutine function (see `AsyncLearner`) or a generator; and the call raises
+                it where what is returned is still to be awaited.
         """
         if function is None:
             return lambda given: self._decorated(given, tenant=tenant, session=session)
@@ -235,7 +233,8 @@ class Learner:
             run = self.start(**asked(tenant=tenant, session=session, call=(args, kwargs)))
             try:
                 with run:
-                    return function(run, *args, **kwargs)
+                    result = function(run, *args, **kwargs)
+                    return answered(result, withdraw=lambda: self.withdraw(run))
             finally:
                 # Also where control failed, or the candidate would be judged on its good days only.
                 self.shadow(run, lambda again: function(again, *args, **kwargs))

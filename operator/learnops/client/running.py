@@ -201,9 +201,10 @@ class Running:
         )
 
     def withdraw(self) -> bool:
-        """Never report it; False where it was finished already."""
+        """Never report it, nor run a candidate beside it; False where it was finished already."""
         first = self._end()
         if first:
+            self.shadow = None
             self._forget_signals()
         return first
 
