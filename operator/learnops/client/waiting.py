@@ -7,9 +7,12 @@ out the waits differs (`in_thread` here, `in_loop` in `aio`).
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from threading import TIMEOUT_MAX, Lock, RLock
+from time import monotonic
 from typing import TypeVar
 
 T = TypeVar("T")
+
+_SLICE_SECONDS = 0.2
 
 
 class Signal:
@@ -36,6 +39,11 @@ class Signal:
         self._gate.release()
         for listener in listeners:
             listener()
+
+    @property
+    def happened(self) -> bool:
+        """Whether it has."""
+        return self._happened
 
     def wait(self, timeout: float) -> None:
         """Block until it happened, `timeout` seconds at most."""
@@ -80,3 +88,20 @@ def in_thread(steps: Steps[T]) -> T:
     finally:
         # Also where a signal handler raised meanwhile: the steps clean up behind themselves.
         steps.close()
+
+
+def in_slices(steps: Steps[T], over: Callable[[], bool]) -> T | None:
+    """As `in_thread`, but None, soon after `over` says that nobody waits any more."""
+    try:
+        while True:
+            wait = next(steps)
+            end = monotonic() + wait.seconds
+            while not (over() or wait.signal.happened) and (left := end - monotonic()) > 0.0:
+                wait.signal.wait(min(left, _SLICE_SECONDS))
+            if over():
+                return None
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    finally:
+        steps.close()  # what they have begun, they give up
