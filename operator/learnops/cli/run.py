@@ -96,12 +96,20 @@ def _run(
 ) -> int:
     from learnops.cli.child import Files, UnstartableError
     from learnops.cli.told import outcome
-    from learnops.client.waiting import in_thread
+    from learnops.client import Run
+    from learnops.client.waiting import in_slices, in_thread
 
-    run = learner.start(tenant=arguments.tenant, run_id=arguments.run_id, session=arguments.session)
-    if signals.caught is not None:
-        learner.withdraw(run)
-        return _SIGNALLED + signals.caught
+    begun = in_slices(
+        learner.starting(
+            tenant=arguments.tenant, run_id=arguments.run_id, session=arguments.session
+        ),
+        over=lambda: signals.caught is not None,
+    )
+    if begun is None or signals.caught is not None:
+        if begun is not None:
+            learner.withdraw(Run(begun))
+        return _SIGNALLED + (signals.caught or 0)
+    run = Run(begun)
     if not run.policy.name:
         learner.withdraw(run)
         return _refuse(

@@ -10,6 +10,7 @@ from typing import Any
 from learnops.cli.child import Ended
 from learnops.client import Policy
 from learnops.client.bundle import Outcome
+from learnops.client.given import given_policy
 from learnops.domain.bundle_limits import (
     BODY_BYTES,
     MAX_AMOUNT,
@@ -94,11 +95,7 @@ def fallback_policy(path: Path) -> Policy:
         manifest = _manifest(text)
         if not isinstance(manifest, dict) or manifest.get("kind") != "Policy":
             raise ToldError("must be one manifest of kind Policy")
-        metadata = manifest.get("metadata")
-        name = metadata.get("name") if isinstance(metadata, dict) else None
-        if not isinstance(name, str) or not name:
-            raise ToldError("metadata.name: must be the name of the policy")
-        return Policy.from_wire(name, manifest.get("spec") or {})
+        return given_policy(manifest, field="manifest")
     except (ToldError, ValueError) as error:
         raise ToldError(f"--fallback {path}: {error}") from error
 

@@ -9,6 +9,7 @@ from inspect import signature
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
+from learnops.client.beside import lives_on, run_in
 from learnops.client.bundle import Outcome
 from learnops.client.calls import Asked, asked, check_coroutine
 from learnops.client.learner import Learner
@@ -122,7 +123,7 @@ class AsyncLearner:
     ) -> Callable[[_Agent[P, R]], Callable[P, Coroutine[Any, Any, R]]]: ...
     def agent(self, function: Any = None, /, *, tenant: Asked = None, session: Asked = None) -> Any:
         """Decorate a coroutine function, as `Learner.agent` does a plain one. The candidate of a
-        shadow stage runs in the same loop, after the answer.
+        shadow stage runs in the same loop, after the answer; it is left out where that has ended.
 
         Raises:
             TypeError: anything but a coroutine function.
@@ -132,9 +133,14 @@ class AsyncLearner:
         return self._decorated(function, tenant=tenant, session=session)
 
     def shadow(self, run: AsyncRun, call: Callable[[AsyncRun], Awaitable[object]]) -> None:
-        """As `Learner.shadow`; `call` gives a coroutine, which this event loop runs."""
+        """As `Learner.shadow`; `call` gives a coroutine, which this event loop runs. Where the loop
+        has ended by then the candidate is left out."""
         loop = asyncio.get_running_loop()
-        self._learner.shadowing(run.running, lambda again: _in(loop, call, AsyncRun(again)))
+        self._learner.shadowing(
+            run.running,
+            lambda again: run_in(loop, lambda: call(AsyncRun(again)), again),
+            ready=lambda seconds: lives_on(loop, seconds=seconds),
+        )
 
     async def flush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109 - not a cancellation
         """As `Learner.flush`."""
@@ -224,28 +230,3 @@ async def _sit_out(wait: Wait) -> None:
         pass  # the steps see for themselves that nothing came
     finally:
         wait.signal.forget(tell)
-
-
-def _in(
-    loop: asyncio.AbstractEventLoop,
-    call: Callable[[AsyncRun], Awaitable[object]],
-    again: AsyncRun,
-) -> None:
-    """Run a candidate in the agent's loop, whose connections it uses; called in a thread."""
-
-    async def beside() -> SystemExit | None:
-        try:
-            async with again:
-                await call(again)
-        except SystemExit as error:
-            return error  # raised by a task, it would end the agent's loop
-        return None
-
-    coroutine = beside()
-    try:
-        exited = asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-    except RuntimeError:
-        coroutine.close()  # where the loop is closed it was never begun
-        raise
-    if exited is not None:
-        raise exited

@@ -2,11 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from hashlib import blake2b
-from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
-from typing import Any
+from inspect import (
+    isasyncgenfunction,
+    isawaitable,
+    iscoroutine,
+    iscoroutinefunction,
+    isgeneratorfunction,
+)
+from typing import Any, TypeVar
 
 from learnops.client.telemetry import Telemetry
 from learnops.domain.text import has_controls
+
+R = TypeVar("R")
 
 _MAX_ID_BYTES = 128
 
@@ -42,7 +50,7 @@ def bounded(field: str, value: str, telemetry: Telemetry) -> str:
 
 def check_plain(function: Callable[..., Any]) -> None:
     """Raises TypeError for a function whose call only makes a coroutine or a generator."""
-    if iscoroutinefunction(function):
+    if _is(iscoroutinefunction, function):
         raise TypeError("agent must decorate a plain function: use AsyncLearner for a coroutine")
     _check_answer(function)
 
@@ -50,13 +58,35 @@ def check_plain(function: Callable[..., Any]) -> None:
 def check_coroutine(function: Callable[..., Any]) -> None:
     """Raises TypeError for anything but a coroutine function."""
     _check_answer(function)
-    if not iscoroutinefunction(function):
-        raise TypeError("agent must decorate a coroutine function: use Learner for a plain one")
+    if not _is(iscoroutinefunction, function):
+        raise TypeError(
+            "agent must decorate a coroutine function: use Learner for a plain one, and write "
+            "`async def` around one that returns a coroutine"
+        )
+
+
+def answered(result: R, *, withdraw: Callable[[], None]) -> R:
+    """The answer of a plain function. Raises TypeError for one that is still to be awaited: then
+    nothing has run yet, and the run is withdrawn."""
+    if not isawaitable(result):
+        return result
+    withdraw()
+    if iscoroutine(result):
+        result.close()
+    raise TypeError(
+        "agent must decorate a function that returns its answer, and this one returned "
+        f"{type(result).__name__}, to be awaited: write `async def` around it and use AsyncLearner"
+    )
 
 
 def _check_answer(function: Callable[..., Any]) -> None:
-    if isgeneratorfunction(function) or isasyncgenfunction(function):
+    if _is(isgeneratorfunction, function) or _is(isasyncgenfunction, function):
         raise TypeError(
             "agent must decorate a function that returns its answer: in a generator use "
             "`with learner.run() as run`"
         )
+
+
+def _is(kind: Callable[[Any], bool], function: Callable[..., Any]) -> bool:
+    """Also of an object that is called."""
+    return kind(function) or kind(getattr(type(function), "__call__", None))  # noqa: B004 - its kind

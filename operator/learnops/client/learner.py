@@ -9,12 +9,14 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from learnops.client.calls import Asked, asked, bounded, check_plain
+from learnops.client.calls import Asked, answered, asked, bounded, check_plain
 from learnops.client.engine import Engine
+from learnops.client.given import given_policy
 from learnops.client.policy import Policy
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
 from learnops.client.settings import Options, Settings
+from learnops.client.shadow import Ready, always
 from learnops.client.signals import Remark
 from learnops.client.waiting import Steps, in_thread
 from learnops.client.weak import weak
@@ -61,8 +63,8 @@ class Learner:
             spool: folder in which bundles and signals wait until the api has them, so that they
                 survive this process; `off` for none; default: LEARNOPS_SPOOL, else the user's state
                 folder.
-            default_policy: what runs use while no snapshot was ever there: a Policy, or the `spec`
-                of a Policy manifest.
+            default_policy: what runs use while no snapshot was ever there: a Policy, a manifest of
+                kind Policy, or its `spec` (which has no name: its runs are not reported).
             prices: US dollars for a million tokens by the name of a model, like
                 {"m": {"input": "2.50", "output": "10", "cached_input": "1.25"}}; from them and the
                 model calls that were recorded comes `costUSD`.
@@ -82,7 +84,7 @@ class Learner:
             spool=spool,
         )
         if isinstance(default_policy, Mapping):
-            default_policy = Policy.from_wire("", default_policy)
+            default_policy = given_policy(default_policy, field="default_policy")
         self._default_policy = default_policy
         self._prices = None if prices is None else _priced(prices)
         self._closed = False
@@ -189,14 +191,14 @@ class Learner:
         """
         self.shadowing(run.running, lambda again: call(Run(again)))
 
-    def shadowing(self, run: Running, call: Callable[[Running], object]) -> None:
-        """`shadow`, for whoever has another view of the run."""
-        if run.shadow is None:
-            return
-        engine = self._engine
-        offer = engine.shadower.offer(run.assignment)
-        if offer is not None and offer.policy.name == run.shadow.name:
-            engine.shadower.submit(offer, run.assignment, call, prices=self._prices)
+    def shadowing(
+        self, run: Running, call: Callable[[Running], object], *, ready: Ready = always
+    ) -> None:
+        """`shadow`, for whoever has another view of the run; see `Shadower.submit`."""
+        shadower, wanted = self._engine.shadower, run.shadow
+        offer = None if wanted is None else shadower.offer(run.assignment)
+        if wanted is not None and offer is not None and offer.policy.name == wanted.name:
+            shadower.submit(offer, run.assignment, call, prices=self._prices, ready=ready)
 
     @overload
     def agent(self, function: _Agent[P, R], /) -> Callable[P, R]: ...
@@ -214,8 +216,8 @@ class Learner:
             session: likewise.
 
         Raises:
-            TypeError: a coroutine function, for which there is `AsyncLearner`, or a generator
-                function, whose answer is not there when it returns.
+            TypeError: a coroutine function (see `AsyncLearner`) or a generator; and the call raises
+                it where what is returned is still to be awaited.
         """
         if function is None:
             return lambda given: self._decorated(given, tenant=tenant, session=session)
@@ -231,7 +233,8 @@ class Learner:
             run = self.start(**asked(tenant=tenant, session=session, call=(args, kwargs)))
             try:
                 with run:
-                    return function(run, *args, **kwargs)
+                    result = function(run, *args, **kwargs)
+                    return answered(result, withdraw=lambda: self.withdraw(run))
             finally:
                 # Also where control failed, or the candidate would be judged on its good days only.
                 self.shadow(run, lambda again: function(again, *args, **kwargs))

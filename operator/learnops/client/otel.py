@@ -10,7 +10,7 @@ import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from opentelemetry.context import Context
@@ -53,7 +53,7 @@ class RunUsageProcessor(SpanProcessor):
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
         self._open: OrderedDict[_Key, _Open] = OrderedDict()
         os.register_at_fork(after_in_child=weak(self._after_fork))
 
@@ -92,7 +92,7 @@ class RunUsageProcessor(SpanProcessor):
 
     def _after_fork(self) -> None:
         """Another thread of the parent may have held the lock, and does not live in the child."""
-        self._lock = Lock()
+        self._lock = RLock()
 
 
 def read(attributes: Mapping[str, Any]) -> Call | None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from learnops.client import context
@@ -35,6 +35,7 @@ class Running:
 
     __slots__ = (
         "_began",
+        "_blocks",
         "_early",
         "_finished",
         "_identity",
@@ -79,12 +80,30 @@ class Running:
         self._ledger: Ledger | None = None  # most runs record no call, and each would pay for it
         self._began = time.monotonic()
         self._finished = False
-        self._lock = Lock()
-        self._outside: list[Running | None] = []  # what was current before each `with` block
+        self._lock = RLock()  # a signal handler may fail the run that it interrupts
+        self._outside: Running | None = None
+        self._blocks: list[Running | None] = []  # what was current before each `with` block
 
     def begin(self, now: float) -> None:
-        """Count the duration from `now` (monotonic seconds) on, where a run had to wait."""
+        """Count the duration and the model calls from `now` (monotonic seconds) on, where a run had
+        to wait or begins anew."""
         self._began = now
+        self._ledger = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was reported, or never will be."""
+        return self._finished
+
+    @property
+    def over(self) -> bool:
+        """Whether its blocks were left as well: what is called now cannot be called for it."""
+        return self._finished and not self._blocks
+
+    @property
+    def outside(self) -> "Running | None":
+        """What was current before its last `with` block."""
+        return self._outside
 
     def record(self, call: Call, source: Source) -> None:
         """Count a model call; one that comes after the report is counted as late."""
@@ -182,9 +201,10 @@ class Running:
         )
 
     def withdraw(self) -> bool:
-        """Never report it; False where it was finished already."""
+        """Never report it, nor run a candidate beside it; False where it was finished already."""
         first = self._end()
         if first:
+            self.shadow = None
             self._forget_signals()
         return first
 
@@ -205,12 +225,13 @@ class Running:
 
     def enter(self) -> None:
         """A `with` block begins: what is called in there is called for this run."""
-        self._outside.append(context.enter(self))
+        self._outside = context.enter(self)
+        self._blocks.append(self._outside)
 
     def leaving(self, error: BaseException | None) -> Steps[None]:
         """The block ends: a run that was not finished in it is."""
-        if self._outside:
-            context.enter(self._outside.pop())
+        if self._blocks:
+            context.enter(self._blocks.pop())
         if self._finished:
             return
         if error is not None:

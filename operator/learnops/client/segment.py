@@ -23,6 +23,7 @@ class Segment:
         self.damage: str | None = None
         self.records = 0
         self.size = 0
+        self.unread = 0  # times that it could not be read
         self._open = 0
         self._lock = Lock()
         self._file: int | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from learnops.client.bounds import RANGES
 from learnops.client.token import Token, found_file
 from learnops.client.token import given as given_token
 
@@ -16,6 +17,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Bounds of the SDK. Times are in seconds, sizes in bytes.
+
+    Raises ValueError where one is no number or out of its range (`bounds.RANGES`), and names it.
 
     Attributes:
         registration_seconds: how long `start` waits at most for the api to acknowledge a
@@ -55,6 +58,10 @@ class Options:
     spool_runs: int = 200_000
     spool_bytes: int = 256 * 2**20
     spool_keep_seconds: float = 7 * 86_400.0
+
+    def __post_init__(self) -> None:
+        for name, bound in RANGES.items():
+            bound.check(name, getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,14 @@ if TYPE_CHECKING:
 _PATH = "/v1/shadows"
 _NAME = "learnops-shadow"
 
+Ready = Callable[[float], bool]
+"""Whether a candidate can run now; asked in a thread, for so many seconds at most."""
+
+
+def always(_seconds: float) -> bool:
+    """A plain function can run whenever there is a thread."""
+    return True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
@@ -41,6 +49,7 @@ class _Task:
     rollout: str
     run: Running
     call: Callable[[Running], object]
+    ready: Ready
 
 
 class Shadower:
@@ -96,8 +105,10 @@ class Shadower:
         call: Callable[[Running], object],
         *,
         prices: "Prices | None" = None,
+        ready: Ready = always,
     ) -> None:
-        """Run the candidate later, on this process's own time. Never raises."""
+        """Run the candidate later, on this process's own time; one that is not `ready` then is
+        left out, before its pair is opened. Never raises."""
         again = Assignment(
             policy=offer.policy,
             arm="candidate",
@@ -115,7 +126,7 @@ class Shadower:
             prices=prices,
             dry_run=True,
         )
-        task = _Task(rollout=offer.rollout, run=run, call=call)
+        task = _Task(rollout=offer.rollout, run=run, call=call, ready=ready)
         with self._changed:
             if self._closing or len(self._waiting) >= self._settings.options.shadow_waiting:
                 self._telemetry.count("shadows_dropped")
@@ -154,7 +165,7 @@ class Shadower:
         backoff = Backoff()
         while (task := self._next()) is not None:
             try:
-                if self._opened(task):
+                if self._is_ready(task) and self._opened(task):
                     self._run(task)
             except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it runs no other
                 survived(error, name=_NAME, telemetry=self._telemetry)
@@ -177,6 +188,15 @@ class Shadower:
                 return None
             self._running = True
             return self._waiting.popleft()
+
+    def _is_ready(self, task: _Task) -> bool:
+        ready = task.ready(self._settings.options.request_seconds)
+        if not ready:
+            self._telemetry.count("shadows_dropped")
+            self._telemetry.warn(
+                "shadow loop", "a candidate was left out: the event loop of its agent has ended"
+            )
+        return ready
 
     def _opened(self, task: _Task) -> bool:
         body = {

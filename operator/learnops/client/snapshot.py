@@ -4,7 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from learnops.client.policy import Policy
@@ -93,7 +93,7 @@ class SnapshotHolder:
         self.first = Signal()
         if view is not None:
             self.first.set()
-        self._changing = Lock()
+        self._changing = RLock()
         self._replaced_uids: deque[str] = deque(maxlen=_REMEMBERED_UIDS)
 
     @property

@@ -1,7 +1,7 @@
 """Where snapshots come from: one long poll after another, in the background."""
 
 import time
-from threading import Event, Lock, Thread
+from threading import Event, RLock, Thread
 from typing import TYPE_CHECKING
 
 from learnops.client.answer import Answer, TransportError
@@ -44,7 +44,7 @@ class SnapshotSource:
         self._telemetry = telemetry
         self._backoff = Backoff(most_seconds=5.0)
         self._stop = Event()
-        self._starting = Lock()
+        self._starting = RLock()  # as for telemetry
         self._thread: Thread | None = None
 
     def start(self) -> None:

@@ -8,6 +8,7 @@ from threading import Condition, Thread
 from learnops.client.frames import MAX_BODY_BYTES, Record
 from learnops.client.letters import DeadLetters, Letter, Letterbox
 from learnops.client.parcel import Outlet, Parcel
+from learnops.client.search import Search
 from learnops.client.segment import Segment
 from learnops.client.store import Store
 from learnops.client.telemetry import Telemetry
@@ -46,6 +47,7 @@ class Spool:
         self.wait_seconds = pace.wait_seconds
         self._telemetry = telemetry
         self._clock = clock
+        self._search = Search(every_seconds=pace.search_seconds, clock=clock)
         self._changed = Condition()
         self._queue: deque[Ticket] = deque()
         self._busy = 0  # tickets that are queued or being written
@@ -161,14 +163,10 @@ class Spool:
         return self._rest_until is not None and self._clock() < self._rest_until
 
     def _loop(self) -> None:
-        search_at = self._clock()
         while True:
-            tickets, closing = self._next(search_at)
+            tickets, closing = self._next()
             self._write(tickets)
             self._survive(self._letters.lay_down)
-            if not closing and self._clock() >= search_at:
-                search_at = self._clock() + self._pace.search_seconds
-                self._survive(self._store.adopt)
             self._survive(self._tend)
             if closing and not tickets and not self._letters.waiting:
                 self._survive(self._store.close)
@@ -180,16 +178,15 @@ class Spool:
         except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it would write no more
             survived(error, name=self._name, telemetry=self._telemetry)
 
-    def _next(self, search_at: float) -> tuple[list[Ticket], bool]:
+    def _next(self) -> tuple[list[Ticket], bool]:
         with self._changed:
             self._changed.wait_for(
                 lambda: self._queue or self._letters.waiting or self._attention or self._closing,
-                timeout=max(search_at - self._clock(), 0.0),
+                timeout=min(self._search.seconds(), self._store.resting_seconds()),
             )
             self._attention = False
             size = min(len(self._queue), _MAX_GROUP)
-            tickets = [self._queue.popleft() for _ in range(size)]
-            return tickets, self._closing
+            return [self._queue.popleft() for _ in range(size)], self._closing
 
     def _write(self, tickets: Sequence[Ticket]) -> None:
         awaited = [ticket for ticket in tickets if ticket.parcel is None]
@@ -208,7 +205,7 @@ class Spool:
         records = [ticket.record for ticket in tickets]
         size = sum(len(record.body) for record in records)
         has_room = all(each.room(len(records), size) for each in self._outlets.values())
-        handed_on = not self._store.backlog and has_room
+        handed_on = has_room and self._store.next_waiting() is None
         segment = self._store.write(records, loaded=handed_on)
         self._count_written(tickets)
         kept = self._conclude(tickets, State.KEPT)
@@ -268,6 +265,7 @@ class Spool:
     def _tend(self) -> None:
         """Remove what is settled, and read what waits if there is room for it."""
         closing = self._closing
+        self._search.look()
         try:
             self._store.tidy()
         except OSError as error:
@@ -277,6 +275,8 @@ class Spool:
         while not closing and all(outlet.hungry() for outlet in self._outlets.values()):
             segment = self._store.next_waiting()
             if segment is None:
+                if (self._search.take() or self._store.more) and self._store.adopt():
+                    continue
                 break
             records = self._store.load(segment)
             self._telemetry.count(f"{self._noun}_loaded", len(records))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 
 from learnops.client.folder import Owned, processes, secure, used_bytes
@@ -18,6 +19,9 @@ from learnops.client.telemetry import Telemetry
 
 _ASIDE = "damaged"
 _MAX_ASIDE = 16
+_MAX_ADOPTED = 16  # folders at once: each costs the agent an open file
+_READ_AGAIN_SECONDS = 5.0
+_READ_TRIES = 6  # half a minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,23 +53,28 @@ class Store:
         limits: StoreLimits,
         telemetry: Telemetry,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`now`: seconds since 1970, as files are dated."""
+        """`now`: seconds since 1970, as files are dated; `clock`: monotonic seconds."""
         self._folder = folder
         self._limits = limits
         self._telemetry = telemetry
         self._now = now
+        self._clock = clock
         self._own: Owned | None = None
         self._adopted: list[Owned] = []
         self._active: Segment | None = None
         self._segments: list[Segment] = []  # all that are there, also the active one
         self._waiting: deque[Segment] = deque()  # those whose records are on disk alone
+        self._resting: dict[Segment, float] = {}  # that could not be read, and until when
         self._number = 0
+        self.more = False  # of ended processes, than are taken over at once
 
     @property
     def backlog(self) -> int:
-        """Records that are on disk alone; a file that was not read yet counts as one."""
-        return sum(segment.records for segment in self._waiting)
+        """Records that are on disk alone; a file that was not read yet counts as one, and so does
+        all together that is still to be taken over."""
+        return sum(segment.records for segment in self._waiting) + self.more
 
     @property
     def unsettled(self) -> int:
@@ -85,22 +94,36 @@ class Store:
         return segment
 
     def next_waiting(self) -> Segment | None:
-        """The oldest file whose records are on disk alone."""
-        return self._waiting[0] if self._waiting else None
+        """The oldest file whose records are on disk alone and that can be read, as far as is
+        known."""
+        now = self._clock()
+        return next((one for one in self._waiting if self._resting.get(one, now) <= now), None)
+
+    def resting_seconds(self) -> float:
+        """Until a file that could not be read may be tried again; without one, for ever."""
+        now = self._clock()
+        return min((until - now for until in self._resting.values() if until > now), default=inf)
 
     def load(self, segment: Segment) -> list[Record]:
-        """Read a file that waits. One that cannot be read stays where it is: never raises."""
+        """Read a file that waits. One that cannot be read rests and is tried again; at last it
+        stays where it is, for another process. Never raises."""
         if segment is self._active:
             self._seal()
         try:
             records = segment.load()
+        except FileNotFoundError:  # somebody has cleaned up under us
+            records = self._let_be(segment)
         except OSError as error:
             self._telemetry.count("spool_errors")
             self._telemetry.warn(
                 f"load {error.errno}", "%s cannot be read: %s", segment.path, error
             )
-            self._segments.remove(segment)
-            records = []
+            segment.unread += 1
+            if segment.unread < _READ_TRIES and not isinstance(error, IsADirectoryError):
+                self._resting[segment] = self._clock() + _READ_AGAIN_SECONDS
+                return []
+            records = self._let_be(segment)
+        self._resting.pop(segment, None)
         if segment.damage is not None:
             self._telemetry.count("spool_damaged")
             self._telemetry.warn(
@@ -110,14 +133,17 @@ class Store:
         return records
 
     def adopt(self) -> int:
-        """Take over what ended processes left; how many files. Never raises."""
+        """Take over what ended processes left, so many folders at once; how many files. There may
+        be `more`. Never raises."""
         before = len(self._waiting)
+        self.more = False
         try:
+            self.tidy()  # what held nothing was settled when it was read
             for path in processes(self._folder):
-                owned = None if self._is_own(path) else Owned.adopt(path)
-                if owned is not None:
-                    self._adopted.append(owned)
-                    self._take(owned)
+                if len(self._adopted) >= _MAX_ADOPTED:
+                    self.more = True
+                    break
+                self._adopt(path)
         except OSError as error:
             self._telemetry.count("spool_errors")
             self._telemetry.warn(f"adopt {error.errno}", "the spool cannot be searched: %s", error)
@@ -193,6 +219,21 @@ class Store:
         if active is not None:
             active.sealed = True
             active.close()
+
+    def _let_be(self, segment: Segment) -> list[Record]:
+        self._segments.remove(segment)
+        return []
+
+    def _adopt(self, path: Path) -> None:
+        """Raises OSError."""
+        owned = None if self._is_own(path) else Owned.adopt(path)
+        if owned is None:
+            return
+        self._adopted.append(owned)
+        self._take(owned)
+        if not self._holds(owned):
+            self._adopted.remove(owned)
+            owned.remove()
 
     def _take(self, owned: Owned) -> None:
         oldest = self._now() - self._limits.keep_seconds

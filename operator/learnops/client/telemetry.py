@@ -1,7 +1,7 @@
 """What the SDK tells about itself: counters, and a log that does not repeat itself."""
 
 import logging
-from threading import Lock
+from threading import RLock
 
 _MAX_KEYS = 256
 
@@ -12,7 +12,7 @@ class Telemetry:
     """Counters by name, and warnings that are logged once per key. Thread-safe."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # a signal handler may count in the midst of counting
         self._counts: dict[str, int] = {}
         self._warned: set[str] = set()
 

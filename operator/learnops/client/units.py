@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 
 from learnops.client.assignment import Assignment
 from learnops.client.snapshot import UnitKind
@@ -45,7 +45,7 @@ class DrawnUnits:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # as for telemetry
         self._drawn: OrderedDict[tuple[str, str], Assignment] = OrderedDict()
 
     def get(self, rollout: str, unit_id: str) -> Assignment | None:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()  # as for telemetry
         self._entries: list[_Entry] = []
         self._by_id: dict[str, _Entry] = {}
         self._by_tokens: dict[tuple[int, int | None], list[_Entry]] = defaultdict(list)

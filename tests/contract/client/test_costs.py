@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Status, StatusCode, Tracer, set_span_in_context
 
 from learnops.client import AsyncLearner, Learner
+from learnops.client.context import current
 from learnops.client.otel import RunUsageProcessor
 from tests.contract.client.api import Api
 from tests.contract.client.models import Models
@@ -298,6 +299,26 @@ def test_spans_belong_to_the_run_in_whose_block_they_began(
     assert costs(api, learner, "outer")["inputTokens"] == 700
 
 
+def test_generators_that_take_turns_leave_no_run_behind(api: Api, connect: Connect) -> None:
+    learner = ready(connect())
+
+    def steps(run_id: str) -> Iterator[None]:
+        with learner.run(run_id=run_id) as run:
+            yield
+            run.record_usage(model="small", input_tokens=7, output_tokens=1)
+            run.finish()
+
+    with learner.run(run_id="around") as around:
+        first, second = steps("first"), steps("second")
+        for each in (first, second, first, second):
+            next(each, None)
+        assert current() is around.running
+        around.finish()
+    assert current() is None
+    assert learner.flush(10)
+    assert [api.runs[each]["costs"]["inputTokens"] for each in ("first", "second")] == [7, 7]
+
+
 def test_a_span_may_end_in_another_thread(api: Api, connect: Connect, tracer: Tracer) -> None:
     learner = ready(connect(prices=PRICES))
     with ThreadPoolExecutor(1) as pool, learner.run(run_id="r") as run:
@@ -361,6 +382,7 @@ FORK = """
 import os, sys, threading
 from opentelemetry.sdk.trace import TracerProvider
 from learnops.client import Learner
+from learnops.client.context import current
 from learnops.client.otel import RunUsageProcessor
 
 processor = RunUsageProcessor()

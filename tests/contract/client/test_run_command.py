@@ -163,14 +163,17 @@ def test_a_signal_before_the_command_starts_starts_none(api: Api, tmp_path: Path
     api.stop()  # it waits for a snapshot
     started = tmp_path / "started"
     child = subprocess.Popen(
-        [*MODULE, "--wait-seconds", "3", "--report-seconds", "0", "--", "touch", str(started)],
+        [*MODULE, "--wait-seconds", "3600", "--report-seconds", "0", "--", "touch", str(started)],
         env={**environment(api), "PYTHONPATH": str(_announcing(tmp_path))},
         start_new_session=True,
     )
     with child:
         wait_until((tmp_path / "armed").exists, what="signals", deadline_seconds=30)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(30) == 128 + signal.SIGTERM
+        try:
+            assert child.wait(30) == 128 + signal.SIGTERM  # and not after an hour
+        finally:
+            child.kill()
     assert not started.exists()
 
 
@@ -335,7 +338,7 @@ def test_an_api_that_does_not_register_gives_control(api: Api, run: Any) -> None
     [
         (None, "is not there or empty"),
         ({**FALLBACK, "kind": "Doer"}, "must be one manifest of kind Policy"),
-        ({**FALLBACK, "metadata": {}}, "metadata.name: must be the name of the policy"),
+        ({**FALLBACK, "metadata": {}}, "manifest.metadata.name must be the name of the policy"),
         ({**FALLBACK, "spec": {"prompts": {"variants": [{}]}}}, "is malformed"),
     ],
 )

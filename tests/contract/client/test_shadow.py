@@ -107,6 +107,44 @@ def test_a_coroutine_is_refused_where_it_is_decorated(api: Api, connect: Connect
         connect().agent(plan)
 
 
+class Called:
+    async def __call__(self, run: Run) -> None:
+        """Never called."""
+
+
+def test_an_object_that_is_called_as_a_coroutine_is_refused_too(connect: Connect) -> None:
+    with pytest.raises(TypeError, match="use AsyncLearner for a coroutine"):
+        connect().agent(Called())
+
+
+def test_an_answer_that_is_still_to_be_awaited_is_no_run(api: Api, connect: Connect) -> None:
+    """As of a lambda that calls a coroutine function: neither arm has run then."""
+    api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
+    learner = ready(connect())
+    plan = learner.agent(lambda run: Called()(run))
+    with pytest.raises(TypeError, match=r"returned coroutine, .* `async def` around it and use As"):
+        plan()
+    assert learner.flush(20)
+    assert api.runs == {}
+    assert SHADOWS not in {request["path"] for request in api.requests}
+
+
+async def test_an_object_that_is_called_as_a_coroutine_is_one_for_asyncio(api: Api) -> None:
+    ran: list[str] = []
+
+    class Agent:
+        async def __call__(self, run: AsyncRun) -> None:
+            ran.append(run.id)
+            await run.finish(metrics={"grounding": 1.0})
+
+    async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
+        await learner.agent(Agent())()
+        with pytest.raises(TypeError, match="write `async def` around one that returns a coroutin"):
+            learner.agent(lambda run: Agent()(run))
+        assert await learner.flush(20)
+    assert list(api.runs) == ran
+
+
 def test_a_candidate_that_exits_ends_nothing_but_its_run(api: Api, connect: Connect) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())

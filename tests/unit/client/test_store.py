@@ -169,9 +169,104 @@ def test_not_every_damaged_file_is_kept(tmp_path: Path) -> None:
     for file in files(tmp_path):
         file.write_bytes(b"x" * 100)
     taking = store(tmp_path)
-    assert taking.adopt() == 20
+    assert taking.adopt() == 16
+    assert drain(taking) == []
+    assert taking.adopt() == 4
     assert drain(taking) == []
     assert len(list((tmp_path / "damaged").iterdir())) == 16
+
+
+def locks(folder: Path) -> int:
+    """Locks of the spool that this process holds open."""
+    found = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    return sum(each.startswith(f"{folder}/") for each in found)
+
+
+def test_so_many_folders_are_taken_over_at_once(tmp_path: Path) -> None:
+    names = [f"{number}" for number in range(40)]
+    for name in names:
+        left(tmp_path, name)
+    taking = store(tmp_path)
+    taken, most = [], 0
+    while taking.adopt():
+        most = max(most, locks(tmp_path))
+        assert taking.more == (len(taken) < 32)
+        assert taking.backlog == 16 + 1 if taking.more else 8
+        taken += drain(taking)
+    assert most == 16
+    assert sorted(taken, key=int) == names
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_with_nothing_in_them_hold_up_no_others(tmp_path: Path) -> None:
+    for _ in range(40):
+        emptied = store(tmp_path)
+        emptied.write([record("a")], loaded=True).settle(1)
+        emptied.tidy()
+        emptied.forget()
+    left(tmp_path, "last")
+    taking = store(tmp_path)
+    found = []
+    while taking.adopt():
+        while (segment := taking.next_waiting()) is not None:
+            found += taking.load(segment)
+    assert [one.body for one in found] == [b"last"]
+
+
+def test_a_file_that_cannot_be_read_is_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, "a")
+    left(tmp_path, "b")
+    now = 100.0
+    taking = Store(tmp_path, limits=LIMITS, telemetry=Telemetry(), clock=lambda: now)
+    assert taking.adopt() == 2
+    unreadable = taking.next_waiting()
+    assert unreadable is not None
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        assert taking.load(unreadable) == []
+    assert taking.backlog == taking.unsettled == 2
+    assert len(drain(taking)) == 1
+    assert (taking.backlog, taking.resting_seconds()) == (1, 5.0)
+    now += 5.0
+    assert len(drain(taking)) == 1
+    assert taking.backlog == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_can_never_be_read_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path, "a")
+    now = 100.0
+    taking = Store(tmp_path, limits=LIMITS, telemetry=Telemetry(), clock=lambda: now)
+    taking.adopt()
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", refuse)
+        for _ in range(6):
+            assert taking.backlog == 1
+            assert drain(taking) == []
+            now += 5.0
+    assert taking.backlog == 0
+    taking.close()
+    again = store(tmp_path)
+    again.adopt()
+    assert drain(again) == ["a"]
+
+
+def test_a_file_that_is_gone_is_not_waited_for(tmp_path: Path) -> None:
+    left(tmp_path, "a")
+    taking = store(tmp_path)
+    taking.adopt()
+    for file in files(tmp_path):
+        file.unlink()
+    assert drain(taking) == []
+    assert taking.backlog == 0
+
+
+def refuse(_path: Path) -> bytes:
+    raise OSError(errno.EMFILE, "too many open files")
 
 
 def test_what_is_too_old_is_deleted(tmp_path: Path) -> None:
