@@ -2,21 +2,30 @@
 
 import asyncio
 import json
+from codecs import BOM_UTF8
+from collections import deque
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from pydantic import ValidationError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from learnops.domain.bundle_limits import BODY_BYTES
 from learnops.server.ingest import Outcome
+from learnops.server.media import NDJSON, media_type
 from learnops.server.models import MAX_BATCH, Bundle
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation
+from learnops.server.splitting import split, too_many
+
+Item = bytes | Problem
+_Checked = tuple[Any, Bundle | Problem]  # beside the run id that was given
 
 # Read, validated and answered in slices, so that other requests are answered in between.
 _SLICE: Final = 250
+_SLICE_BYTES: Final = BODY_BYTES
+_TURN_BYTES: Final = 64 * 1024
 _STATUS: Final = {HTTPStatus.CONFLICT: "conflict", HTTPStatus.FORBIDDEN: "forbidden"}
 _MOST_LINES: Final = 2 * MAX_BATCH
 # Objects and arrays. One takes 70 bytes of memory and more, and 3 of a body: 5 million of them fit
@@ -31,85 +40,94 @@ class Takes(Protocol):
         """One outcome per bundle, in order."""
 
 
-def items_of(body: bytes, *, kind: str) -> list[Any]:
-    """The items of a batch; a line of NDJSON is not parsed yet. Raises Problem (400, 413, 422).
+async def items_of(body: bytes, *, kind: str) -> deque[Item]:
+    """The items of a batch, none of them parsed yet. Raises Problem (400, 413, 422).
 
     Args:
         body: `{"runs": [...]}`, the array alone, or NDJSON.
         kind: its media type.
     """
     _refuse_crowded(body)
-    if kind.partition(";")[0].strip() == "application/x-ndjson":
+    if media_type(kind) == NDJSON:
         # Counted first: a body of line ends alone would make millions of lines.
         if body.count(b"\n") > _MOST_LINES:
-            raise _too_many(f"over {_MOST_LINES} lines")
-        items: Any = [line for line in body.split(b"\n") if line.strip()]
-    else:
-        parsed = _parse(body)
-        items = parsed.get("runs") if isinstance(parsed, dict) else parsed
-    if not isinstance(items, list):
+            raise too_many(f"over {_MOST_LINES} lines")
+        lines = deque(_bounded(line) for line in body.split(b"\n") if line.strip())
+        if len(lines) > MAX_BATCH:
+            raise too_many(f"over {MAX_BATCH} items")
+        return lines
+    items = await split(body.removeprefix(BOM_UTF8))
+    if items is None:
         detail = 'runs: is missing; send {"runs": [bundle, ...]}'
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")
-    if len(items) > MAX_BATCH:
-        raise _too_many(f"{len(items)} items")
-    return items
+    return deque(_too_long() if item is None else item for item in items)
 
 
-async def answer_of(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> bytes:
-    """`{"results": [...]}` as JSON, one result per item, in order.
+async def answer_of(items: deque[Item], *, ingest: Takes, permits: Permits) -> bytes:
+    """`{"results": [...]}` as JSON, one result per item, in order; `items` are used up.
 
     Raises DatabaseUnavailableError and Problem (429, 503, 422 for too many rights to ask for): then
     some may be stored, and sending all again is safe. Raises Forbidden: nothing was stored.
     """
     parts = []
-    for start in range(0, len(items), _SLICE):
-        outcomes = await _slice(items[start : start + _SLICE], ingest=ingest, permits=permits)
-        parts.append(b",".join(outcomes))
+    while items:
+        checked = await _next(items)
+        parts.append(b",".join(await _outcomes(checked, ingest=ingest, permits=permits)))
         await asyncio.sleep(0)
     permits.conclude()
     return b'{"results":[' + b",".join(parts) + b"]}"
 
 
-async def _slice(items: Sequence[Any], *, ingest: Takes, permits: Permits) -> Iterator[bytes]:
-    given = [_line(item) if isinstance(item, bytes) else item for item in items]
-    # A line was measured as it came.
-    checked = [
-        _check(item) if isinstance(raw, bytes) else _check_size(item)
-        for raw, item in zip(items, given, strict=True)
+async def _next(items: deque[Item]) -> list[_Checked]:
+    """A slice of what is left, out of `items`. Never is much more parsed than one long bundle."""
+    checked: list[_Checked] = []
+    size = unshared = 0
+    while items and len(checked) < _SLICE and size < _SLICE_BYTES:
+        item = items.popleft()
+        if isinstance(item, bytes):
+            size += len(item)
+            unshared += len(item)
+        checked.append(_check(item))
+        if unshared > _TURN_BYTES:
+            unshared = 0
+            await asyncio.sleep(0)
+    return checked
+
+
+async def _outcomes(
+    checked: Sequence[_Checked], *, ingest: Takes, permits: Permits
+) -> Iterator[bytes]:
+    await permits.settle([found for _, found in checked if isinstance(found, Bundle)])
+    allowed = [
+        (run_id, (permits.problem(found) or found) if isinstance(found, Bundle) else found)
+        for run_id, found in checked
     ]
-    await permits.settle([item for item in checked if isinstance(item, Bundle)])
-    checked = [
-        (permits.problem(item) or item) if isinstance(item, Bundle) else item for item in checked
-    ]
-    bundles = [item for item in checked if isinstance(item, Bundle)]
+    bundles = [found for _, found in allowed if isinstance(found, Bundle)]
     outcomes = iter(await ingest.take(bundles))
     return (
-        _result(item, outcome=next(outcomes) if isinstance(found, Bundle) else found)
-        for item, found in zip(given, checked, strict=True)
+        _result(run_id, outcome=next(outcomes) if isinstance(found, Bundle) else found)
+        for run_id, found in allowed
     )
 
 
-def _check_size(item: Any) -> Bundle | Problem:
-    try:
-        size = len(to_json(item))
-    except ValueError:
-        size = 0  # a lone surrogate, or too deep: no bundle, as the next look finds
-    return _too_long() if size > BODY_BYTES else _check(item)
-
-
-def _check(item: Any) -> Bundle | Problem:
+def _check(item: Item) -> _Checked:
+    """What is in it, and the run that it names."""
     if isinstance(item, Problem):
-        return item
+        return None, item
     try:
-        return Bundle.model_validate(item)
+        given = _parse(item)
+    except (ValueError, RecursionError) as error:
+        return None, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the item is not JSON: {error}")
+    run_id = given.get("runId") if isinstance(given, dict) else None
+    try:
+        return run_id, Bundle.model_validate(given)
     except ValidationError as error:
-        return from_validation(error.errors(include_url=False))
+        return run_id, from_validation(error.errors(include_url=False))
 
 
-def _result(given: Any, *, outcome: Outcome) -> bytes:
+def _result(run_id: Any, *, outcome: Outcome) -> bytes:
     if not isinstance(outcome, Problem):
         return outcome.model_dump_json(by_alias=True).encode()
-    run_id = given.get("runId") if isinstance(given, dict) else None
     told = {
         "runId": run_id if isinstance(run_id, str) and _is_text(run_id) else None,
         "status": _STATUS.get(outcome.status, "invalid"),
@@ -123,25 +141,17 @@ def _is_text(value: str) -> bool:
     return value.isascii() or not any("\ud800" <= part <= "\udfff" for part in value)
 
 
-def _line(line: bytes) -> Any:
-    if len(line) > BODY_BYTES:
-        return _too_long()
-    try:
-        return from_json(line)
-    except ValueError as error:
-        return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the line is not JSON: {error}")
+def _bounded(line: bytes) -> Item:
+    return _too_long() if len(line) > BODY_BYTES else line
 
 
-def _parse(body: bytes) -> Any:
+def _parse(item: bytes) -> Any:
+    """Raises ValueError and RecursionError."""
     try:
-        return from_json(body)
+        return from_json(item)
     except ValueError:
-        pass
-    try:
-        # Lenient about lone surrogates: the item that has one is refused, not its neighbours.
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+        # Lenient about lone surrogates: the bundle that has one is told where.
+        return json.loads(item)
 
 
 def _refuse_crowded(body: bytes) -> None:
@@ -154,8 +164,3 @@ def _refuse_crowded(body: bytes) -> None:
 def _too_long() -> Problem:
     detail = f"the bundle is over {BODY_BYTES} bytes; send less in it"
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
-
-
-def _too_many(what: str) -> Problem:
-    detail = f"runs: has {what}; send at most {MAX_BATCH} at once"
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, field="runs")

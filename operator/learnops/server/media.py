@@ -34,13 +34,18 @@ class BodyRoute(APIRoute):
         return looking
 
 
+def media_type(header: str) -> str:
+    """Of a Content-Type, in lower case and without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
 def _check(request: Request) -> None:
     """Raises Problem 415."""
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise _unsupported("Content-Encoding: must be absent; send the body uncompressed")
     taken = BY_PATH.get(request.url.path, (JSON,))
     given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() not in taken:
+    if media_type(given) not in taken:
         named = f"is {shown(given, characters=_SHOWN_CHARACTERS)}" if given else "is missing"
         raise _unsupported(f"Content-Type: {named}; it must be {' or '.join(taken)}")
 

@@ -17,6 +17,7 @@ from learnops.domain.bundle_limits import (
     storable,
 )
 from learnops.domain.text import has_controls
+from learnops.server.crowds import FewErrors
 from learnops.server.quality import Qualities
 
 MAX_BATCH: Final = 10_000
@@ -75,7 +76,7 @@ class RunBudget(Wire):
     max_duration_milliseconds: Limit | None = None
 
 
-class Bundle(Wire):
+class Bundle(Wire, FewErrors):
     """What an agent reports of one run. Arm, propensity and revision are what the draw answered."""
 
     model_config = ConfigDict(
@@ -129,7 +130,7 @@ class RunToAssign(Wire):
     policy: Name | None = None
 
 
-class AssignmentsRequest(Wire):
+class AssignmentsRequest(Wire, FewErrors):
     """Runs of one doer to draw and register."""
 
     namespace: Name
@@ -157,7 +158,7 @@ class AssignmentsAnswer(Wire):
     assignments: list[Assignment]
 
 
-class VoidRequest(Wire):
+class VoidRequest(Wire, FewErrors):
     """Registrations that came too late: the agent ran control."""
 
     namespace: Name
@@ -165,7 +166,7 @@ class VoidRequest(Wire):
     run_ids: Annotated[list[RunId], Field(min_length=1, max_length=1000)]
 
 
-class PairsRequest(Wire):
+class PairsRequest(Wire, FewErrors):
     """Runs of control on whose input the candidate of a shadow stage is about to run."""
 
     namespace: Name

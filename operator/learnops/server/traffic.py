@@ -24,7 +24,8 @@ class Traffic:
     def __init__(self, *, registry: CollectorRegistry, routes: frozenset[str]) -> None:
         self._requests = Counter(
             "learnops_http_requests",
-            "Requests to the api, by the route's template and the status it answered",
+            "Requests to the api, by the route's template and the status it answered; `aborted`: "
+            "its caller left before all of it was sent, or its process ended",
             ("route", "code"),
             registry=registry,
         )
@@ -66,20 +67,41 @@ class CountTraffic:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        code, began = _ABORTED, perf_counter()
-
-        async def noted(message: Message) -> None:
-            nonlocal code
-            if message["type"] == "http.response.start":
-                code = str(message["status"])
-            await send(message)
-
+        exchange, began = _Exchange(receive, send), perf_counter()
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, exchange.receive, exchange.send)
         except Exception:
             # Whoever is above answers 500 for it.
-            code = "500"
+            exchange.code = "500"
             raise
         finally:
-            seconds = perf_counter() - began
-            self._traffic.answered(route=self._traffic.route(scope), code=code, seconds=seconds)
+            self._traffic.answered(
+                route=self._traffic.route(scope),
+                code=exchange.code,
+                seconds=perf_counter() - began,
+            )
+
+
+class _Exchange:
+    """One request and its answer. An answer to a caller who left before all was sent is none."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._whole = self._left = False
+        self.code = _ABORTED
+
+    async def receive(self) -> Message:
+        """A part of the body, or that the caller is gone."""
+        message = await self._receive()
+        if message["type"] != "http.disconnect":
+            self._whole = not message.get("more_body", False)
+        elif not self._whole and self.code == _ABORTED:
+            self._left = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """A part of the answer."""
+        if message["type"] == "http.response.start" and not self._left:
+            self.code = str(message["status"])
+        await self._send(message)

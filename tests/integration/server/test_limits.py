@@ -218,4 +218,4 @@ def test_a_batch_of_ten_thousand_and_of_one_more(served: Served, path: str, kind
     assert (taken.status, len(taken.body["results"])) == (200, 10_000)
     refused = sent(10_001)
     assert (refused.status, refused.body["field"]) == (422, "runs")
-    assert refused.body["detail"] == "runs: has 10001 items; send at most 10000 at once"
+    assert refused.body["detail"] == "runs: has over 10000 items; send at most 10000 at once"

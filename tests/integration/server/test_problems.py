@@ -193,7 +193,7 @@ def test_a_bad_bundle_is_refused_alone_and_in_a_batch(
             "/v1/runs:batch",
             json.dumps({"runs": [{}] * 10_001}).encode(),
             422,
-            "runs: has 10001 items; send at most 10000 at once",
+            "runs: has over 10000 items; send at most 10000 at once",
         ),
         (
             "POST",

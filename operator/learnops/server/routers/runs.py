@@ -75,7 +75,7 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
     permits = may.permits(Verb.INGEST)
     use.require_database()
     use.require_state()
-    items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
+    items = await items_of(await request.body(), kind=request.headers.get("content-type", ""))
     with use.admission.runs(len(items)):
         told = await answer_of(items, ingest=use.ingest, permits=permits)
     return Response(told, media_type="application/json")

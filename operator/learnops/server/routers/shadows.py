@@ -39,7 +39,7 @@ async def report(request: Request, use: Use, may: May) -> Response:
     """As runs:batch; `runId` is that of control's run, and nothing here is traffic."""
     permits = may.permits(Verb.INGEST)
     use.require_database()
-    items = items_of(await request.body(), kind=request.headers.get("content-type", ""))
+    items = await items_of(await request.body(), kind=request.headers.get("content-type", ""))
     with use.admission.runs(len(items)):
         told = await answer_of(items, ingest=use.pairing, permits=permits)
     return Response(told, media_type="application/json")
