@@ -17,7 +17,9 @@ COMMANDS = (
     *("operator", "api", "db", "run", "simulate", "evaluate", "plan", "crl", "signal"),
     *("get", "watch", "promote", "policy", "canary", "shadow"),
 )
-
+# The extra of pyproject.toml that has what a command imports; empty: it needs none.
+EXTRAS = dict.fromkeys(COMMANDS, "cli") | {"operator": "operator", "api": "api"}
+EXTRAS |= {"run": "", "signal": ""}
 
 _INTERRUPTED = 130
 _PIPE_CLOSED = 141
@@ -45,26 +47,41 @@ def _run(arguments: Sequence[str] | None) -> int:
         description="Let AI agents improve from their own runs, safely.",
     )
     parser.add_argument("--version", action="version", version=f"learnops {version('learnops')}")
-    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="subcommand", required=True
+    )
     for name in COMMANDS:
         import_module(f"learnops.cli.{name}").add_parser(subparsers)
     try:
         parsed = parser.parse_args(arguments)
-        code: int = parsed.run(parsed)
     except SystemExit:  # --help
         sys.stdout.flush()
         raise
+    try:
+        code: int = parsed.run(parsed)
+    except ModuleNotFoundError as error:
+        return _not_installed(error, command=parsed.subcommand)
     sys.stdout.flush()
     return code
+
+
+def _not_installed(error: ModuleNotFoundError, *, command: str) -> int:
+    """Say which extra has it; raises the error where that is of no help."""
+    extra = EXTRAS[command]
+    if not extra or (error.name or "").partition(".")[0] in ("", "learnops"):
+        raise error
+    told = f"needs `pip install 'learnops[{extra}]'`: there is no module {error.name}"
+    print(f"learnops {command}: {told}", file=sys.stderr)
+    return 2
 
 
 def _open_streams() -> None:
     """Output that the caller has closed goes nowhere: Python has None there, which has no methods,
     and which `print` takes for the other stream."""
-    if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - as long as the process
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+            setattr(sys, name, nowhere)
 
 
 def _lost_output(error: OSError) -> int | None:
