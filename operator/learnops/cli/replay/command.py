@@ -1,18 +1,17 @@
 """The arguments of `learnops crl replay`, and what it does with them."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnops.cli.db import URL_VARIABLE
+from learnops.cli.environment import DATABASE_URL, database_url
 
 if TYPE_CHECKING:
     from learnops.cli.replay.report import Progress, Report
 
 _EXAMPLES = f"""
-The runs come from the run log (Postgres, {URL_VARIABLE} as for `learnops db`; one read-only
+The runs come from the run log (Postgres, {DATABASE_URL} as for `learnops db`; one read-only
 transaction), or with --runs from a file, which has one run a line:
 
   a log as `learnops evaluate` takes it, NDJSON or CSV, with the normalised terms of each run
@@ -118,9 +117,9 @@ def _of_run_log(arguments: argparse.Namespace, target: Any, tell: "Progress") ->
     from learnops.cli.replay.rejudge import Analyses
     from learnops.cli.replay.verdicts import Decisions
 
-    url = os.environ.get(URL_VARIABLE)
-    if not url:
-        return _failed(f"set {URL_VARIABLE} to the URL of Postgres", code=2)
+    url = database_url(command="crl replay")
+    if url is None:
+        return 2
     decisions = Decisions(Analyses.of(arguments.canaries), tell=tell)
     asked = Asked(
         namespace=arguments.namespace,
