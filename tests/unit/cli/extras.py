@@ -94,12 +94,13 @@ def imported_from(start: str) -> set[str]:
         module = waiting.pop()
         if module not in found:
             found.add(module)
-            waiting += _imports(module)
+            waiting += imports(module)
     return found
 
 
 @cache
-def _imports(module: str) -> tuple[str, ...]:
+def imports(module: str) -> tuple[str, ...]:
+    """The modules that a module of ours imports; none for those of others."""
     file = _file(module)
     if file is None:
         return ()
