@@ -9,7 +9,7 @@ from learnops.cli.environment import NAMESPACES, add_cluster, database_url, list
 from learnops.cli.retention import VARIABLE, RetentionError, told_keep_days
 
 if TYPE_CHECKING:
-    from learnops.server.run import ApiSettings
+    from learnops.cli.api_process import ApiSettings
 
 
 def add_parser(subparsers: Any) -> None:
@@ -68,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     import uvloop
 
     from learnops.adapters.kube.connection import NoClusterError
+    from learnops.cli.api_process import serve
     from learnops.server.auth import AuthSetupError, development_token
     from learnops.server.discretion import DiscreetFormatter
-    from learnops.server.run import serve
 
     handler = logging.StreamHandler()
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
-    from learnops.server.run import ApiSettings
+    from learnops.cli.api_process import ApiSettings
 
     return ApiSettings(
         database_url=url,
