@@ -3,45 +3,26 @@
 import argparse
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnops.cli.db import URL_VARIABLE
+from learnops.cli.environment import NAMESPACES, add_cluster, database_url, listed, own_namespace
 from learnops.cli.retention import VARIABLE, RetentionError, told_keep_days
 
 if TYPE_CHECKING:
-    from learnops.server.run import ApiSettings
-
-_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+    from learnops.cli.api_process import ApiSettings
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("api", help="serve assignments, runs, snapshots and metrics")
-    environment = os.environ
-    kubeconfig = environment.get("KUBECONFIG")
-    namespaces = environment.get("LEARNOPS_NAMESPACES", "").split(",")
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=int, default=8080, help="port to listen on (8080)")
-    add(
-        "--kubeconfig",
-        type=Path,
-        default=Path(kubeconfig) if kubeconfig else None,
-        help="kubeconfig file ($KUBECONFIG); without one, the pod's service account",
-    )
-    add(
-        "--namespace",
-        action="append",
-        dest="namespaces",
-        metavar="NAME",
-        default=[name.strip() for name in namespaces if name.strip()],
-        help="watch only this namespace; may be given again ($LEARNOPS_NAMESPACES, by comma)",
-    )
+    add_cluster(parser)
     add(
         "--audience",
         type=_audience,
-        default=environment.get("LEARNOPS_AUDIENCE") or "learnops",
+        default=os.environ.get("LEARNOPS_AUDIENCE") or "learnops",
         help="audience that agents' tokens must be issued for ($LEARNOPS_AUDIENCE; learnops)",
     )
     add(
@@ -51,7 +32,7 @@ def add_parser(subparsers: Any) -> None:
         help="how long a token and a right are good once Kubernetes has confirmed them; a refusal "
         "is asked again after a sixth of it (60)",
     )
-    add("--lease-namespace", default=_own_namespace(), help="where the operator's Lease is")
+    add("--lease-namespace", default=own_namespace(), help="where the operator's Lease is")
     add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
     add(
         "--ttl-seconds",
@@ -78,9 +59,8 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM; the exit code. 2: the environment is wrong."""
-    url = os.environ.get(URL_VARIABLE)
-    if not url:
-        print(f"learnops api: set {URL_VARIABLE} to the URL of Postgres", file=sys.stderr)
+    url = database_url(command="api")
+    if url is None:
         return 2
     # Heavy imports only now: `learnops --help` must be quick.
     import logging
@@ -88,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     import uvloop
 
     from learnops.adapters.kube.connection import NoClusterError
+    from learnops.cli.api_process import serve
     from learnops.server.auth import AuthSetupError, development_token
     from learnops.server.discretion import DiscreetFormatter
-    from learnops.server.run import serve
 
     handler = logging.StreamHandler()
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
@@ -104,14 +84,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
-    from learnops.server.run import ApiSettings
+    from learnops.cli.api_process import ApiSettings
 
     return ApiSettings(
         database_url=url,
         host=arguments.host,
         port=arguments.port,
         kubeconfig=arguments.kubeconfig,
-        namespaces=tuple(arguments.namespaces),
+        namespaces=listed(arguments.namespaces, NAMESPACES),
         lease_namespace=arguments.lease_namespace,
         lease_name=arguments.lease_name,
         ttl_seconds=arguments.ttl_seconds or None,
@@ -120,13 +100,6 @@ def _settings(arguments: argparse.Namespace, *, url: str) -> "ApiSettings":
         keep_days=told_keep_days(arguments.keep),
         keep_series_seconds=arguments.keep_series_seconds,
     )
-
-
-def _own_namespace() -> str:
-    told = os.environ.get("LEARNOPS_LEASE_NAMESPACE", "")
-    if not told and _IN_CLUSTER_NAMESPACE.exists():
-        told = _IN_CLUSTER_NAMESPACE.read_text().strip()
-    return told or "default"
 
 
 def _audience(text: str) -> str:

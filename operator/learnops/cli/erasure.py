@@ -8,6 +8,9 @@ import os
 import sys
 from typing import Any
 
+from learnops.cli.database import opened, report
+from learnops.cli.environment import database_url
+
 _EPILOG = """\
 Bundles, session ids and the tenant's name go; arm, propensity and loss of each run stay, so no
 decision changes. Ids of units of a rollout that goes on, and bundles that arrive within 30 days,
@@ -33,9 +36,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Erase; the exit code. 2: the arguments or the environment are wrong."""
-    from learnops.cli.db import report, url_of
-
-    url = url_of(os.environ)
+    url = database_url(command="db")
     if url is None:
         return 2
     for name in ("namespace", "tenant"):
@@ -49,7 +50,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _erase(url: str, arguments: argparse.Namespace) -> int:
     from learnops.adapters.postgres.erasure import erase_tenant
-    from learnops.cli.db import opened
 
     async with opened(url) as pool:
         done = await erase_tenant(

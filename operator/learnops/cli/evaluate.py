@@ -81,6 +81,7 @@ def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
     from learnops.api.guardrails import on_queries
     from learnops.cli.evaluation import judging, logs, manifest, rows
     from learnops.cli.evaluation.arms import arms_of
+    from learnops.cli.evaluation.names import TERM
     from learnops.cli.inputs import opened
     from learnops.domain.arms import candidates_of
 
@@ -93,7 +94,7 @@ def _evaluate(arguments: argparse.Namespace) -> "list[Judged]":
     judge = judging.judge_of(canary, attempt=arguments.attempt)
     arms = arms_of(candidates_of(canary), control=arguments.control)
     terms = [guardrail.term for guardrail in judge.plan.guardrails]
-    needed = ["arm", *arms.shares, "loss", *(rows.TERM + term for term in terms)]
+    needed = ["arm", *arms.shares, "loss", *(TERM + term for term in terms)]
     with opened(arguments.runs) as source:
         found = logs.logs_of(rows.read(source, needed=needed), arms=arms, terms=terms)
     return [judge(log) for log in found]

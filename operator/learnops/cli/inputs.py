@@ -51,10 +51,13 @@ def documents(path: Path, *, max_bytes: int) -> list[Any]:
 
 
 class _Log(io.TextIOWrapper):
-    """Lines of UTF-8; one that is none is an InputError, or left to who reads it."""
+    """Lines of UTF-8; one that is none is an InputError, or left to who reads it.
+
+    A byte order mark, with which spreadsheets begin a CSV, is no part of the first name.
+    """
 
     def __init__(self, source: BinaryIO, *, name: str, refuse: bool) -> None:
-        super().__init__(source, encoding="utf-8", errors="surrogateescape", newline="")
+        super().__init__(source, encoding="utf-8-sig", errors="surrogateescape", newline="")
         self._name, self._refuse, self._ended = name, refuse, 0
 
     # The base class of all files reads bytes; typeshed overrides it for text in the same way.

@@ -9,11 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from learnops.cli.environment import (
+    DATABASE_URL,
+    NAMESPACES,
+    add_cluster,
+    database_url,
+    listed,
+    own_namespace,
+)
 from learnops.cli.operator_settings import FEATURES, OperatorSettings
 
-DATABASE_URL = "LEARNOPS_DATABASE_URL"
 _DISABLE = "LEARNOPS_DISABLE"
-_IN_CLUSTER_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _EXAMPLES = f"""
 The database is given by the environment variable {DATABASE_URL} alone: a URL holds a password.
 
@@ -50,50 +56,39 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop; the exit code."""
-    unknown = sorted(set(arguments.disabled) - set(FEATURES))
+    disabled = listed(arguments.disabled, _DISABLE)
+    unknown = sorted(set(disabled) - set(FEATURES))
     if unknown:
         told = f"{unknown[0]!r:.80} is no feature; {_DISABLE} must be of {', '.join(FEATURES)}"
         print(f"learnops operator: {told}", file=sys.stderr)
         return 2
-    settings = _settings(arguments)
-    if settings is None:
-        print(f"learnops operator: set {DATABASE_URL} to the URL of Postgres", file=sys.stderr)
+    url = database_url(command="operator")
+    if url is None:
         return 2
     # Heavy imports only now: `learnops --help` must be quick.
+    from learnops.adapters.kube.connection import NoClusterError
     from learnops.cli import logs
     from learnops.cli.operator_process import run_operator
 
     logs.configure(style=arguments.log_format, level=arguments.log_level)
-    return asyncio.run(run_operator(settings))
+    try:
+        return asyncio.run(run_operator(_settings(arguments, url=url)))
+    except NoClusterError as error:
+        print(f"learnops operator: {error}", file=sys.stderr)
+        return 2
 
 
-def _settings(arguments: argparse.Namespace) -> OperatorSettings | None:
-    url = os.environ.get(DATABASE_URL, "")
-    if not url:
-        return None
+def _settings(arguments: argparse.Namespace, *, url: str) -> OperatorSettings:
     told = vars(arguments)
     kept = {name: told[name] for name in OperatorSettings.__dataclass_fields__ if name in told}
-    kept["disabled"] = frozenset(arguments.disabled)
-    kept["namespaces"] = tuple(arguments.namespaces or _listed(os.environ, "LEARNOPS_NAMESPACES"))
+    kept["disabled"] = frozenset(listed(arguments.disabled, _DISABLE))
+    kept["namespaces"] = listed(arguments.namespaces, NAMESPACES)
     return OperatorSettings(database_url=url, **kept)
 
 
 def _add_connections(parser: argparse.ArgumentParser) -> None:
     environment = os.environ
-    kubeconfig = environment.get("KUBECONFIG")
-    parser.add_argument(
-        "--kubeconfig",
-        type=Path,
-        default=Path(kubeconfig) if kubeconfig else None,
-        help="kubeconfig file ($KUBECONFIG); without one, the pod's service account",
-    )
-    parser.add_argument(
-        "--namespace",
-        action="append",
-        dest="namespaces",
-        metavar="NAME",
-        help="watch only this namespace; may be given again ($LEARNOPS_NAMESPACES, by comma)",
-    )
+    add_cluster(parser)
     parser.add_argument(
         "--prometheus-url",
         default=environment.get("LEARNOPS_PROMETHEUS_URL"),
@@ -111,7 +106,7 @@ def _add_connections(parser: argparse.ArgumentParser) -> None:
 
 def _add_lease(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--lease-namespace", default=_own_namespace(), help="where the Lease is (own namespace)")
+    add("--lease-namespace", default=own_namespace(), help="where the Lease is (own namespace)")
     add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
     add("--lease-seconds", type=_count, default=15, help="how long one renewal holds (15)")
     add("--identity", default=_identity(), help="name of this instance (host and a random part)")
@@ -123,22 +118,9 @@ def _add_features(parser: argparse.ArgumentParser) -> None:
         action="append",
         dest="disabled",
         choices=FEATURES,
-        default=_listed(os.environ, _DISABLE),
         help="canaries: no candidate gets a share or a larger one, nothing is promoted; what is "
         f"shown worse is still rolled back (${_DISABLE}, by comma)",
     )
-
-
-def _listed(environment: os._Environ[str], variable: str) -> list[str]:
-    names = environment.get(variable, "").split(",")
-    return [name.strip() for name in names if name.strip()]
-
-
-def _own_namespace() -> str:
-    told = os.environ.get("LEARNOPS_LEASE_NAMESPACE", "")
-    if not told and _IN_CLUSTER_NAMESPACE.exists():
-        told = _IN_CLUSTER_NAMESPACE.read_text().strip()
-    return told or "default"
 
 
 def _identity() -> str:

@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.output == "json":
             print(json.dumps(found, indent=2))
         else:
-            print(_told(doer, name, dry_run=arguments.dry_run == "server"))
+            print(_told(doer, name, canaries, dry_run=arguments.dry_run == "server"))
         return 0
 
     return run_with(arguments, work, command="promote")
@@ -116,14 +116,17 @@ def _wanted(doer: Json) -> str:
     return str(doer["spec"]["policyRef"]["name"])
 
 
-def _told(doer: Json, name: str, *, dry_run: bool) -> str:
+def _told(doer: Json, name: str, canaries: list[Json], *, dry_run: bool) -> str:
     """What was done, and what follows from it."""
     doer_name = states.name_of(doer)
     done = "would turn" if dry_run else "turned"
     first = f"doer {doer_name} {done} from {_wanted(doer)} to {name}"
     status, rollout = doer.get("status", {}), doer["spec"].get("rollout", {})
     if name == status.get("activePolicy"):
-        return f"{first}, which is active already: a rollout of {_wanted(doer)} ends"
+        live = states.live_of(doer_name, canaries)
+        ends = any(_wanted(doer) in states.candidates_of(it) for it in live)
+        what = f": the rollout of {_wanted(doer)} ends" if ends else ""
+        return f"{first}, which is active already{what}"
     if not status.get("activePolicy"):
         return f"{first}: its first policy, active at once"
     if name == status.get("previousPolicy") and rollout.get("revert", "Immediate") == "Immediate":

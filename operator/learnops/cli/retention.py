@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from learnops.adapters.postgres.expiries import EXPIRIES
+from learnops.cli.database import opened, report
+from learnops.cli.environment import database_url
 
 if TYPE_CHECKING:
     from learnops.adapters.postgres.erasure import Erased
@@ -58,9 +60,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Expire; the exit code. 2: the arguments or the environment are wrong."""
-    from learnops.cli.db import report, url_of
-
-    url = url_of(os.environ)
+    url = database_url(command="db")
     if url is None:
         return 2
     try:
@@ -111,7 +111,6 @@ def _setting(text: str) -> tuple[str, int]:
 async def _retain(url: str, keep: Mapping[str, int], arguments: argparse.Namespace) -> int:
     from learnops.adapters.postgres.erasure import follow_erasures
     from learnops.adapters.postgres.retention import expire
-    from learnops.cli.db import opened
 
     progress = _Progress()
     async with opened(url) as pool:

@@ -18,7 +18,7 @@ from learnops.adapters.postgres.runs import RunRow, store
 from learnops.adapters.postgres.timeouts import resolve_timeouts
 from learnops.adapters.postgres.whatif import reading
 from learnops.api.assignment import Unit
-from learnops.cli.db import URL_VARIABLE
+from learnops.cli.environment import DATABASE_URL
 from learnops.cli.main import main
 from learnops.domain.plan import CloseRollout, OpenGeneration
 from tests.integration.postgres.conftest import KEY, ROLLOUT, rollout
@@ -36,7 +36,7 @@ spec:
 @pytest.fixture
 def replay(migrated: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Replay:
     """Run the command on the database; what it prints as JSON."""
-    monkeypatch.setenv(URL_VARIABLE, migrated)
+    monkeypatch.setenv(DATABASE_URL, migrated)
 
     def of(*arguments: str, code: int = 0, **files: str) -> dict[str, Any]:
         named: list[str] = []
@@ -256,6 +256,6 @@ def test_a_doer_without_runs_is_named(replay: Replay) -> None:
 
 
 def test_no_database_is_told(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setenv(URL_VARIABLE, "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.setenv(DATABASE_URL, "postgresql://nobody@127.0.0.1:1/none")
     assert main(["crl", "replay", "planner", "--weights", "grounding=1"]) == 1
     assert "the run log:" in capsys.readouterr().err

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from learnops.adapters.kube.reflector import Reflector
+from learnops.cli.api_process import ApiSettings, serve
 from learnops.server.announcing import Announcer
 from learnops.server.auth import DevelopmentToken
-from learnops.server.run import ApiSettings, serve
 from learnops.server.tracker import Mirror, PrefixTracker, SeriesKeeper
 from learnops.server.upkeep import Upkeep
 from testbed.ports import free_port

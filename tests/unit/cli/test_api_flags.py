@@ -1,7 +1,6 @@
 """`learnops api` says what is missing before it serves anything."""
 
 import argparse
-from pathlib import Path
 
 import pytest
 
@@ -44,17 +43,6 @@ def test_without_a_cluster(
         "set KUBECONFIG to a file that kubectl works with, or run in a pod with its service "
         "account\n"
     )
-
-
-@pytest.mark.parametrize("content", [None, "", "users: [", "apiVersion: v1\nkind: Config\n"])
-def test_with_a_kubeconfig_that_is_none(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: str | None
-) -> None:
-    path = tmp_path / "kubeconfig"
-    if content is not None:
-        path.write_text(content)
-    assert run("--kubeconfig", str(path)) == 2
-    assert f"no Kubernetes API server: {path}: " in capsys.readouterr().err
 
 
 def test_the_development_token_is_refused_in_a_cluster(

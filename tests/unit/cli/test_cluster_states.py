@@ -6,7 +6,7 @@ from learnops.cli.cluster.owners import owner, refuse_managed
 from learnops.cli.cluster.session import CommandError
 from learnops.cli.cluster.states import last_of, live_of, state
 from learnops.cli.cluster.tables import number, table
-from learnops.cli.promote import _refuse_no_change
+from learnops.cli.promote import _refuse_no_change, _told
 
 
 def canary(name, *, stage=None, minute=0, candidates=("planner-v2",), doer="planner", **status):
@@ -146,3 +146,33 @@ def test_a_table_has_dashes_for_what_is_not_known():
         "A        LONG\nx        -\nlonger   0"
     )
     assert (number(None), number("0.12345"), number(1234.5, places=1)) == ("-", "0.123", "1,234.5")
+
+
+@pytest.mark.parametrize("stage", ["Promoted", "RolledBack", "Error"])
+def test_an_ended_rollout_does_not_wait_for_what_its_doer_waits_for(stage):
+    troubled = doer()
+    trouble = {"type": "Ready", "status": "False", "reason": "No", "message": "apply v3"}
+    troubled["status"]["conditions"] = [trouble]
+    assert state(troubled, canary("c1", stage="Canary"))["waitingFor"] == "apply v3"
+    assert state(troubled, canary("c1", stage=stage))["waitingFor"] is None
+    own = canary("c1", stage=stage, conditions=[{**trouble, "message": "no such policy"}])
+    assert state(troubled, own)["waitingFor"] == "no such policy"
+
+
+@pytest.mark.parametrize(
+    ("canaries", "end"),
+    [
+        ([], ""),
+        ([canary("c1", stage="RolledBack", candidates=("planner-v3",))], ""),
+        ([canary("c1", stage="Canary", candidates=("planner-v4",))], ""),
+        (
+            [canary("c1", stage="Canary", candidates=("planner-v3",))],
+            ": the rollout of planner-v3 ends",
+        ),
+    ],
+)
+def test_promote_tells_the_end_of_a_rollout_only_where_one_is_live(canaries, end):
+    found = doer(wanted="planner-v3", active="planner-v2")
+    assert _told(found, "planner-v2", canaries, dry_run=False) == (
+        f"doer planner turned from planner-v3 to planner-v2, which is active already{end}"
+    )

@@ -211,3 +211,37 @@ def test_what_a_log_does_not_tell_of_partial_runs_is_unknown(replay) -> None:
     assert (group["partial"], group["partialWouldBe"]) == (None, 1)
     _, table, _ = replay("--weights", "grounding=1,ragCoverage=1", runs=runs, output="table")
     assert "- -> 1" in table
+
+
+@pytest.mark.parametrize("option", ["--last", "--days", "--namespace"])
+def test_what_only_the_run_log_has_is_refused_of_a_file(replay, option: str) -> None:
+    code, _, said = replay("--weights", "grounding=1", option, "5", runs="{}")
+    assert (code, said) == (
+        2,
+        f"learnops crl replay: {option}: must go with a DOER of the run log\n",
+    )
+
+
+@pytest.mark.parametrize("option", ["--scored-by", "--control"])
+def test_what_only_a_file_has_is_refused_of_the_run_log(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["crl", "replay", "planner", "--weights", "grounding=1", option, "x"]) == 2
+    told = f"learnops crl replay: {option}: must go with a file of --runs\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_doer_and_a_file_are_not_both_replayed(replay) -> None:
+    code, _, said = replay("planner", "--weights", "grounding=1", runs="{}")
+    assert code == 2
+    assert said == (
+        "learnops crl replay: DOER and --runs: must not both be there: "
+        "runs are of the run log or of a file\n"
+    )
+
+
+def test_control_is_not_passed_over_where_there_are_bundles(replay) -> None:
+    bundle = json.dumps({"metrics": {"grounding": 0.5}})
+    given = ("--weights", "grounding=1", "--control", "planner-v1")
+    code, _, said = replay(*given, runs=bundle, scored_by=DOER)
+    assert (code, "--control: must go with a log of arms" in said) == (2, True)

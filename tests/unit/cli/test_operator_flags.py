@@ -29,13 +29,11 @@ def test_a_bad_number_is_told_in_a_sentence(
 def _settings_of(*flags: str) -> frozenset[str]:
     parser = argparse.ArgumentParser()
     operator.add_parser(parser.add_subparsers())
-    settings = operator._settings(parser.parse_args(["operator", *flags]))
-    assert settings is not None
-    return settings.disabled
+    arguments = parser.parse_args(["operator", *flags])
+    return operator._settings(arguments, url="postgresql://nowhere").disabled
 
 
 def test_a_feature_is_disabled_by_flag_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LEARNOPS_DATABASE_URL", "postgresql://nowhere")
     monkeypatch.delenv("LEARNOPS_DISABLE", raising=False)
     assert _settings_of() == frozenset()
     assert _settings_of("--disable", "canaries") == {"canaries"}

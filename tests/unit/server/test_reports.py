@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from learnops.api.canary import CandidateStatus
 from learnops.api.common import Condition
 from learnops.api.shadow import ShadowStatus
-from learnops.server.routers.reports import canary_report
+from learnops.app.reports import canary_report
 from tests.unit.app.models import canary
 
 EVIDENCE = {

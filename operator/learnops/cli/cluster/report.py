@@ -54,8 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
         from pydantic import ValidationError
 
         from learnops.api.canary import CanaryDeployment
+        from learnops.app.reports import canary_report
         from learnops.cli.inputs import first_of
-        from learnops.server.routers.reports import canary_report
 
         found = await cluster.get("CanaryDeployment", arguments.canary)
         try:

@@ -65,14 +65,17 @@ def state(doer: Json, canary: Json | None) -> Json:
         return told
     about = canary.get("status", {})
     known = {it["name"]: it for it in about.get("candidates", ())}
+    stage = stage_of(canary)
+    # What is wrong with the doer holds up what is live: an ended rollout waits for nothing.
+    others = None if stage in ENDS else told["waitingFor"]
     return told | {
         "rollout": name_of(canary),
-        "stage": stage_of(canary),
+        "stage": stage,
         "candidates": [
             _candidate(name, doer=doer, known=known.get(name, {})) for name in candidates_of(canary)
         ],
         "verdict": about.get("recommendation"),
-        "waitingFor": about.get("waitingFor") or _trouble(about) or told["waitingFor"],
+        "waitingFor": about.get("waitingFor") or _trouble(about) or others,
     }
 
 

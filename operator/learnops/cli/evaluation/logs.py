@@ -12,7 +12,8 @@ from learnops.cli.evaluation import columns
 from learnops.cli.evaluation.arms import CONTROL, Arms
 from learnops.cli.evaluation.columns import Floats
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
-from learnops.cli.evaluation.rows import CANARY, TERM, Rows
+from learnops.cli.evaluation.names import CANARY, TERM
+from learnops.cli.evaluation.rows import Rows
 from learnops.domain.evidence.types import Observations
 
 DEFAULT_CANARY = ""

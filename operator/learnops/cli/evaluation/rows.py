@@ -8,10 +8,7 @@ from itertools import chain, islice
 from typing import Any, TextIO
 
 from learnops.cli.evaluation.errors import EvaluationError, bad_line
-
-CANARY = "canary"
-TERM = "terms."
-"""Prefix of a term's column in CSV."""
+from learnops.cli.evaluation.names import CANARY, check_header, refuse_alike
 
 _CHUNK_LINES = 50_000
 _MAX_LINE = 1_000_000  # characters; a run of a log is a hundred
@@ -60,7 +57,7 @@ def rows_of(
     rest = chain((head,), first)
     if head.lstrip().startswith("{"):
         return _ndjson(rest, [*needed, *(it for it in optional if it not in needed)])
-    return _csv(rest, needed)
+    return _csv(rest, needed, optional)
 
 
 def _rest(head: str, source: TextIO) -> Iterator[str]:
@@ -68,11 +65,11 @@ def _rest(head: str, source: TextIO) -> Iterator[str]:
     yield from source
 
 
-def _csv(lines: Iterable[str], needed: Sequence[str]) -> Iterator[Rows]:
+def _csv(lines: Iterable[str], needed: Sequence[str], optional: Sequence[str]) -> Iterator[Rows]:
     reader = csv.reader(lines, strict=True)
     try:
         header = [name.strip() for name in next(reader)]
-        _check_header(header, needed=needed)
+        check_header(header, needed=needed, optional=optional)
         while True:
             numbers, values = _chunk(reader, width=len(header))
             if not numbers:
@@ -81,14 +78,6 @@ def _csv(lines: Iterable[str], needed: Sequence[str]) -> Iterator[Rows]:
             yield Rows(text=True, lines=numbers, columns=dict(zip(header, columns, strict=True)))
     except csv.Error as error:
         raise bad_line(reader.line_num, "columns", f"not CSV ({error})") from error
-
-
-def _check_header(header: Sequence[str], *, needed: Sequence[str]) -> None:
-    missing = [name for name in needed if name not in header]
-    if missing:
-        raise bad_line(1, missing[0], f"no such column; the header is {','.join(header):.200}")
-    if len(set(header)) < len(header):
-        raise bad_line(1, "header", "has a column twice")
 
 
 def _chunk(reader: Any, *, width: int) -> tuple[list[int], list[list[str]]]:
@@ -116,11 +105,23 @@ def _ndjson(lines: Iterable[str], needed: Sequence[str]) -> Iterator[Rows]:
             return
         numbers = [number for number, _ in chunk]
         objects = [_object(number, line) for number, line in chunk]
+        _refuse_alike(numbers, objects, needed)
         columns = _members(numbers, objects, needed)
         canaries = [it.get(CANARY) for it in objects]
         if any(it is not None for it in canaries):
             columns[CANARY] = canaries
         yield Rows(text=False, lines=numbers, columns=columns)
+
+
+def _refuse_alike(
+    numbers: Sequence[int], objects: Sequence[dict[str, Any]], needed: Sequence[str]
+) -> None:
+    lines: dict[str, int] = {}
+    for number, it in zip(numbers, objects, strict=True):
+        if not it.keys() <= lines.keys():
+            for name in it:
+                lines.setdefault(name, number)
+    refuse_alike(lines, known=[it.partition(".")[0] for it in needed])
 
 
 def _members(

@@ -1,18 +1,17 @@
 """The arguments of `learnops crl replay`, and what it does with them."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learnops.cli.db import URL_VARIABLE
+from learnops.cli.environment import DATABASE_URL, database_url
 
 if TYPE_CHECKING:
     from learnops.cli.replay.report import Progress, Report
 
 _EXAMPLES = f"""
-The runs come from the run log (Postgres, {URL_VARIABLE} as for `learnops db`; one read-only
+The runs come from the run log (Postgres, {DATABASE_URL} as for `learnops db`; one read-only
 transaction), or with --runs from a file, which has one run a line:
 
   a log as `learnops evaluate` takes it, NDJSON or CSV, with the normalised terms of each run
@@ -38,6 +37,7 @@ exit code: 0 it was replayed, whatever would change; 1 no database there; 2 the 
 a line of it are wrong
 """
 _DAYS = 36_500
+_LAST = 10
 
 
 def add_parser(commands: Any) -> None:
@@ -51,7 +51,7 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("name", nargs="?", metavar="DOER", help="whose runs, in the run log")
-    add("-n", "--namespace", default="default", help="its namespace (default)")
+    add("-n", "--namespace", help="its namespace (default)")
     by = parser.add_mutually_exclusive_group(required=True)
     by.add_argument(
         "--weights",
@@ -70,8 +70,8 @@ def add_parser(commands: Any) -> None:
     )
     add("--canaries", type=Path, metavar="FILE", help="YAML: CanaryDeployments, for their analysis")
     add("--control", metavar="POLICY", help="the name of control in a log of --runs")
-    add("--last", type=_whole(0, 1000), default=10, metavar="N", help="rollouts judged again (10)")
-    add("--days", type=_whole(1, _DAYS), default=_DAYS, metavar="N", help="runs of the last N days")
+    add("--last", type=_whole(0, 1000), metavar="N", help=f"rollouts judged again ({_LAST})")
+    add("--days", type=_whole(1, _DAYS), metavar="N", help="runs of the last N days (all)")
     add("-o", "--output", choices=("table", "json"), default="table")
     add("-q", "--quiet", action="store_true", help="tell no progress on standard error")
     parser.set_defaults(run=run)
@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace) -> int:
     from learnops.cli.inputs import InputError
     from learnops.cli.replay import output
 
-    if (arguments.name is None) == (arguments.runs is None):
-        return _failed("name a DOER of the run log, or a file with --runs", code=2)
+    if wrong := _wrong(arguments):
+        return _failed(wrong, code=2)
     try:
         report = _replayed(arguments)
     except InputError as error:
@@ -92,6 +92,21 @@ def run(arguments: argparse.Namespace) -> int:
         return report
     print(output.as_json(report) if arguments.output == "json" else output.as_table(report))
     return 0
+
+
+def _wrong(arguments: argparse.Namespace) -> str:
+    """Why these do not go together; empty: they do. What says nothing here must not be passed
+    over: whoever gave it believes that it holds."""
+    if arguments.name is None and arguments.runs is None:
+        return "name a DOER of the run log, or a file with --runs"
+    if arguments.name is not None and arguments.runs is not None:
+        return "DOER and --runs: must not both be there: runs are of the run log or of a file"
+    file_only, log_only = ("scored_by", "control"), ("namespace", "last", "days")
+    for name in file_only if arguments.runs is None else log_only:
+        if getattr(arguments, name) is not None:
+            where = "a file of --runs" if arguments.runs is None else "a DOER of the run log"
+            return f"--{name.replace('_', '-')}: must go with {where}"
+    return ""
 
 
 def _replayed(arguments: argparse.Namespace) -> "Report | int":
@@ -118,15 +133,15 @@ def _of_run_log(arguments: argparse.Namespace, target: Any, tell: "Progress") ->
     from learnops.cli.replay.rejudge import Analyses
     from learnops.cli.replay.verdicts import Decisions
 
-    url = os.environ.get(URL_VARIABLE)
-    if not url:
-        return _failed(f"set {URL_VARIABLE} to the URL of Postgres", code=2)
+    url = database_url(command="crl replay")
+    if url is None:
+        return 2
     decisions = Decisions(Analyses.of(arguments.canaries), tell=tell)
     asked = Asked(
-        namespace=arguments.namespace,
+        namespace="default" if arguments.namespace is None else arguments.namespace,
         doer=arguments.name,
-        days=arguments.days,
-        last=arguments.last,
+        days=_DAYS if arguments.days is None else arguments.days,
+        last=_LAST if arguments.last is None else arguments.last,
     )
     try:
         with reading(url) as connection:

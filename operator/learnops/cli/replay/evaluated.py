@@ -11,7 +11,8 @@ from learnops.api.guardrails import on_terms
 from learnops.cli.evaluation.arms import arms_of
 from learnops.cli.evaluation.errors import bad_line
 from learnops.cli.evaluation.logs import Log, logs_of
-from learnops.cli.evaluation.rows import TERM, Rows, rows_of
+from learnops.cli.evaluation.names import TERM
+from learnops.cli.evaluation.rows import Rows, rows_of
 from learnops.cli.inputs import InputError
 from learnops.cli.replay.rejudge import Analyses, Rejudged, judged, refusal
 from learnops.cli.replay.report import Progress, Report

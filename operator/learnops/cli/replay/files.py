@@ -41,6 +41,8 @@ def replay(arguments: Namespace, target: Target, *, tell: Progress) -> Report:
                     "--canaries: must go with a log that has propensities; a bundle "
                     "tells not in which order runs were registered"
                 )
+            if arguments.control is not None:
+                raise InputError("--control: must go with a log of arms; a bundle names its policy")
             return bundles.replay(lines, target, scored_by=arguments.scored_by, tell=tell)
         if arguments.scored_by is not None:
             raise InputError("--scored-by: must go with bundles; this log has its losses")

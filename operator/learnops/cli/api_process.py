@@ -1,14 +1,16 @@
-"""The api as a process: reflectors, application, server, signals."""
+"""The composition root of the api: reflectors, application, server, signals."""
 
 import asyncio
 import gc
 import signal
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from learnops.adapters.clock import SystemClock
 from learnops.adapters.kube.connection import connect
@@ -68,48 +70,67 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
 
     `by` None: Kubernetes tells who is asking. Raises NoClusterError where there is none.
     """
-    pool = make_pool(settings.database_url, application="learnops-api")
-    services = assemble(
-        pool=pool,
-        clock=SystemClock(),
-        ttl_seconds=settings.ttl_seconds,
-        keep_days=settings.keep_days,
-        keep_series_seconds=settings.keep_series_seconds,
-    )
-    api = await connect(kubeconfig=settings.kubeconfig)
-    # One connection per watch, and some for lists.
-    api.configuration.connection_pool_maxsize = 16
-    # Apart from the watches: a burst of reviews must not hold up a list.
-    reviews = await connect(kubeconfig=settings.kubeconfig)
+    services = _services(settings)
     loop = asyncio.get_running_loop()
 
     def end_polls() -> None:
         loop.call_soon_threadsafe(services.close_polls)
 
-    server = _Server(
-        uvicorn.Config(
-            create_app(
-                services=services,
-                by=by or gatekeeper(reviews, settings=settings, noted=services.reviews),
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(await connect(kubeconfig=settings.kubeconfig))
+        # One connection per watch, and some for lists.
+        api.configuration.connection_pool_maxsize = 16
+        # Apart from the watches: a burst of reviews must not hold up a list.
+        reviews = await stack.enter_async_context(await connect(kubeconfig=settings.kubeconfig))
+        server = _Server(
+            _listening(
+                create_app(
+                    services=services,
+                    by=by or gatekeeper(reviews, settings=settings, noted=services.reviews),
+                ),
+                settings,
             ),
-            host=settings.host,
-            port=settings.port,
-            loop="none",
-            http=patient(Patience(connections=most_connections())),  # type: ignore[arg-type]
-            ws="none",
-            backlog=BACKLOG,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.drain_seconds,
-        ),
-        on_exit=end_polls,
+            on_exit=end_polls,
+        )
+        await _informed(server, services, reflect(services, api=api, settings=settings))
+
+
+def _services(settings: ApiSettings) -> Services:
+    return assemble(
+        pool=make_pool(settings.database_url, application="learnops-api"),
+        clock=SystemClock(),
+        ttl_seconds=settings.ttl_seconds,
+        keep_days=settings.keep_days,
+        keep_series_seconds=settings.keep_series_seconds,
     )
-    reflectors = reflect(services, api=api, settings=settings)
+
+
+def _listening(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="none",
+        http=patient(Patience(connections=most_connections())),  # type: ignore[arg-type]
+        ws="none",
+        backlog=BACKLOG,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
+
+
+async def _informed(server: _Server, services: Services, reflectors: list[Reflector]) -> None:
+    """Serve for as long as the reflectors and the background loops keep the state fresh."""
+
+    def end(_ended: object = None) -> None:
+        server.handle_exit(signal.SIGTERM, None)
+
     watches = [asyncio.create_task(reflector.run()) for reflector in reflectors]
     for watch in watches:
-        watch.add_done_callback(lambda _ended: server.handle_exit(signal.SIGTERM, None))
-    services.loops.on_end = lambda: server.handle_exit(signal.SIGTERM, None)
+        watch.add_done_callback(end)
+    services.loops.on_end = end
     try:
         _spare_the_collector()
         await server.serve()
@@ -122,8 +143,6 @@ async def serve(settings: ApiSettings, *, by: Gatekeeper | None = None) -> None:
         for watch in watches:
             watch.cancel()
         await asyncio.gather(*watches, return_exceptions=True)
-        await api.close()
-        await reviews.close()
 
 
 def gatekeeper(api: ApiClient, *, settings: ApiSettings, noted: Reviews) -> Gatekeeper:
