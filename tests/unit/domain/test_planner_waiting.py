@@ -26,6 +26,7 @@ def test_weights_that_change_once_the_rollout_is_opened_draw_with_another_salt()
     told = [line.split()[2] for line in world.lines if line.startswith("    open rollout")]
     assert [salt.rpartition(".")[2] for salt in told] == ["0", "1"]
     assert (canary(world).status.stage, canary(world).status.retries) == ("Canary", 1)
+    assert world.log.closed == {told[0]: "Superseded"}
 
 
 def canary(world: World) -> Any:

@@ -7,7 +7,7 @@ from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, 
 from learnops.api.policy import GateOutcome, Stage
 from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, steps_of
-from learnops.domain.plan import OpenRollout, Tried
+from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from learnops.domain.planner import audit, content, ramp
 from learnops.domain.planner.canary_end import remember, tried
 from learnops.domain.planner.candidate import contends, obstacle
@@ -67,6 +67,9 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
     # Prepared under other weights and perhaps opened since: a new salt, so that no run of the old
     # scoring can be taken for evidence.
     again = bool(status.candidates)
+    if again:
+        salt = salt_of(canary, status)
+        draft.between.append(CloseRollout(rollout=salt, outcome=CanaryStage.SUPERSEDED))
     draft.set_canary(
         name,
         stage=CanaryStage.PENDING,
