@@ -10,7 +10,7 @@ import pytest_asyncio
 from learnops.adapters.postgres.connection import Pool
 from learnops.adapters.postgres.prefix import extend, open_prefixes
 from learnops.adapters.postgres.runlog import PostgresRunLog
-from learnops.adapters.postgres.wakeups import listen
+from learnops.adapters.postgres.wakeups import listen, wake
 from learnops.domain.observed import Key
 from testbed.waiting import wait_until
 from tests.integration.postgres.conftest import KEY, ROLLOUT
@@ -41,14 +41,15 @@ async def woken(migrated: str) -> AsyncIterator["asyncio.Queue[Key]"]:
 
 
 @pytest.mark.every_postgres
-async def test_a_report_that_moves_the_prefix_wakes_its_doer_and_no_other_look_does(
+async def test_a_prefix_that_moved_wakes_its_doer_and_no_other_look_does(
     pool: Pool, runlog: PostgresRunLog, woken: "asyncio.Queue[Key]"
 ) -> None:
     await registered(pool, ROLLOUT, draw("a"), draw("b"))
     await reported(pool, "a")
     for _ in range(2):  # the second time it has nothing to move
         for prefix in await open_prefixes(pool, recent_seconds=600):
-            await extend(pool, rollout=prefix)
+            if await extend(pool, rollout=prefix):
+                await wake(pool, keys=[Key(namespace=prefix.namespace, doer=prefix.doer)])
     async with asyncio.timeout(_DEADLINE_SECONDS):
         assert await woken.get() == KEY
     async with pool.connection() as connection:
