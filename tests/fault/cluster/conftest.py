@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from testbed.stack import Stack
-from tests.conftest import USERS
+from tests.conftest import USERS, server_of
 from tests.integration.conftest import kube, objects, operator_kubeconfig, rest
 from tests.integration.operator.conftest import start_operator
 
-# Made anew here: those of the folders above hold on to the control plane that all share.
-__all__ = ["kube", "objects", "operator_kubeconfig", "rest", "start_operator"]
+# Made anew here: those of the folders above hold on to the stack that all share.
+__all__ = ["kube", "objects", "operator_kubeconfig", "rest", "server_of", "start_operator"]
 
 
 @pytest.fixture(scope="session")
