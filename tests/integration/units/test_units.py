@@ -15,10 +15,17 @@ GROUP BY u.rollout, u.seq HAVING count(DISTINCT r.arm) > 1
 """
 
 
-def begin(world: World, *, assignment: Json, steps: list[int], maturation_seconds: int) -> None:
+def begin(
+    world: World,
+    *,
+    assignment: Json,
+    steps: list[int],
+    maturation_seconds: int,
+    step_seconds: int = 3,
+) -> None:
     """A doer with such a unit, and a canary of its second policy with its first traffic."""
     rollout = {
-        "strategy": {"canary": {"steps": steps, "gate": "Timed", "stepSeconds": 3}},
+        "strategy": {"canary": {"steps": steps, "gate": "Timed", "stepSeconds": step_seconds}},
         "analysis": {"maturationSeconds": maturation_seconds, "minCandidateRuns": 10},
     }
     world.objects.doer(assignment=assignment, rollout=rollout)
@@ -61,7 +68,14 @@ def work_until_the_end(world: World, work: Callable[[int], Any]) -> str:
 def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
     world: World, agent: Learner
 ) -> None:
-    begin(world, assignment={"unit": "Session"}, steps=[30, 50], maturation_seconds=4)
+    # The first step is long enough for the early sessions on a machine with other things to do.
+    begin(
+        world,
+        assignment={"unit": "Session"},
+        steps=[30, 50],
+        maturation_seconds=4,
+        step_seconds=12,
+    )
     ready(world, agent)
 
     def converse(session: str) -> tuple[str, float]:
@@ -111,8 +125,8 @@ def test_a_tenant_is_drawn_anew_each_epoch_and_a_roll_back_ends_it_for_all(
     tenants = [f"tenant-{number}" for number in range(12)]
 
     def serve(_round: int) -> None:
-        for tenant in tenants:
-            run = agent.start(tenant=tenant)
+        # Twice each, so that a tenant has two runs in an epoch however slow the machine is.
+        for run in (agent.start(tenant=one) for one in tenants for _ in range(2)):
             report(run, good=run.arm == "control")
 
     assert work_until_the_end(world, serve) == "RolledBack"
