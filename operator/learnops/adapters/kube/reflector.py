@@ -84,7 +84,6 @@ class Reflector:
         self._sink = sink
         self._tempo = tempo or Tempo()
         self.synced = asyncio.Event()  # set once the first list arrived
-        self.connected = False  # whether the last request was answered
         self._heard_at: float | None = None  # on the event loop's clock, which this is:
         self._time: Callable[[], float] = lambda: 0.0
 
@@ -107,7 +106,6 @@ class Reflector:
                 self._note("its version is no longer known")
                 version = None
             except (_WatchEndedError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                self.connected = False
                 self._note(str(error) or type(error).__name__)
             # Also before a new list: answers that are always 410 must not become a busy loop.
             await asyncio.sleep(self._pause(failures))
@@ -206,7 +204,6 @@ class Reflector:
         if response.status != HTTPStatus.OK:
             told = (await response.text())[:500]
             raise _WatchEndedError(f"{response.status} {told}")
-        self.connected = True
         self._heard()
         return response
 
