@@ -10,7 +10,7 @@ from typing import Any
 
 from learnops.adapters.prometheus_lag import LagSeries, Prefix, worst_lags
 from learnops.domain.assignment import Arm
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 
 log = logging.getLogger(__name__)

@@ -33,8 +33,8 @@ from learnops.domain.observed import (
     Snapshot,
     TermsReading,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import Needs, needs
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.clock import Clock
 from learnops.ports.runlog import RunLog, RunLogUnavailableError
 from learnops.ports.traffic import Route, RouteUnavailableError

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 
 
 class MetricsUnavailableError(Exception):

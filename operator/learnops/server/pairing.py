@@ -19,14 +19,18 @@ from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
 from learnops.domain.observed import Key
 from learnops.server.assigning import traffic_of
-from learnops.server.models import Bundle, RunAnswer
+from learnops.server.models import Bundle
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
-from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
+from learnops.server.scoring import (
+    BundleAnswer,
+    another_doers,
+    answer,
+    frozen_yardsticks,
+    score_bundle,
+)
 from learnops.server.state import State
 from learnops.server.wakeups import Wakeups
-
-Outcome = RunAnswer | Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +62,8 @@ class Pairing:
         reference = RolloutRef(rollout=rollout, namespace=namespace, doer=doer)
         return await table.open_pairs(self._pool, rollout=reference, run_ids=run_ids)
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
-        """One outcome per bundle, in order; a repetition is told that it is one.
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
+        """One answer per bundle, in order; a repetition is told that it is one.
 
         Raises DatabaseUnavailableError; repeating is safe.
         """
@@ -80,7 +84,7 @@ class Pairing:
         return [
             item
             if isinstance(item, Problem)
-            else _outcome(item, first=first[item.told.key], held=held.get(item.told.key))
+            else _answer(item, first=first[item.told.key], held=held.get(item.told.key))
             for item in scored
         ]
 
@@ -118,7 +122,7 @@ def _scored(
     return _Scored(told=told, content=content, result=result)
 
 
-def _outcome(item: _Scored, *, first: _Scored, held: bytes | None) -> Outcome:
+def _answer(item: _Scored, *, first: _Scored, held: bytes | None) -> BundleAnswer:
     """Of a report, beside what its pair held before or, if that was nothing, the first one here."""
     run_id = item.told.run_id
     if held is None and item is first:

@@ -61,10 +61,10 @@ class Signals:
             weights=weights_of(doer),
             signals=await self._all_kept(run, signals),
         )
-        (outcome,) = await self._batcher.submit([wanted])
-        if isinstance(outcome, Problem):
-            raise outcome
-        return outcome
+        (answer,) = await self._batcher.submit([wanted])
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
 
     async def of_run(self, namespace: str, run_id: str) -> dict[str, Any]:
         """`signals` and `reward` of a run, as they are told with it."""

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from learnops.adapters.prometheus import PrometheusMetrics
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 from testbed.prometheus import Prometheus
 from tests.contract.metrics.exporter import Exporter, scrape

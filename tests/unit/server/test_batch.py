@@ -10,11 +10,11 @@ import pytest
 
 from learnops.ports.access import Need, Verb
 from learnops.server.batch import Item, answer_of, items_of
-from learnops.server.ingest import Outcome
 from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem
+from learnops.server.scoring import BundleAnswer
 
 NDJSON = "application/x-ndjson; charset=utf-8"
 HEAD = {"namespace": "agents", "doer": "planner", "policy": "planner-v1"}
@@ -26,7 +26,7 @@ class Takes:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
         self.sizes.append(len(bundles))
         return [
             RunAnswer(

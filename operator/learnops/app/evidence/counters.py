@@ -31,7 +31,7 @@ from learnops.domain.evidence.counters import CounterState
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.types import TestPlan
 from learnops.domain.observed import EvidenceReading, Key
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.clock import Clock
 from learnops.ports.metrics import CounterSample, Metrics, MetricsUnavailableError
 

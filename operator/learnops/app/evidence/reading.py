@@ -26,7 +26,7 @@ from learnops.domain.observed import (
     GuardrailReading,
     SampleRatioReading,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 _REASONS = {
     EvidenceReason.COUNTER_NOT_FINITE: ErrorReason.NOT_A_NUMBER,

@@ -51,7 +51,7 @@ def judge(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
         EvidenceError: a run that cannot be evidence.
     """
     course = _Course.of(plan, limits, log)
-    at, reason = course.outcome()
+    at, reason = course.ending()
     head = _head(log, at)
     evidence = course.whole
     if plan.horizon is None:
@@ -109,7 +109,7 @@ class _Course:
             broken=broken,
         )
 
-    def outcome(self) -> tuple[int, Reason]:
+    def ending(self) -> tuple[int, Reason]:
         """The run at which it was over, and why; of a log that decides nothing, its end."""
         rulings = ((at, ruling(look, self.limits)) for at, look in self._looks())
         at, reason = _first_end(rulings)

@@ -3,9 +3,9 @@
 from learnops.api.doer import Doer, Router
 from learnops.api.served import TrafficStatus
 from learnops.domain.observed import RouteReading, Slot, Snapshot
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
 from learnops.domain.planner.traffic import candidate_percent
+from learnops.domain.unavailable import Unavailable
 
 
 def by_gateway(doer: Doer) -> bool:
