@@ -8,7 +8,6 @@ import pytest
 
 from learnops.domain.assignment import Arm
 from learnops.domain.evidence import anytime, betting, counters
-from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.counter_fold import Folded
 from learnops.domain.evidence.counters import (
     ArmSums,
@@ -281,8 +280,7 @@ def test_both_methods_answer_in_the_same_form():
     counted = counters.start(PLAN, first_epoch=1)
     for part in increments(observed, every=10):
         counted = counters.absorb(counted, part)
-    states: list[evidence_types.EvidenceState] = [log, counted]
-    one, other = (state.evidence() for state in states)
+    one, other = log.evidence(), counted.evidence()
     for name in ("runs", "candidate_runs", "control_runs", "blocks", "watermark"):
         assert getattr(one, name) == getattr(other, name)
     assert one.candidate_loss == pytest.approx(other.candidate_loss)

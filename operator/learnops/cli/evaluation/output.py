@@ -7,7 +7,7 @@ from typing import Any
 
 from learnops.cli.evaluation.judging import Judged
 from learnops.domain.evidence.sample_ratio import SampleRatio
-from learnops.domain.evidence.types import Decision, Evidence
+from learnops.domain.evidence.standing import Decision, Evidence
 
 _HEADINGS = (
     "CANARY",

@@ -42,7 +42,8 @@ from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.result import to_evidence
 from learnops.domain.evidence.sample_ratio import SampleRatioState
-from learnops.domain.evidence.types import Evidence, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import TestPlan
 
 __all__ = [
     "ArmSums",

@@ -17,7 +17,8 @@ from learnops.domain.evidence.checks import check
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import promotion_level
-from learnops.domain.evidence.types import Decision, Evidence, Observations, PValues, TestPlan
+from learnops.domain.evidence.standing import Decision, Evidence, PValues
+from learnops.domain.evidence.types import Observations, TestPlan
 
 LIBRARY = "scipy.stats"
 """Imported at the first look; who must not stand still that long imports it before."""

@@ -17,7 +17,8 @@ from learnops.domain.evidence import anytime
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
-from learnops.domain.evidence.types import Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import Observations, TestPlan
 
 Floats = NDArray[np.float64]
 _LOOK_RUNS = 5 * BLOCK_RUNS

@@ -17,7 +17,8 @@ from learnops.domain.evidence.forecast import Ramp, Truth, draw, without_guardra
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.pairs import ArmSums, Pairs
 from learnops.domain.evidence.ruling import Limits
-from learnops.domain.evidence.types import Decision, Evidence, Observations
+from learnops.domain.evidence.standing import Decision, Evidence
+from learnops.domain.evidence.types import Observations
 
 FARTHEST_RUNS = 20_000
 """Nothing is played beyond this many runs: a larger answer is of no use to anybody."""

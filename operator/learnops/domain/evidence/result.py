@@ -6,14 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnops.domain.evidence.hypotheses import Floats, Places, Tests
-from learnops.domain.evidence.types import (
-    LOSS,
-    Decision,
-    Difference,
-    Evidence,
-    GuardrailEvidence,
-    TestPlan,
-)
+from learnops.domain.evidence.standing import Decision, Difference, Evidence, GuardrailEvidence
+from learnops.domain.evidence.types import LOSS, TestPlan
 
 
 def to_evidence(

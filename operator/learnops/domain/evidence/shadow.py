@@ -26,7 +26,7 @@ from learnops.domain.evidence.betting import FRACTION_WEIGHTS, FRACTIONS, log_mi
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import INTERVAL_LEVEL, INTERVAL_MARGINS
-from learnops.domain.evidence.types import Decision, Difference
+from learnops.domain.evidence.standing import Decision, Difference
 
 _SIGN: Floats = np.array([1.0] * (1 + len(INTERVAL_MARGINS)) + [-1.0] * len(INTERVAL_MARGINS))
 _HARM, _LOW = 0, slice(1, 1 + len(INTERVAL_MARGINS))

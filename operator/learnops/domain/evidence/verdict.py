@@ -16,7 +16,8 @@ from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.evidence.sample_ratio import SampleRatio, SampleRatioState
-from learnops.domain.evidence.types import LOSS, Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import LOSS, Observations, TestPlan
 
 _NEVER = np.iinfo(np.int64).max
 
