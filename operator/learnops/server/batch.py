@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from learnops.domain.bundle_limits import BODY_BYTES
+from learnops.server.answers import BundleAnswer
 from learnops.server.media import NDJSON, media_type
 from learnops.server.models import MAX_BATCH, Bundle
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation
-from learnops.server.scoring import BundleAnswer
 from learnops.server.splitting import split, too_many
 
 Item = bytes | Problem

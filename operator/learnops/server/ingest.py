@@ -19,6 +19,7 @@ from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.ports.clock import Clock
 from learnops.server.announcing import Announcer
+from learnops.server.answers import BundleAnswer
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.counting import Counted
 from learnops.server.metrics import Metrics
@@ -27,13 +28,7 @@ from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
 from learnops.server.rows import crl_of, is_hash_of, row_of, stored_answer
-from learnops.server.scoring import (
-    BundleAnswer,
-    another_doers,
-    answer,
-    frozen_yardsticks,
-    score_bundle,
-)
+from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wake import Wake
 

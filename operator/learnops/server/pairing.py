@@ -18,17 +18,12 @@ from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
 from learnops.domain.observed import Key
+from learnops.server.answers import BundleAnswer
 from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
-from learnops.server.scoring import (
-    BundleAnswer,
-    another_doers,
-    answer,
-    frozen_yardsticks,
-    score_bundle,
-)
+from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wakeups import Wakeups
 

@@ -14,9 +14,6 @@ from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.server.discretion import named
 from learnops.server.models import Bundle, RunAnswer
-from learnops.server.problems import Problem
-
-BundleAnswer = RunAnswer | Problem
 
 
 def frozen_yardsticks(crl: Mapping[str, Any]) -> Yardsticks:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from learnops.ports.access import Need, Verb
+from learnops.server.answers import BundleAnswer
 from learnops.server.batch import Item, answer_of, items_of
 from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem
-from learnops.server.scoring import BundleAnswer
 
 NDJSON = "application/x-ndjson; charset=utf-8"
 HEAD = {"namespace": "agents", "doer": "planner", "policy": "planner-v1"}
