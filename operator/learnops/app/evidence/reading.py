@@ -10,7 +10,7 @@ from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.arms import candidates_of, served, steps_of
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
-from learnops.domain.evidence.standing import Decision, Evidence, GuardrailEvidence
+from learnops.domain.evidence.standing import Evidence, GuardrailEvidence, Standing
 from learnops.domain.evidence.types import FutilityTest, GuardrailTest, TestPlan
 from learnops.domain.observed import (
     DifferenceReading,
@@ -159,9 +159,9 @@ def refused(error: EvidenceError, *, otherwise: ErrorReason) -> Unavailable:
     return Unavailable(reason=_REASONS.get(error.reason, otherwise), message=error.detail)
 
 
-def _e_value(decision: Decision) -> EValue:
+def _e_value(standing: Standing) -> EValue:
     return EValue(
-        log_e=decision.log_e,
-        threshold=exp(decision.log_threshold),
-        crossed_at=decision.crossed_at,
+        log_e=standing.log_e,
+        threshold=exp(standing.log_threshold),
+        crossed_at=standing.crossed_at,
     )

@@ -12,7 +12,7 @@ from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Standing:
     """Where one test stands at the last judged position.
 
     Attributes:
@@ -66,8 +66,8 @@ class GuardrailEvidence:
     """
 
     term: str
-    rollback: Decision
-    promote: Decision
+    rollback: Standing
+    promote: Standing
     candidate_mean: float | None
     control_mean: float | None
 
@@ -90,7 +90,7 @@ class Evidence:
     """What the log says so far. Whoever reads it cannot tell the method.
 
     Attributes:
-        promote, rollback: the two decisions.
+        promote, rollback: the two main tests.
         ramp: for each share in percent that is left on evidence, its test.
         runs, candidate_runs, control_runs: runs that are in the evidence (void ones are not).
         all_runs: with those of the other candidates of A/B/n; what `maxRuns` bounds.
@@ -107,9 +107,9 @@ class Evidence:
         p_values: only of a test with a horizon, from its look on.
     """
 
-    promote: Decision
-    rollback: Decision
-    ramp: Mapping[float, Decision]
+    promote: Standing
+    rollback: Standing
+    ramp: Mapping[float, Standing]
     runs: int
     candidate_runs: int
     control_runs: int
@@ -118,7 +118,7 @@ class Evidence:
     control_loss: float | None
     blocks: int
     watermark: int
-    futility: Decision | None = None
+    futility: Standing | None = None
     guardrails: tuple[GuardrailEvidence, ...] = ()
     culprit: str | None = None
     difference: Difference | None = None
