@@ -157,7 +157,14 @@ class Metrics:
 
     def counted(self, part: Counted) -> None:
         """Runs entered the resolved prefix of their rollout."""
-        labels = (part.namespace, part.doer, part.policy, part.arm, str(part.epoch), self._process)
+        labels = (
+            part.namespace,
+            part.doer,
+            part.policy,
+            part.arm,
+            str(part.revision),
+            self._process,
+        )
         self._evidence.setdefault(part.rollout, set()).add(labels)
         self._evidence_runs.labels(*labels).inc(part.runs)
         self._evidence_loss.labels(*labels).inc(part.loss_sum)

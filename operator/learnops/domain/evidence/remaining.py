@@ -177,7 +177,10 @@ def _increment(news: Observations, rows: slice, *, share: float) -> counters.Cou
         return counters.ArmSums(n=len(arm), s=float(arm.sum()), q=float((arm * arm).sum()))
 
     return counters.CounterIncrement(
-        epoch=1, propensity=share, candidate=sums(loss[candidate]), control=sums(loss[~candidate])
+        revision=1,
+        propensity=share,
+        candidate=sums(loss[candidate]),
+        control=sums(loss[~candidate]),
     )
 
 
