@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from learnops.adapters.postgres import pairs as table
-from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.generations import frozen_crl
+from learnops.adapters.postgres.pair_terms import TermMeans, term_means
 from learnops.adapters.postgres.pairs import Pair, Told
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runs import RunKey
@@ -56,6 +57,13 @@ class Pairing:
             return []
         reference = RolloutRef(rollout=rollout, namespace=namespace, doer=doer)
         return await table.open_pairs(self._pool, rollout=reference, run_ids=run_ids)
+
+    async def term_means(self, rollout: str) -> list[TermMeans] | None:
+        """All terms compared over the newest pairs; None while the database is away."""
+        try:
+            return await term_means(self._pool, rollout=rollout)
+        except DatabaseUnavailableError:
+            return None
 
     async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
         """One answer per bundle, in order; a repetition is told that it is one.

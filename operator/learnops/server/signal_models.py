@@ -5,9 +5,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
-from learnops.adapters.postgres.signals import MAX_LATER
 from learnops.api.common import Name
-from learnops.domain.bundle_limits import storable
+from learnops.domain.bundle_limits import MAX_LATER, storable
 from learnops.server.crowds import FewErrors
 from learnops.server.models import Wire, printable
 from learnops.server.quality import Quality, SignalName

@@ -9,7 +9,8 @@ from typing import Any
 
 from learnops.adapters.postgres import signals as table
 from learnops.adapters.postgres.connection import Pool
-from learnops.adapters.postgres.signals import MAX_LATER, RunSignals, Signal, StoredReward
+from learnops.adapters.postgres.signals import RunSignals, Signal, StoredReward
+from learnops.domain.bundle_limits import MAX_LATER
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.server.batching import Batcher, BatchLimits, Queue
 from learnops.server.metrics import Metrics
