@@ -147,18 +147,10 @@ def _read(
     canary: CanaryDeployment,
     propensities: Mapping[int, float],
 ) -> EvidenceReading | Unavailable:
-    if not samples:
-        message = "Prometheus has no learnops_evidence_* series of this rollout yet"
-        return Unavailable(reason=ErrorReason.NO_DATA, message=message)
-    for one in samples:
-        if one.problem is not None:
-            message = f"the counters of api process {one.process} cannot be used{_advice(one)}"
-            return Unavailable(reason=one.problem, message=message)
-    age = min(one.age_seconds for one in samples)
     allowed = canary.spec.analysis.max_staleness_seconds
-    if not age <= allowed:  # NaN is not an age
-        message = f"the newest sample is {age:.0f} s old, maxStalenessSeconds is {allowed}"
-        return Unavailable(reason=ErrorReason.STALE, message=message)
+    unusable = _unusable(samples, allowed=allowed)
+    if unusable is not None:
+        return unusable
     scrape = [_sample(one) for one in samples]
     state = _saved_state(canary, plan=plan_of(canary), first_revision=min(propensities))
     if state is None:  # a changed plan, or a state of another version: only what comes now counts
@@ -173,6 +165,22 @@ def _read(
         state=_Saved.dump(state, propensities),
         ratio=state.ratio.result(),
     )
+
+
+def _unusable(samples: list[CounterSample], *, allowed: float) -> Unavailable | None:
+    """Why nothing can be made of a scrape; None: something can."""
+    if not samples:
+        message = "Prometheus has no learnops_evidence_* series of this rollout yet"
+        return Unavailable(reason=ErrorReason.NO_DATA, message=message)
+    for one in samples:
+        if one.problem is not None:
+            message = f"the counters of api process {one.process} cannot be used{_advice(one)}"
+            return Unavailable(reason=one.problem, message=message)
+    age = min(one.age_seconds for one in samples)
+    if not age <= allowed:  # NaN is not an age
+        message = f"the newest sample is {age:.0f} s old, maxStalenessSeconds is {allowed}"
+        return Unavailable(reason=ErrorReason.STALE, message=message)
+    return None
 
 
 def _is_current(samples: list[CounterSample], *, allowed: float) -> bool:
