@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from bench.decisions.families import Draw, Floats, beta
 from learnops.domain.evidence import anytime
-from learnops.domain.evidence.types import Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import Observations, TestPlan
 
 NEVER = float("inf")
 

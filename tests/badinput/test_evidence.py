@@ -101,7 +101,7 @@ def test_control_has_at_most_what_the_candidate_leaves(control):
 )
 def test_counters_refuse_what_they_cannot_tell(changes):
     with pytest.raises(EvidenceError, match="InvalidPlan: counters hold the loss of one candidate"):
-        counters.start(replace(PLAN, **changes), first_epoch=1)
+        counters.start(replace(PLAN, **changes), first_revision=1)
 
 
 def test_a_prefix_read_again_from_its_start_is_refused():
@@ -227,7 +227,7 @@ COUNTER_TABLE = [
     ([sample(0, 0.5, 0.25)], "CountersInconsistent"),  # a sum without a count
     ([sample(2.5, 1.0, 0.5)], "CountersInconsistent"),  # half a run
     ([sample(1, 0.5, 0.25), sample(1, 0.5, 0.25)], "SeriesDuplicate"),
-    ([sample(1, 0.5, 0.25, epoch=9)], "EpochUnknown"),
+    ([sample(1, 0.5, 0.25, revision=9)], "RevisionUnknown"),
     ([sample(1, 0.5, 0.25, instance="x" * 129)], "InstanceInvalid"),
     ([sample(1, 0.5, 0.25, instance="a\nb")], "InstanceInvalid"),
     ([sample(1, 0.5, 0.25, instance=f"{i}") for i in range(257)], "SeriesTooMany"),
@@ -237,7 +237,9 @@ COUNTER_TABLE = [
 @pytest.mark.parametrize(("scrape", "reason"), COUNTER_TABLE)
 def test_a_bad_scrape_is_named_and_nothing_is_counted(scrape, reason):
     state = counters.observe(
-        counters.start(PLAN, first_epoch=1), [sample(1, 0.5, 0.25, epoch=2)], propensities=HALF
+        counters.start(PLAN, first_revision=1),
+        [sample(1, 0.5, 0.25, revision=2)],
+        propensities=HALF,
     )
     untouched = state.to_dict()
     with pytest.raises(EvidenceError) as error:
@@ -249,7 +251,7 @@ def test_a_bad_scrape_is_named_and_nothing_is_counted(scrape, reason):
 def test_a_gain_that_no_runs_can_have_is_refused_until_it_is_whole():
     """The sum moved, the count not yet: scraped between two increments of one run."""
     state = counters.observe(
-        counters.start(PLAN, first_epoch=1), [sample(10, 3.0, 1.0)], propensities=HALF
+        counters.start(PLAN, first_revision=1), [sample(10, 3.0, 1.0)], propensities=HALF
     )
     with pytest.raises(EvidenceError, match="CountersInconsistent: series instance='a' arm=cand"):
         counters.observe(state, [sample(10, 3.5, 1.25)], propensities=HALF)
@@ -261,10 +263,10 @@ def test_a_gain_that_no_runs_can_have_is_refused_until_it_is_whole():
     ("propensity", "reason"),
     [(0.0, "PropensityOutOfRange"), (1.0, "PropensityOutOfRange"), (NAN, "PropensityMissing")],
 )
-def test_an_epoch_without_randomness_is_no_evidence(propensity, reason):
+def test_a_revision_without_randomness_is_no_evidence(propensity, reason):
     with pytest.raises(EvidenceError, match=reason):
         counters.observe(
-            counters.start(PLAN, first_epoch=1),
+            counters.start(PLAN, first_revision=1),
             [sample(1, 0.5, 0.25)],
             propensities={1: propensity},
         )
@@ -272,13 +274,13 @@ def test_an_epoch_without_randomness_is_no_evidence(propensity, reason):
 
 def test_sums_handed_in_directly_are_checked_too():
     bad = counters.CounterIncrement(
-        epoch=1,
+        revision=1,
         propensity=0.5,
         candidate=counters.ArmSums(n=1, s=2.0, q=1.0),
         control=counters.ArmSums(n=0, s=0.0, q=0.0),
     )
-    with pytest.raises(EvidenceError, match="CountersInconsistent: candidate of epoch 1"):
-        counters.absorb(counters.start(PLAN, first_epoch=1), bad)
+    with pytest.raises(EvidenceError, match="CountersInconsistent: candidate of revision 1"):
+        counters.absorb(counters.start(PLAN, first_revision=1), bad)
 
 
 @pytest.mark.parametrize(
@@ -291,6 +293,6 @@ def test_sums_handed_in_directly_are_checked_too():
     ],
 )
 def test_a_saved_watermark_that_is_not_one_is_refused(samples):
-    data = counters.start(PLAN, first_epoch=1).to_dict()
+    data = counters.start(PLAN, first_revision=1).to_dict()
     with pytest.raises(EvidenceError, match="StateInvalid: samples"):
         counters.CounterState.from_dict({**data, "samples": samples}, plan=PLAN)

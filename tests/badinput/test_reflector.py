@@ -10,10 +10,11 @@ from aiohttp import web
 from kubernetes.aio import client
 
 from learnops.adapters.kube.reflector import Reflector, Source, Tempo
+from learnops.domain.backoff import Delays
 
 PATH = "/apis/learnops.dev/v1alpha1/doers"
 GOOD_LIST = {"metadata": {"resourceVersion": "7"}, "items": []}
-TEMPO = Tempo(backoff_first=0.1, backoff_limit=0.1)
+TEMPO = Tempo(delays=Delays(first_seconds=0.1, most_seconds=0.1))
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 

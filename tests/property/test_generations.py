@@ -10,7 +10,7 @@ from learnops.app.evidence.columns import columns_of
 from learnops.app.evidence.generations import plan_for
 from learnops.app.evidence.runlog import _Progress
 from learnops.domain.evidence import anytime
-from learnops.domain.evidence.types import Evidence
+from learnops.domain.evidence.standing import Evidence
 from learnops.ports.runlog import Generation, LogRows
 from tests.unit.app.models import canary
 

@@ -10,7 +10,7 @@ from learnops.api.crl import CRLStatus, CRLWeights
 from learnops.api.doer import CRL, Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from learnops.domain.observed import InvalidObject, TermsReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation import objects
 from tests.simulation.evidence import BETTER, reading
 from tests.simulation.world import World

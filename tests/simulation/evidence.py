@@ -14,7 +14,7 @@ from learnops.domain.observed import (
     SampleRatioReading,
     ShadowReading,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 PROMETHEUS_DOWN = Unavailable(
     reason=ErrorReason.PROMETHEUS_UNAVAILABLE, message="connection refused"

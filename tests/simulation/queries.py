@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from learnops.domain.observed import QueryAnswer, QueryReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 NO_ANSWER = Unavailable(reason=ErrorReason.NO_DATA, message="the query has no answer")
 NAN = Unavailable(reason=ErrorReason.NOT_A_NUMBER, message="the answer is nan")

@@ -4,9 +4,9 @@ from typing import Any
 
 from learnops.api.crl import CRL
 from learnops.domain.observed import GenerationReading, History, Promotion
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout
 from learnops.domain.planner import content
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 
 class RunLogDownError(Exception):

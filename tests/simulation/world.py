@@ -19,7 +19,6 @@ from learnops.domain.observed import (
     ShadowReading,
     Snapshot,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import (
     Action,
     CloseRollout,
@@ -36,6 +35,7 @@ from learnops.domain.plan import (
 )
 from learnops.domain.planner import content, decide, needs
 from learnops.domain.planner.traffic import in_shadow, salt_of
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.queries import NO_ANSWER, evaluated

@@ -1,6 +1,6 @@
 """What an HTTPRoute and the objects behind it say: pure functions on what the API server holds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,25 @@ def find_slots(route: Json, *, backends: tuple[str, str]) -> Slots:
         for index, rule in enumerate(rules)
     }
     holding = [index for index, (first, second) in places.items() if first and second]
+    rule = _the_one(holding, name=name, backends=backends)
+    first, second = places[rule]
+    for backend, found in zip(backends, (first, second), strict=True):
+        if len(found) > 1:
+            raise RouteUnavailableError(
+                f"a rule of HTTPRoute {name} names {backend} more than once; leave one backendRef "
+                "of it"
+            )
+    refs = rules[rule]["backendRefs"]
+    return Slots(
+        rule=rule,
+        backends=backends,
+        places=(first[0], second[0]),
+        weights=(_weight(refs[first[0]]), _weight(refs[second[0]])),
+    )
+
+
+def _the_one(holding: Sequence[int], *, name: str, backends: tuple[str, str]) -> int:
+    """The only rule among those that hold both backends. Raises RouteUnavailableError."""
     both = " and ".join(backends)
     if not holding:
         raise RouteUnavailableError(
@@ -45,19 +64,7 @@ def find_slots(route: Json, *, backends: tuple[str, str]) -> Slots:
         raise RouteUnavailableError(
             f"{len(holding)} rules of HTTPRoute {name} have both {both}; leave them in one rule"
         )
-    first, second = places[holding[0]]
-    if len(first) > 1 or len(second) > 1:
-        raise RouteUnavailableError(
-            f"a rule of HTTPRoute {name} names {backends[0 if len(first) > 1 else 1]} more than "
-            "once; leave one backendRef of it"
-        )
-    refs = rules[holding[0]]["backendRefs"]
-    return Slots(
-        rule=holding[0],
-        backends=backends,
-        places=(first[0], second[0]),
-        weights=(_weight(refs[first[0]]), _weight(refs[second[0]])),
-    )
+    return holding[0]
 
 
 def acceptance(route: Json) -> tuple[bool, str]:

@@ -15,7 +15,7 @@ import aiohttp
 
 from learnops.adapters.prometheus_answer import ALL_FIGURES, TIMESTAMP_OF, read_answer
 from learnops.adapters.prometheus_query import read_samples
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 
 MAX_ANSWER_BYTES = 10_000_000

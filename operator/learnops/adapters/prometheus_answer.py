@@ -10,7 +10,7 @@ from typing import Any
 
 from learnops.adapters.prometheus_lag import LagSeries, Prefix, worst_lags
 from learnops.domain.assignment import Arm
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _MAX_TOLD = 200  # characters of somebody else's text in a message
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """What tells one process's counters of one arm and epoch from another's.
+    """What tells one process's counters of one arm and revision from another's.
 
     Not the label `instance`: one process under two of them would be counted twice, and two behind
     one address would look like one that restarts all the time.
@@ -43,7 +43,7 @@ class _Group:
     doer: str
     policy: str
     arm: str
-    epoch: int
+    revision: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class _Series:
 
 
 def read_answer(status: int, body: bytes) -> list[CounterSample]:
-    """One sample per process, doer, policy, arm and epoch.
+    """One sample per process, doer, policy, arm and revision.
 
     A group that is NaN, infinite, there twice, incomplete or from two scrapes does not spoil what
     was read of other doers: its sample carries `problem`, and NaN for each figure.
@@ -171,10 +171,10 @@ def _prefix(labels: Mapping[str, str]) -> Prefix | None:
 def _group(labels: Mapping[str, str]) -> _Group | None:
     """None where the labels are not those of an arm."""
     prefix = _prefix(labels)
-    epoch, arm = labels.get("epoch", ""), labels.get("arm", "")
-    if prefix is None or not epoch.isdecimal() or arm not in _ARMS:
+    revision, arm = labels.get("epoch", ""), labels.get("arm", "")
+    if prefix is None or not revision.isdecimal() or arm not in _ARMS:
         return None
-    return _Group(*prefix, labels.get("policy", ""), arm, int(epoch))
+    return _Group(*prefix, labels.get("policy", ""), arm, int(revision))
 
 
 def _sample(group: _Group, series: list[_Series], *, lag: float | None) -> CounterSample:
@@ -187,7 +187,7 @@ def _sample(group: _Group, series: list[_Series], *, lag: float | None) -> Count
         doer=group.doer,
         policy=group.policy,
         arm=group.arm,
-        epoch=group.epoch,
+        revision=group.revision,
         runs=nan if problem else values[RUNS],
         loss_sum=nan if problem else values[LOSS_SUM],
         loss_sumsq=nan if problem else values[LOSS_SUMSQ],

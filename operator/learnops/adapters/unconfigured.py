@@ -1,6 +1,6 @@
 """Sources that nobody configured: they say so, and what needs them holds."""
 
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from learnops.app.cache import ObjectCache
 from learnops.app.conditions import differs, invalid, with_condition
+from learnops.app.refusal import Refusal, RefusalReason
 from learnops.domain.observed import Snapshot
-from learnops.domain.outcome import Outcome
 from learnops.domain.plan import (
     Action,
     CloseRollout,
@@ -50,14 +50,6 @@ class End(StrEnum):
     UNAVAILABLE = "unavailable"  # a server is away
     REFUSED = "refused"  # a person must act
     NOT_ACTIVE = "not_active"  # the Lease is not (any more) ours
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A write that the API server refused; it stands in the doer's status until one succeeds."""
-
-    outcome: Outcome
-    message: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +94,9 @@ class Actor:
         except (RunLogUnavailableError, RouteUnavailableError) as error:
             return Acted(end=End.UNAVAILABLE, message=str(error))
         except RefusedError as error:
-            outcome = Outcome.FORBIDDEN if error.forbidden else Outcome.INVALID_SPEC
-            met = Refusal(outcome=outcome, message=str(error))
+            forbidden = error.forbidden
+            reason = RefusalReason.FORBIDDEN if forbidden else RefusalReason.INVALID_SPEC
+            met = Refusal(reason=reason, message=str(error))
             await doing.report(met, action)
             return Acted(end=End.REFUSED, message=str(error), refusal=met)
         return None
@@ -162,7 +155,7 @@ class _Pass:
             name=doer.metadata.name,
             uid=doer.metadata.uid,
             type="Warning",
-            reason=refusal.outcome.value,
+            reason=refusal.reason.value,
             note=refusal.message,
         )
         await self.actor.kube.emit(namespace=self.snapshot.key.namespace, event=event)
@@ -234,7 +227,7 @@ class _Pass:
             status,
             kind="Stalled",
             value="True",
-            reason=refusal.outcome.value,
+            reason=refusal.reason.value,
             message=refusal.message,
             now=self.snapshot.now,
         )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from learnops.domain.outcome import Outcome
+from learnops.app.refusal import RefusalReason
 
 Status = dict[str, Any]
 _MESSAGE_CHARACTERS = 1024
@@ -11,7 +11,7 @@ _MESSAGE_CHARACTERS = 1024
 
 def invalid(status: Status, *, message: str, generation: int, now: datetime) -> Status:
     """The status of an object whose spec cannot be read: what it held, and why it stands still."""
-    reason = Outcome.INVALID_SPEC.value
+    reason = RefusalReason.INVALID_SPEC.value
     changed: Status = {**status, "observedGeneration": generation}
     for kind, value in (("Ready", "False"), ("Reconciling", "False"), ("Stalled", "True")):
         changed = with_condition(

@@ -25,11 +25,26 @@ class OperatorMetrics:
 
     def __init__(self, *, version: str) -> None:
         self.registry = CollectorRegistry()
-        self.reconciles = Counter(
-            "learnops_reconcile",
-            "Passes over one key, by how they ended",
-            ("kind", "result"),
-            registry=self.registry,
+        self._make_passes()
+        self._make_ends()
+        self._weight = self._gauge(
+            "canary_weight", "Share of a candidate of a live canary in percent", _CANDIDATE
+        )
+        self._evidence = self._gauge(
+            "canary_evidence",
+            "E-value of a candidate of a live canary",
+            (*_CANDIDATE, "decision"),
+        )
+        self._guardrails = GuardrailSeries(registry=self.registry)
+        self._series = CanarySeries(registry=self.registry)
+        info = self._gauge("build_info", "What is running", ("version", "component"))
+        info.labels(version=version, component="operator").set(1)
+        self._shown: dict[Key, set[str]] = {}
+
+    def _make_passes(self) -> None:
+        """What working through the queue is seen by."""
+        self.reconciles = self._counter(
+            "reconcile", "Passes over one key, by how they ended", ("kind", "result")
         )
         self.duration = Histogram(
             "learnops_reconcile_duration_seconds",
@@ -37,59 +52,34 @@ class OperatorMetrics:
             registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
         )
-        self.queue_depth = Gauge(
-            "learnops_queue_depth", "Keys ready or being worked on", registry=self.registry
+        self.queue_depth = self._gauge("queue_depth", "Keys ready or being worked on")
+        self.queue_oldest = self._gauge("queue_oldest_seconds", "Age of the oldest such key")
+        self.requests = self._counter(
+            "api_requests", "Requests to the API server", ("verb", "code")
         )
-        self.queue_oldest = Gauge(
-            "learnops_queue_oldest_seconds", "Age of the oldest such key", registry=self.registry
-        )
-        self.requests = Counter(
-            "learnops_api_requests",
-            "Requests to the API server",
-            ("verb", "code"),
-            registry=self.registry,
-        )
-        self.verdicts = Counter(
-            "learnops_verdict",
-            "Canaries of a doer that ended, by stage and verdict",
-            (*_DOER, "stage", "verdict"),
-            registry=self.registry,
-        )
-        self.promotions = Counter(
-            "learnops_promotions", "Policies made active", ("by",), registry=self.registry
-        )
-        self.drift_alarms = Counter(
-            "learnops_drift_alarms",
-            "Active policies whose loss has risen since their promotion",
-            registry=self.registry,
-        )
-        self._weight = Gauge(
-            "learnops_canary_weight",
-            "Share of a candidate of a live canary in percent",
-            _CANDIDATE,
-            registry=self.registry,
-        )
-        self._evidence = Gauge(
-            "learnops_canary_evidence",
-            "E-value of a candidate of a live canary",
-            (*_CANDIDATE, "decision"),
-            registry=self.registry,
-        )
-        self._guardrails = GuardrailSeries(registry=self.registry)
-        self._series = CanarySeries(registry=self.registry)
-        info = Gauge(
-            "learnops_build_info",
-            "What is running",
-            ("version", "component"),
-            registry=self.registry,
-        )
-        info.labels(version=version, component="operator").set(1)
-        self._shown: dict[Key, set[str]] = {}
         # What alerts watch begins with 0: a counter that appears with 1 has not increased.
-        for by in ("operator", "person"):
-            self.promotions.labels(by=by)
         for result in ("unavailable", "refused", "bug"):
             self.reconciles.labels(kind="Doer", result=result)
+
+    def _make_ends(self) -> None:
+        """What canaries and watches over drift came to."""
+        self.verdicts = self._counter(
+            "verdict",
+            "Canaries of a doer that ended, by stage and verdict",
+            (*_DOER, "stage", "verdict"),
+        )
+        self.promotions = self._counter("promotions", "Policies made active", ("by",))
+        self.drift_alarms = self._counter(
+            "drift_alarms", "Active policies whose loss has risen since their promotion"
+        )
+        for by in ("operator", "person"):  # from 0, as above
+            self.promotions.labels(by=by)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"learnops_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(f"learnops_{name}", text, labels, registry=self.registry)
 
     def request(self, verb: str, code: str) -> None:
         """One request to the API server was answered, or not."""

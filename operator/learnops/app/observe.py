@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import product
 from typing import TypeVar
@@ -33,8 +33,8 @@ from learnops.domain.observed import (
     Snapshot,
     TermsReading,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import Needs, needs
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.clock import Clock
 from learnops.ports.runlog import RunLog, RunLogUnavailableError
 from learnops.ports.traffic import Route, RouteUnavailableError
@@ -101,7 +101,25 @@ class Observer:
         )
         if any(_was_restored(one.evidence) for one in readings.values()):
             self.figures.keep_only(key, rollouts=set())  # they count on from runs that are gone
-        snapshot = Snapshot(
+        snapshot = replace(
+            self._known(key, parsed),
+            history=history,
+            attempts=attempts,
+            evidence={candidate: one.evidence for candidate, one in readings.items()},
+            drift=drift,
+            figures=self._figures(key, live, readings),
+            queries=queries,
+            route=route,
+        )
+        waits = [one.next_timeout_seconds for one in readings.values()]
+        wake = min((one for one in waits if one is not None), default=None)
+        return Observation(
+            snapshot=snapshot, live=bool(live), wake_seconds=wake, watched=needed.drift
+        )
+
+    def _known(self, key: Key, parsed: _Parsed) -> Snapshot:
+        """What is known without asking anybody, as of now."""
+        return Snapshot(
             key=key,
             now=self.clock.now(),
             fence=self.fence(),
@@ -109,22 +127,10 @@ class Observer:
             policies=parsed.policies,
             canaries=parsed.canaries,
             invalid=parsed.invalid,
-            history=history,
-            attempts=attempts,
-            evidence={candidate: one.evidence for candidate, one in readings.items()},
-            drift=drift,
             terms=self.terms(key),
-            figures=self._figures(key, live, readings),
-            queries=queries,
             query_spacing=self.query_spacing,
-            route=route,
             route_owner=self.cache.route_owner(key),
             canaries_enabled=self.canaries_enabled,
-        )
-        waits = [one.next_timeout_seconds for one in readings.values()]
-        wake = min((one for one in waits if one is not None), default=None)
-        return Observation(
-            snapshot=snapshot, live=bool(live), wake_seconds=wake, watched=needed.drift
         )
 
     async def _history(self, key: Key, needed: Needs) -> History | Unavailable | None:

@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
+from learnops.app.refusal import RefusalReason
 from learnops.domain.observed import InvalidObject
-from learnops.domain.outcome import Outcome
 
 M = TypeVar("M", Doer, Policy, CanaryDeployment)
 _MESSAGE_CHARACTERS = 512
@@ -44,7 +44,7 @@ def _is_reported(raw: dict[str, Any], message: str) -> bool:
     wanted = {
         "type": "Stalled",
         "status": "True",
-        "reason": Outcome.INVALID_SPEC.value,
+        "reason": RefusalReason.INVALID_SPEC.value,
         "message": message,
         "observedGeneration": generation,
     }

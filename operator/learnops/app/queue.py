@@ -9,28 +9,12 @@ failing key waits longer and longer while the others go on.
 import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from learnops.domain.backoff import Delays
 
 K = TypeVar("K")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backoff:
-    """Delay of the n-th failure in a row: base * factor^(n-1), at most `cap`, in seconds.
-
-    Up to half of it is taken away at random, so that keys which failed together (a database that
-    went away) do not come back together.
-    """
-
-    base: float = 0.1
-    factor: float = 2.0
-    cap: float = 60.0
-
-    def delay(self, failures: int, *, chance: float) -> float:
-        """Seconds to wait after the n-th failure; `chance` is a random number in [0, 1)."""
-        # The exponent is capped first: a key may fail for weeks, and floats end at 2^1024.
-        full = min(self.cap, self.base * self.factor ** min(failures - 1, 64))
-        return full * (1.0 - 0.5 * chance)
+_DELAYS: Final = Delays(first_seconds=0.1, most_seconds=60.0)
 
 
 @dataclass
@@ -42,7 +26,7 @@ class WorkQueue(Generic[K]):
 
     monotonic: Callable[[], float]
     chance: Callable[[], float]
-    backoff: Backoff = field(default_factory=Backoff)
+    delays: Delays = _DELAYS
     changed: Callable[[], None] = lambda: None
     _ready: dict[K, float] = field(default_factory=dict)  # key -> ready since; insertion order
     _active: dict[K, float] = field(
@@ -89,7 +73,7 @@ class WorkQueue(Generic[K]):
         says when to come back is not asked sooner.
         """
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        seconds = max(self.backoff.delay(failures, chance=self.chance()), not_before)
+        seconds = max(self.delays.after(failures, chance=self.chance()), not_before)
         if not_before > 0:
             self._not_before[key] = self.monotonic() + not_before
         self.add_after(key, seconds=seconds)

@@ -5,10 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from learnops.app.act import Acted, Actor, End, Refusal
+from learnops.app.act import Acted, Actor, End
 from learnops.app.metrics import OperatorMetrics
 from learnops.app.observe import Observation, Observer
 from learnops.app.outcomes import count_outcomes
+from learnops.app.refusal import Refusal
 from learnops.app.workers import Next
 from learnops.domain.observed import Key, Snapshot
 from learnops.domain.plan import Plan

@@ -100,14 +100,7 @@ def assemble(
             tick_seconds=tick_seconds,
             canaries_enabled=canaries_enabled,
         ),
-        actor=Actor(
-            kube=ports.kube,
-            runlog=ports.runlog,
-            route=ports.route,
-            cache=cache,
-            clock=ports.clock,
-            may_act=may_act,
-        ),
+        actor=_actor(ports, cache=cache, may_act=may_act),
         decide=decide,
         metrics=metrics,
         clock=ports.clock,
@@ -119,20 +112,23 @@ def assemble(
         cache=cache,
         queue=queue,
         workers=Workers(
-            queue=queue,
-            work=reconciler.reconcile,
-            concurrency=concurrency,
-            on_bug=reconciler.bug,
+            queue=queue, work=reconciler.reconcile, concurrency=concurrency, on_bug=reconciler.bug
         ),
-        resync=Resync(
-            kube=ports.kube,
-            cache=cache,
-            add_after=add_after,
-            chance=random.random,
-        ),
+        resync=Resync(kube=ports.kube, cache=cache, add_after=add_after, chance=random.random),
         terms=terms,
         intake=Intake(cache=cache, queue=queue),
         metrics=metrics,
+    )
+
+
+def _actor(ports: Ports, *, cache: ObjectCache, may_act: Callable[[], bool]) -> Actor:
+    return Actor(
+        kube=ports.kube,
+        runlog=ports.runlog,
+        route=ports.route,
+        cache=cache,
+        clock=ports.clock,
+        may_act=may_act,
     )
 
 

@@ -176,12 +176,7 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
         pool = make_pool(settings.database_url, application="learnops-operator")
         await pool.open(wait=False)
         stack.push_async_callback(pool.close)
-        prometheus: Metrics = NoPrometheus()
-        if settings.prometheus_url is not None:
-            asking = PrometheusMetrics(
-                url=settings.prometheus_url, token_file=settings.prometheus_token_file
-            )
-            prometheus = await stack.enter_async_context(asking)
+        prometheus = await _prometheus(stack, settings)
         lease = _lease(api, settings=settings, clock=clock, metrics=metrics)
         rest = RestClient(api=api, count=metrics.request)
         fence = [0]
@@ -206,6 +201,15 @@ async def _process(settings: OperatorSettings) -> AsyncIterator[_Process]:
             application=application,
             fence=fence,
         )
+
+
+async def _prometheus(stack: AsyncExitStack, settings: OperatorSettings) -> Metrics:
+    if settings.prometheus_url is None:
+        return NoPrometheus()
+    asking = PrometheusMetrics(
+        url=settings.prometheus_url, token_file=settings.prometheus_token_file
+    )
+    return await stack.enter_async_context(asking)
 
 
 def _ports(

@@ -8,12 +8,12 @@ from threading import Condition, Thread
 from typing import Generic, TypeVar
 
 from learnops.client.backoff import Backoff
+from learnops.client.delivery import Broken, Delivered, Delivery, Failing, Retry, Split
 from learnops.client.part import Part
 from learnops.client.telemetry import Telemetry
 from learnops.client.threads import start_thread, survived
-from learnops.client.verdict import Broken, Delivered, Failing, Retry, Split, Verdict
 
-__all__ = ["Broken", "Delivered", "Failing", "Limits", "Outbox", "Retry", "Split", "Verdict"]
+__all__ = ["Broken", "Delivered", "Delivery", "Failing", "Limits", "Outbox", "Retry", "Split"]
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Outbox(Generic[T]):
         self,
         *,
         name: str,
-        deliver: Callable[[Sequence[T]], Verdict],
+        deliver: Callable[[Sequence[T]], Delivery],
         refused: Callable[[T, str], None],
         failed: Callable[[T, str], None],
         size: Callable[[T], int],
@@ -199,22 +199,22 @@ class Outbox(Generic[T]):
         parts = deque([Part(batch)])
         while parts and not self._is_over():
             part = parts.popleft()
-            verdict = self._judge(part.items)
-            if isinstance(verdict, Failing | Broken):
+            delivery = self._tried(part.items)
+            if isinstance(delivery, Failing | Broken):
                 # The other parts first: they show whether it is this one.
-                parts.extend(self._failing(part, verdict))
-            elif isinstance(verdict, Retry):
+                parts.extend(self._failing(part, delivery))
+            elif isinstance(delivery, Retry):
                 parts.appendleft(part)
             else:
                 self._backoff.reset()
-                parts.extendleft(self._conclude(part, verdict))
-            if isinstance(verdict, Retry | Failing | Broken):
+                parts.extendleft(self._conclude(part, delivery))
+            if isinstance(delivery, Retry | Failing | Broken):
                 # Also before a half: where the api fails on everything, little must be given up.
-                seconds = self._backoff.seconds(retry_after=verdict.after)
-                self._pause(seconds, asked=verdict.after is not None)
+                seconds = self._backoff.seconds(retry_after=delivery.after)
+                self._pause(seconds, asked=delivery.after is not None)
         return [item for part in parts for item in part.items]
 
-    def _judge(self, items: Sequence[T]) -> Verdict:
+    def _tried(self, items: Sequence[T]) -> Delivery:
         try:
             return self._deliver(items)
         except BaseException as error:  # noqa: BLE001 - a queue worker: dead, it would deliver none
@@ -222,18 +222,18 @@ class Outbox(Generic[T]):
             # As if the answer had broken off: given up is only what fails while others go through.
             return Broken(reason=type(error).__name__)
 
-    def _conclude(self, part: "Part[T]", verdict: Delivered | Split) -> "list[Part[T]]":
+    def _conclude(self, part: "Part[T]", delivery: Delivered | Split) -> "list[Part[T]]":
         """What of it is still to be sent, the last first."""
-        if isinstance(verdict, Delivered):
+        if isinstance(delivery, Delivered):
             self._batches += 1
         elif len(part.items) > 1:
             return part.halves()[::-1]
         else:
-            self._tell(lambda: self._refused(part.items[0], verdict.reason))
+            self._tell(lambda: self._refused(part.items[0], delivery.reason))
         self._settle(part.items)
         return []
 
-    def _failing(self, part: "Part[T]", verdict: Failing | Broken) -> "list[Part[T]]":
+    def _failing(self, part: "Part[T]", delivery: Failing | Broken) -> "list[Part[T]]":
         """What of it is still to be sent, after all others."""
         part.failures += 1
         if part.failures < _FAILING_TRIES:
@@ -241,10 +241,10 @@ class Outbox(Generic[T]):
         if len(part.items) > 1:
             return part.halves()
         item = part.items[0]
-        if isinstance(verdict, Broken) and self._rounds(item) < _BROKEN_ROUNDS:
+        if isinstance(delivery, Broken) and self._rounds(item) < _BROKEN_ROUNDS:
             self._put_back(item)
         else:
-            self._tell(lambda: self._failed(item, verdict.reason))
+            self._tell(lambda: self._failed(item, delivery.reason))
             self._settle(part.items)
         return []
 

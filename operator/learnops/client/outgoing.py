@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from learnops.client.answer import Answer, TransportError
 from learnops.client.bundle import reported
 from learnops.client.frames import MAX_BODY_BYTES, Record
-from learnops.client.outbox import Broken, Delivered, Failing, Limits, Outbox, Retry, Split, Verdict
+from learnops.client.outbox import (
+    Broken,
+    Delivered,
+    Delivery,
+    Failing,
+    Limits,
+    Outbox,
+    Retry,
+    Split,
+)
 from learnops.client.parcel import Parcel
 from learnops.client.settings import Settings
 from learnops.client.spool import Spool
@@ -144,7 +153,7 @@ class Reporter:
         )
         self._bury(parcel.body, reason=reason)
 
-    def _deliver(self, parcels: Sequence[Parcel]) -> Verdict:
+    def _deliver(self, parcels: Sequence[Parcel]) -> Delivery:
         answer = _post(
             self._transport,
             self._path,
@@ -203,7 +212,7 @@ class Voider:
         if not self.outbox.put(run_id):
             self._telemetry.count("voids_dropped")
 
-    def _deliver(self, run_ids: Sequence[str]) -> Verdict:
+    def _deliver(self, run_ids: Sequence[str]) -> Delivery:
         body = {
             "namespace": self._settings.namespace,
             "doer": self._settings.doer,
@@ -224,7 +233,7 @@ class Voider:
 
 def _post(
     transport: "Transport", path: str, *, body: bytes, settings: Settings, telemetry: Telemetry
-) -> Answer | Verdict:
+) -> Answer | Delivery:
     """The api's answer if it did what it was asked, else what to do with the batch."""
     try:
         answer = transport.post(path, body=body, timeout=settings.options.request_seconds)

@@ -20,7 +20,7 @@ from learnops.client.later import (
     record_of,
     request_body,
 )
-from learnops.client.outbox import Delivered, Failing, Limits, Outbox, Retry, Verdict
+from learnops.client.outbox import Delivered, Delivery, Failing, Limits, Outbox, Retry
 from learnops.client.parcel import Parcel
 from learnops.client.quality import usable
 from learnops.client.settings import Settings
@@ -195,22 +195,22 @@ class Signaler:
         if self._spool is not None:
             self._spool.settle([signal.parcel for signal in signals])
 
-    def _deliver(self, batch: Sequence[Outgoing]) -> Verdict:
+    def _deliver(self, batch: Sequence[Outgoing]) -> Delivery:
         by_run: dict[str, list[Outgoing]] = {}
         for signal in batch:
             if not signal.done:
                 by_run.setdefault(signal.run_id, []).append(signal)
         unsent = self._bundles.unsent(by_run.keys())
-        verdict: Verdict = Delivered()
+        delivery: Delivery = Delivered()
         for run_id, signals in by_run.items():
             found = _hold(signals) if run_id in unsent else self._run(run_id, signals)
             if found is _NOT_YET:
-                verdict = found  # and on with the other runs
+                delivery = found  # and on with the other runs
             elif not isinstance(found, Delivered):
                 return found
-        return verdict
+        return delivery
 
-    def _run(self, run_id: str, signals: list[Outgoing]) -> Verdict:
+    def _run(self, run_id: str, signals: list[Outgoing]) -> Delivery:
         answer = self._post(run_id, signals)
         if not isinstance(answer, Answer):
             return answer
@@ -229,14 +229,14 @@ class Signaler:
         self._finish(signals)
         return Delivered()
 
-    def _one_by_one(self, run_id: str, signals: list[Outgoing]) -> Verdict:
+    def _one_by_one(self, run_id: str, signals: list[Outgoing]) -> Delivery:
         for signal in signals:
-            verdict = self._run(run_id, [signal])
-            if not isinstance(verdict, Delivered):
-                return verdict
+            delivery = self._run(run_id, [signal])
+            if not isinstance(delivery, Delivered):
+                return delivery
         return Delivered()
 
-    def _unknown(self, signals: list[Outgoing], answer: Answer) -> Verdict:
+    def _unknown(self, signals: list[Outgoing], answer: Answer) -> Delivery:
         if self._bundles.unread():  # its bundle may be among them
             return _hold(signals)
         now = self._clock()
@@ -262,7 +262,7 @@ class Signaler:
                 letter = letter_of(signal, namespace=settings.namespace, doer=settings.doer)
                 self._spool.bury(letter, reason=reason)
 
-    def _post(self, run_id: str, signals: list[Outgoing]) -> Answer | Verdict:
+    def _post(self, run_id: str, signals: list[Outgoing]) -> Answer | Delivery:
         """The api's answer, if it says anything of these signals."""
         settings = self._settings
         body = request_body(signals, namespace=settings.namespace, doer=settings.doer)
@@ -283,7 +283,7 @@ class Signaler:
         return Retry(after=answer.retry_after)
 
 
-def _hold(signals: Sequence[Outgoing]) -> Verdict:
+def _hold(signals: Sequence[Outgoing]) -> Delivery:
     for signal in signals:
         signal.unknown_since = None
     return _NOT_YET

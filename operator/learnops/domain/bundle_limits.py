@@ -5,7 +5,7 @@ imports this.
 """
 
 from math import isfinite
-from typing import Any, Final, Self
+from typing import Any, Final, LiteralString, Self
 
 from learnops.domain.text import has_controls
 
@@ -16,6 +16,8 @@ MAX_ENTRIES: Final = 128
 MAX_GATES: Final = 256
 MAX_ARTIFACTS: Final = 256
 MAX_SIGNALS: Final = 32
+MAX_LATER: Final = 100
+"""Signals of one run that come after its bundle."""
 MAX_LABEL: Final = 128
 """Characters in a name of a metric, cost, gate or entry of `qav`."""
 MAX_DEPTH: Final = 8
@@ -26,6 +28,9 @@ MAX_AMOUNT: Final = 1e15
 """Of a duration in milliseconds and of a budget."""
 MAX_NUMBER: Final = 2**53
 """The largest metric or cost either way: one run must not push a sum to infinity."""
+
+ERASED: Final[LiteralString] = "(erased)"
+"""Stands for a tenant's name once it was erased: no tenant may be called so."""
 
 _SHOWN_CHARACTERS: Final = 60
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy, Stage
-from learnops.domain.outcome import Unavailable
+from learnops.domain.unavailable import Unavailable
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,9 +4,12 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Final
 
+from learnops.domain.backoff import Delays
 from learnops.ports.clock import Clock
 
+_DELAYS: Final = Delays(first_seconds=0.5, most_seconds=30.0)
 log = logging.getLogger(__name__)
 
 
@@ -28,7 +31,6 @@ class Supervisor:
     chance: Callable[[], float]
     most: int = 10
     window_seconds: float = 600.0
-    cap_seconds: float = 30.0
     _ends: deque[float] = field(default_factory=deque)
 
     async def run(self) -> None:
@@ -42,6 +44,6 @@ class Supervisor:
             count = len(self._ends)
             if count > self.most:
                 raise GaveUpError(f"the watch ended {count} times in {self.window_seconds:g} s")
-            delay = min(0.5 * 2.0 ** (count - 1), self.cap_seconds) * (1.0 - 0.5 * self.chance())
+            delay = _DELAYS.after(count, chance=self.chance())
             log.error("watch ended", exc_info=error, extra={"restart": round(delay, 3)})
             await self.sleep(delay)

@@ -9,7 +9,8 @@ import random
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from itertools import count
+from typing import Any, Final
 
 import aiohttp
 import kopf
@@ -19,9 +20,11 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.common import GROUP, VERSION
 from learnops.api.doer import Doer
 from learnops.api.policy import Policy
+from learnops.domain.backoff import Delays
 
 Receive = Callable[[str | None, dict[str, Any]], None]
 Login = Callable[[], Awaitable[Credentials]]
+_DELAYS: Final = Delays(first_seconds=0.5, most_seconds=30.0)
 _STOP_SECONDS = 10.0
 # From kopf's first sign of its end until it is cancelled, and between two cancellations.
 _END_SECONDS = 1.0
@@ -36,28 +39,25 @@ _MODELS = (Doer, Policy, CanaryDeployment)
 _PLURALS = frozenset(model.plural for model in _MODELS)
 
 
-class JitteredBackoffs:
-    """Endless delays in seconds: 0.5, 1, 2, ... up to `cap`, each less up to half at random.
+class EndlessDelays:
+    """In seconds, from 0.5 up to 30, for ever.
 
     kopf gives up after the last delay of the iterable, and being deaf is worse than being late.
     """
 
-    def __init__(self, *, chance: Callable[[], float], cap: float = 30.0) -> None:
+    def __init__(self, *, chance: Callable[[], float]) -> None:
         self._chance = chance
-        self._cap = cap
 
     def __iter__(self) -> Iterator[float]:
-        delay = 0.5
-        while True:
-            yield delay * (1.0 - 0.5 * self._chance())
-            delay = min(delay * 2.0, self._cap)
+        for failures in count(1):
+            yield _DELAYS.after(failures, chance=self._chance())
 
 
 def make_settings(*, chance: Callable[[], float] = random.random) -> kopf.OperatorSettings:
     """kopf's settings, all of them explicit."""
     settings = kopf.OperatorSettings()
     settings.process.ultimate_exiting_timeout = None  # it would kill the process, not the thread
-    settings.networking.error_backoffs = JitteredBackoffs(chance=chance)
+    settings.networking.error_backoffs = EndlessDelays(chance=chance)
     settings.networking.request_timeout = 30.0
     settings.networking.connect_timeout = 5.0
     settings.watching.connect_timeout = 5.0

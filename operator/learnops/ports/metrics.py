@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 
 
 class MetricsUnavailableError(Exception):
@@ -18,7 +18,7 @@ class MetricsUnavailableError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CounterSample:
-    """One raw series of the evidence counters: the three figures of one process, arm and epoch.
+    """One raw series of the evidence counters: the three figures of one process, arm and revision.
 
     `process` names one life of one process of the api: a restart is another one, and what two
     targets expose of the same process is recognised as one.
@@ -30,7 +30,7 @@ class CounterSample:
     doer: str
     policy: str
     arm: str  # control | candidate
-    epoch: int  # Doer.status.traffic.revision under which the arm was drawn
+    revision: int  # Doer.status.traffic.revision under which the arm was drawn
     runs: float
     loss_sum: float
     loss_sumsq: float

@@ -15,9 +15,9 @@ from learnops.server.documents import complete
 from learnops.server.gate import BearerGate
 from learnops.server.limits import BodyLimit
 from learnops.server.problems import install
+from learnops.server.requests import CountRequests, RequestSeries
 from learnops.server.routers import assignments, ops, reports, runs, shadows, signals, snapshot
 from learnops.server.services import Services
-from learnops.server.traffic import CountTraffic, Traffic
 
 _DESCRIPTION = """Registration and routing of runs, ingest of what they report, and reports.
 Errors are `application/problem+json`; `field` names the field at fault, where one is."""
@@ -47,8 +47,8 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
     app.add_middleware(Door, admission=services.admission)
     app.add_middleware(Deadline)
     app.add_middleware(BearerGate, by=by)
-    traffic = Traffic(registry=services.metrics.registry, routes=_templates(app))
-    app.add_middleware(CountTraffic, traffic=traffic)
+    series = RequestSeries(registry=services.metrics.registry, routes=_templates(app))
+    app.add_middleware(CountRequests, series=series)
     complete(app)
     return app
 

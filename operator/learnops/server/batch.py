@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from learnops.domain.bundle_limits import BODY_BYTES
-from learnops.server.ingest import Outcome
+from learnops.server.answers import BundleAnswer
 from learnops.server.media import NDJSON, media_type
 from learnops.server.models import MAX_BATCH, Bundle
 from learnops.server.permits import Permits
@@ -36,8 +36,8 @@ _MOST_CONTAINERS: Final = 64 * MAX_BATCH
 class Takes(Protocol):
     """What bundles are handed to."""
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
-        """One outcome per bundle, in order."""
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
+        """One answer per bundle, in order."""
 
 
 async def items_of(body: bytes, *, kind: str) -> deque[Item]:
@@ -72,7 +72,7 @@ async def answer_of(items: deque[Item], *, ingest: Takes, permits: Permits) -> b
     parts = []
     while items:
         checked = await _next(items)
-        parts.append(b",".join(await _outcomes(checked, ingest=ingest, permits=permits)))
+        parts.append(b",".join(await _answers(checked, ingest=ingest, permits=permits)))
         await asyncio.sleep(0)
     permits.conclude()
     return b'{"results":[' + b",".join(parts) + b"]}"
@@ -94,7 +94,7 @@ async def _next(items: deque[Item]) -> list[_Checked]:
     return checked
 
 
-async def _outcomes(
+async def _answers(
     checked: Sequence[_Checked], *, ingest: Takes, permits: Permits
 ) -> Iterator[bytes]:
     await permits.settle([found for _, found in checked if isinstance(found, Bundle)])
@@ -103,9 +103,9 @@ async def _outcomes(
         for run_id, found in checked
     ]
     bundles = [found for _, found in allowed if isinstance(found, Bundle)]
-    outcomes = iter(await ingest.take(bundles))
+    answers = iter(await ingest.take(bundles))
     return (
-        _result(run_id, outcome=next(outcomes) if isinstance(found, Bundle) else found)
+        _result(run_id, answer=next(answers) if isinstance(found, Bundle) else found)
         for run_id, found in allowed
     )
 
@@ -125,13 +125,13 @@ def _check(item: Item) -> _Checked:
         return run_id, from_validation(error.errors(include_url=False))
 
 
-def _result(run_id: Any, *, outcome: Outcome) -> bytes:
-    if not isinstance(outcome, Problem):
-        return outcome.model_dump_json(by_alias=True).encode()
+def _result(run_id: Any, *, answer: BundleAnswer) -> bytes:
+    if not isinstance(answer, Problem):
+        return answer.model_dump_json(by_alias=True).encode()
     told = {
         "runId": run_id if isinstance(run_id, str) and _is_text(run_id) else None,
-        "status": _STATUS.get(outcome.status, "invalid"),
-        "problem": outcome.body(),
+        "status": _STATUS.get(answer.status, "invalid"),
+        "problem": answer.body(),
     }
     # Escaped: what is wrong may be told with text that is not valid Unicode.
     return json.dumps(told).encode()

@@ -19,6 +19,7 @@ from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.ports.clock import Clock
 from learnops.server.announcing import Announcer
+from learnops.server.answers import BundleAnswer
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.counting import Counted
 from learnops.server.metrics import Metrics
@@ -31,7 +32,6 @@ from learnops.server.scoring import another_doers, answer, frozen_yardsticks, sc
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
-Outcome = RunAnswer | Problem
 _Version = tuple[int, CRLStatus | None]
 _YARDSTICKS = 1000
 
@@ -77,12 +77,12 @@ class Ingest:
         self._redacting = Redacting(state=state, metrics=metrics)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
-        self._batcher = Batcher[_Taken, Outcome](
+        self._batcher = Batcher[_Taken, BundleAnswer](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
-        """One outcome per bundle, in order: the answer, or the problem with this one.
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
+        """One answer per bundle, in order: its score, or the problem with this one.
 
         Raises DatabaseUnavailableError (repeating is safe) and Problem 429.
         """
@@ -107,7 +107,7 @@ class Ingest:
         await self._batcher.drain()
         self._redacting.close()
 
-    async def _write(self, taken: Sequence[_Taken]) -> Sequence[Outcome]:
+    async def _write(self, taken: Sequence[_Taken]) -> Sequence[BundleAnswer]:
         # Scored before they are told apart: what one report of a run has wrong is its own alone.
         scored = await self._scored(taken)
         first: dict[RunKey, _Scored] = {}
@@ -117,23 +117,21 @@ class Ingest:
         added = await self._store([item.row for item in first.values()]) if first else set()
         known = [key for key in first if key not in added]
         there = await table.stored(self._pool, keys=known) if known else {}
-        outcomes = [
+        answers = [
             item
             if isinstance(item, Problem)
-            else _outcome(item, first=first[item.row.key], stored=there.get(item.row.key))
+            else _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
             for item in scored
         ]
         same = {
             item.row.key: _received_at(there[item.row.key])
-            for item, outcome in zip(scored, outcomes, strict=True)
-            if isinstance(item, _Scored)
-            and item.row.key in there
-            and isinstance(outcome, RunAnswer)
+            for item, told in zip(scored, answers, strict=True)
+            if isinstance(item, _Scored) and item.row.key in there and isinstance(told, RunAnswer)
         }
         new = self._counted.now(added=added, known=same)
         self._count([first[key].row for key in first if key in new])
         self._announce([first[key] for key in first if key in new])
-        return outcomes
+        return answers
 
     async def _scored(self, taken: Sequence[_Taken]) -> list[_Scored | Problem]:
         keys = list(dict.fromkeys(one.key for one in taken))
@@ -247,7 +245,7 @@ def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
         return error
 
 
-def _outcome(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> Outcome:
+def _answer(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> BundleAnswer:
     """Of a report, beside what was stored before it or, if nothing was, the first one here."""
     run_id = item.row.run_id
     if stored is not None:

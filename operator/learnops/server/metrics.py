@@ -59,6 +59,27 @@ class Metrics:
         self._apart = CollectorRegistry()
         self._arms: dict[ArmLabels, _Arm] = {}
         self._evidence: dict[str, set[tuple[str, ...]]] = {}  # label sets per rollout
+        self._prefixes: set[DoerLabels] = set()
+        self._make_runs()
+        self._make_evidence()
+        self._redactions = self._counter(
+            "redactions", "Places in bundles where personal data was taken out", ("kind",)
+        )
+        self._unnotified = self._counter(
+            "notifications_dropped",
+            "Wake-ups of the operator and events of runs that Postgres could not be given",
+            ("channel",),
+        )
+        info = Gauge(
+            "learnops_build_info",
+            "What is running",
+            ("version", "component"),
+            registry=self.registry,
+        )
+        info.labels(version=version("learnops"), component="api").set(1)
+
+    def _make_runs(self) -> None:
+        """What was asked for and reported, by arm."""
         self._assignments = self._counter("assignments", "Runs that were given a policy", _ARM)
         self._runs = self._counter("runs", "Runs reported and stored", _ARM)
         self._crl_sum = Counter(
@@ -72,6 +93,9 @@ class Metrics:
         self._duration = self._histogram(
             "run_duration_seconds", "Duration of a run as its agent tells it", _SECONDS_BUCKETS
         )
+
+    def _make_evidence(self) -> None:
+        """What a canary with `source: Prometheus` is judged from."""
         self._evidence_runs = self._counter(
             "evidence_runs", "Runs in the resolved prefix of a rollout", _EVIDENCE
         )
@@ -88,28 +112,12 @@ class Metrics:
             "Runs in the resolved prefix that reported nothing in time, with loss 1",
             _EVIDENCE,
         )
-        self._redactions = self._counter(
-            "redactions", "Places in bundles where personal data was taken out", ("kind",)
-        )
-        self._unnotified = self._counter(
-            "notifications_dropped",
-            "Wake-ups of the operator and events of runs that Postgres could not be given",
-            ("channel",),
-        )
         self._prefix_lag = Gauge(
             "learnops_evidence_prefix_lag_seconds",
             "How long the first run outside the resolved prefix of a live rollout is late",
             _PREFIX,
             registry=self.registry,
         )
-        self._prefixes: set[DoerLabels] = set()
-        info = Gauge(
-            "learnops_build_info",
-            "What is running",
-            ("version", "component"),
-            registry=self.registry,
-        )
-        info.labels(version=version("learnops"), component="api").set(1)
 
     def exposition(self) -> bytes:
         """All series in the text format."""
@@ -157,7 +165,14 @@ class Metrics:
 
     def counted(self, part: Counted) -> None:
         """Runs entered the resolved prefix of their rollout."""
-        labels = (part.namespace, part.doer, part.policy, part.arm, str(part.epoch), self._process)
+        labels = (
+            part.namespace,
+            part.doer,
+            part.policy,
+            part.arm,
+            str(part.revision),
+            self._process,
+        )
         self._evidence.setdefault(part.rollout, set()).add(labels)
         self._evidence_runs.labels(*labels).inc(part.runs)
         self._evidence_loss.labels(*labels).inc(part.loss_sum)

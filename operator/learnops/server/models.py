@@ -5,10 +5,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from learnops.adapters.postgres.signals import ERASED
 from learnops.api.common import Name
 from learnops.domain.assignment import Arm
 from learnops.domain.bundle_limits import (
+    ERASED,
     MAX_AMOUNT,
     MAX_ARTIFACTS,
     MAX_ENTRIES,

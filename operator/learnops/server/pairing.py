@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from learnops.adapters.postgres import pairs as table
-from learnops.adapters.postgres.connection import Pool
+from learnops.adapters.postgres.connection import DatabaseUnavailableError, Pool
 from learnops.adapters.postgres.generations import frozen_crl
+from learnops.adapters.postgres.pair_terms import TermMeans, term_means
 from learnops.adapters.postgres.pairs import Pair, Told
 from learnops.adapters.postgres.registration import RolloutRef
 from learnops.adapters.postgres.runs import RunKey
@@ -18,15 +19,14 @@ from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardsticks
 from learnops.domain.observed import Key
+from learnops.server.answers import BundleAnswer
 from learnops.server.assigning import traffic_of
-from learnops.server.models import Bundle, RunAnswer
+from learnops.server.models import Bundle
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
 from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
 from learnops.server.state import State
 from learnops.server.wakeups import Wakeups
-
-Outcome = RunAnswer | Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,15 @@ class Pairing:
         reference = RolloutRef(rollout=rollout, namespace=namespace, doer=doer)
         return await table.open_pairs(self._pool, rollout=reference, run_ids=run_ids)
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
-        """One outcome per bundle, in order; a repetition is told that it is one.
+    async def term_means(self, rollout: str) -> list[TermMeans] | None:
+        """All terms compared over the newest pairs; None while the database is away."""
+        try:
+            return await term_means(self._pool, rollout=rollout)
+        except DatabaseUnavailableError:
+            return None
+
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
+        """One answer per bundle, in order; a repetition is told that it is one.
 
         Raises DatabaseUnavailableError; repeating is safe.
         """
@@ -80,7 +87,7 @@ class Pairing:
         return [
             item
             if isinstance(item, Problem)
-            else _outcome(item, first=first[item.told.key], held=held.get(item.told.key))
+            else _answer(item, first=first[item.told.key], held=held.get(item.told.key))
             for item in scored
         ]
 
@@ -118,7 +125,7 @@ def _scored(
     return _Scored(told=told, content=content, result=result)
 
 
-def _outcome(item: _Scored, *, first: _Scored, held: bytes | None) -> Outcome:
+def _answer(item: _Scored, *, first: _Scored, held: bytes | None) -> BundleAnswer:
     """Of a report, beside what its pair held before or, if that was nothing, the first one here."""
     run_id = item.told.run_id
     if held is None and item is first:

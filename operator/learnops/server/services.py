@@ -131,17 +131,18 @@ def assemble(
         pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer, clock=clock
     )
     signals = Signals(pool=pool, state=state, metrics=metrics)
-    admission = Admission()
-    health = _health(
+    tracker = PrefixTracker(
+        pool=pool,
+        metrics=metrics,
+        wake=wake,
+        wakeups=wakeups,
         clock=clock,
-        gate=gate,
-        heartbeat=heartbeat,
-        queues={
-            **admission.queues,
-            "assignments": assigner.queue,
-            "signals": signals.queue,
-        },
+        outage=outage,
+        keep_seconds=keep_series_seconds,
     )
+    admission = Admission()
+    queues = {**admission.queues, "assignments": assigner.queue, "signals": signals.queue}
+    health = _health(clock=clock, gate=gate, heartbeat=heartbeat, queues=queues)
     Vitals(health=health, registry=metrics.registry)
     return Services(
         pool=pool,
@@ -160,15 +161,7 @@ def assemble(
         pairing=Pairing(pool=pool, state=state, wakeups=wakeups),
         signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
-        tracker=PrefixTracker(
-            pool=pool,
-            metrics=metrics,
-            wake=wake,
-            wakeups=wakeups,
-            clock=clock,
-            outage=outage,
-            keep_seconds=keep_series_seconds,
-        ),
+        tracker=tracker,
         mirror=Mirror(pool=pool, state=state, outage=outage),
         upkeep=Upkeep(pool=pool, keep_days=keep_days, outage=outage),
         keeper=SeriesKeeper(

@@ -5,9 +5,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, ConfigDict, Field
 
-from learnops.adapters.postgres.signals import MAX_LATER
 from learnops.api.common import Name
-from learnops.domain.bundle_limits import storable
+from learnops.domain.bundle_limits import MAX_LATER, storable
+from learnops.server.crowds import FewErrors
 from learnops.server.models import Wire, printable
 from learnops.server.quality import Quality, SignalName
 
@@ -48,7 +48,7 @@ class LaterSignal(Wire):
     observed_at: Time | None = None
 
 
-class SignalsRequest(Wire):
+class SignalsRequest(Wire, FewErrors):
     """Signals of one run, stored together or not at all."""
 
     model_config = ConfigDict(

@@ -9,7 +9,8 @@ from typing import Any
 
 from learnops.adapters.postgres import signals as table
 from learnops.adapters.postgres.connection import Pool
-from learnops.adapters.postgres.signals import MAX_LATER, RunSignals, Signal, StoredReward
+from learnops.adapters.postgres.signals import RunSignals, Signal, StoredReward
+from learnops.domain.bundle_limits import MAX_LATER
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.server.batching import Batcher, BatchLimits, Queue
 from learnops.server.metrics import Metrics
@@ -61,10 +62,10 @@ class Signals:
             weights=weights_of(doer),
             signals=await self._all_kept(run, signals),
         )
-        (outcome,) = await self._batcher.submit([wanted])
-        if isinstance(outcome, Problem):
-            raise outcome
-        return outcome
+        (answer,) = await self._batcher.submit([wanted])
+        if isinstance(answer, Problem):
+            raise answer
+        return answer
 
     async def of_run(self, namespace: str, run_id: str) -> dict[str, Any]:
         """`signals` and `reward` of a run, as they are told with it."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from learnops.api.policy import Policy
+from learnops.api.served import TrafficStatus
 from learnops.server.assigning import traffic_of
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.problems import unavailable
@@ -66,15 +67,14 @@ class Snapshots:
         return SnapshotView(etag=known, ttl_seconds=ttl, body=None, current=view is not None)
 
     def _view(self, *, namespace: str, doer: str) -> tuple[SnapshotView | None, str]:
+        """What is served now; None with the name of a policy of it that was not seen yet."""
         found, traffic = traffic_of(self._state, namespace=namespace, doer=doer)
-        beside = set() if traffic.shadow is None else {traffic.shadow}
-        shared = {share.policy for share in traffic.shares}
-        names = sorted({traffic.active} | shared | beside)
-        policies = {name: self._state.policy((namespace, name)) for name in names}
-        for name, policy in policies.items():
+        policies: dict[str, Any] = {}
+        for name in _served(traffic):
+            policy = self._state.policy((namespace, name))
             if policy is None:
                 return None, name
-        rollout = live_rollout(traffic)
+            policies[name] = content(policy)
         etag = f"{found.metadata.uid}:{traffic.revision}"
         ttl = self._heartbeat.remaining()
         body = {
@@ -87,21 +87,33 @@ class Snapshots:
             "router": found.spec.traffic.router.value,
             "salt": traffic.salt,
             "active": traffic.active,
-            "rollout": rollout
-            and {
-                "id": rollout.id,
-                "canary": rollout.canary,
-                "control": rollout.control,
-                "candidate": rollout.candidates[0],  # all that an older SDK reads
-                "candidates": list(rollout.candidates),
-                "percent": rollout.percent,
-            },
+            "rollout": _rollout(traffic),
             "assignment": traffic.assignment and traffic.assignment.to_wire(),
             "shadow": traffic.shadow and {"rollout": traffic.salt, "policy": traffic.shadow},
             "shares": [share.to_wire() for share in traffic.shares],
-            "policies": {name: content(policy) for name, policy in policies.items() if policy},
+            "policies": policies,
         }
         return SnapshotView(etag=etag, ttl_seconds=ttl, body=body), ""
+
+
+def _served(traffic: TrafficStatus) -> list[str]:
+    """The policies that runs may be given, the one in shadow included."""
+    beside = set() if traffic.shadow is None else {traffic.shadow}
+    return sorted({traffic.active, *(share.policy for share in traffic.shares)} | beside)
+
+
+def _rollout(traffic: TrafficStatus) -> dict[str, Any] | None:
+    rollout = live_rollout(traffic)
+    if rollout is None:
+        return None
+    return {
+        "id": rollout.id,
+        "canary": rollout.canary,
+        "control": rollout.control,
+        "candidate": rollout.candidates[0],  # all that an older SDK reads
+        "candidates": list(rollout.candidates),
+        "percent": rollout.percent,
+    }
 
 
 def content(policy: Policy) -> dict[str, Any]:

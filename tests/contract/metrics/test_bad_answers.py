@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from learnops.adapters.prometheus import MAX_ANSWER_BYTES, PrometheusMetrics
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import MetricsUnavailableError
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from learnops.adapters.prometheus import PrometheusMetrics
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError
 from testbed.prometheus import Prometheus
 from tests.contract.metrics.exporter import Exporter, scrape
@@ -50,14 +50,14 @@ async def test_raw_counters_of_each_process_arm_and_epoch(
     assert len(samples) == 3
     one = samples["coder", "candidate"]
     assert (one.process, one.namespace) == ("a1", "agents")
-    assert (one.policy, one.epoch) == ("coder-v2", 3)
+    assert (one.policy, one.revision) == ("coder-v2", 3)
     assert (one.runs, one.loss_sum, one.loss_sumsq) == (40.0, 12.5, 5.25)
     assert one.problem is None
     assert one.timeouts == 2.0
     assert one.prefix_lag_seconds is None
     assert 0 <= one.age_seconds < 60
     assert samples["coder", "control"].runs == 360.0
-    assert samples["planner", "candidate"].epoch == 12
+    assert samples["planner", "candidate"].revision == 12
 
 
 async def test_the_age_is_that_of_the_sample(prometheus: Prometheus, exporter: Exporter) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from learnops.adapters.prometheus import PrometheusMetrics
 from learnops.adapters.unconfigured import NoPrometheus
-from learnops.domain.outcome import ErrorReason
+from learnops.domain.unavailable import ErrorReason
 from learnops.ports.metrics import MetricsUnavailableError, QuerySample
 from testbed.prometheus import Prometheus
 from tests.contract.metrics.exporter import Exporter, scrape

@@ -48,7 +48,7 @@ def run_anytime(vector):
 
 
 def run_counters(vector):
-    state, answer = counters.start(plan_of(vector), first_epoch=1), []
+    state, answer = counters.start(plan_of(vector), first_revision=1), []
     for given in vector["input"]:
         sums = {
             arm: counters.ArmSums(
@@ -57,7 +57,7 @@ def run_counters(vector):
             for arm in ("candidate", "control")
         }
         increment = counters.CounterIncrement(
-            epoch=given["epoch"], propensity=given["propensity"], **sums
+            revision=given["epoch"], propensity=given["propensity"], **sums
         )
         state = counters.absorb(state, increment)
         answer.append(log_es(state))

@@ -103,12 +103,12 @@ async def test_what_enters_the_prefix_is_counted_once_by_whoever_moves_it(
 
     await asyncio.gather(replica(), replica(), replica(), report())
     parts.extend(await _extend(pool))
-    by_epoch = {epoch: [part for part in parts if part.epoch == epoch] for epoch in (7, 8)}
-    for epoch, arm in ((7, "candidate"), (8, "control")):
-        assert sum(part.runs for part in by_epoch[epoch]) == 60
-        assert sum(part.loss_sum for part in by_epoch[epoch]) == pytest.approx(30.0)
-        assert sum(part.loss_sumsq for part in by_epoch[epoch]) == pytest.approx(15.0)
-        assert {part.arm for part in by_epoch[epoch]} == {arm}
+    by_revision = {it: [part for part in parts if part.revision == it] for it in (7, 8)}
+    for revision, arm in ((7, "candidate"), (8, "control")):
+        assert sum(part.runs for part in by_revision[revision]) == 60
+        assert sum(part.loss_sum for part in by_revision[revision]) == pytest.approx(30.0)
+        assert sum(part.loss_sumsq for part in by_revision[revision]) == pytest.approx(15.0)
+        assert {part.arm for part in by_revision[revision]} == {arm}
 
 
 async def test_overdue_counts_what_the_reader_does_not_hold(

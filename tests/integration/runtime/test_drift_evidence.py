@@ -12,7 +12,7 @@ from learnops.api.learning import DriftStatus
 from learnops.app.evidence.drift import DriftEvidence
 from learnops.domain.evidence.drift import DriftState, advance
 from learnops.domain.observed import DriftReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.unit.app.models import KEY, doer
 
 # Losses that cycle through 0 to 0.49, and through 0.5 to 0.99 from run 1,501 on; `%%` is a modulo.

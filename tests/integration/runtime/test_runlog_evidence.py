@@ -10,8 +10,8 @@ from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import OpenRollout, Tried
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.unit.app.models import KEY, canary, doer
 
 ROLLOUT = "c-uid.0"

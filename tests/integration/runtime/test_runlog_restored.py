@@ -12,8 +12,8 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.app.evidence.shadow import PairEvidence
 from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import OpenRollout, Tried
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from tests.databases import migrated_database

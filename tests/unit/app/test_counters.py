@@ -9,7 +9,7 @@ import pytest
 
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 from tests.unit.app.fakes import FakeClock
 from tests.unit.app.models import KEY, canary, doer
@@ -34,14 +34,14 @@ class Answers:
         raise NotImplementedError
 
 
-def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:
+def sample(arm: str, count: int, loss: float, *, revision: int = 5, **change: Any) -> CounterSample:
     made = CounterSample(
         process="a1",
         namespace="agents",
         doer="planner",
         policy="v2" if arm == "candidate" else "v1",
         arm=arm,
-        epoch=epoch,
+        revision=revision,
         runs=float(count),
         loss_sum=count * loss,
         loss_sumsq=count * loss * loss,
@@ -124,8 +124,8 @@ async def test_a_restart_goes_on_from_the_status(
     )
     stepped = doer(revision=6, percent=50)
     answers.samples += [
-        sample("candidate", 30, 0.5, epoch=6),
-        sample("control", 30, 0.5, epoch=6),
+        sample("candidate", 30, 0.5, revision=6),
+        sample("control", 30, 0.5, revision=6),
     ]
     kept, _ = await state_after(evidence, of=stored, served=stepped)
     found, _ = await state_after(fresh, of=stored, served=stepped)
@@ -144,18 +144,18 @@ async def test_a_share_served_while_prometheus_was_away_is_known_later(
     answers.samples = [
         sample("candidate", 10, 0.5),
         sample("control", 90, 0.5),
-        sample("candidate", 10, 0.5, epoch=6),
-        sample("control", 10, 0.5, epoch=6),
+        sample("candidate", 10, 0.5, revision=6),
+        sample("control", 10, 0.5, revision=6),
     ]
     found = await read(evidence, of=canary(), served=doer(revision=6, percent=50))
     assert isinstance(found, EvidenceReading)
     assert found.runs == 120
 
 
-async def test_runs_of_an_epoch_whose_share_is_not_known_are_no_evidence(
+async def test_runs_of_a_revision_whose_share_is_not_known_are_no_evidence(
     evidence: CounterEvidence, answers: Answers
 ) -> None:
-    answers.samples = [sample("candidate", 10, 0.9, epoch=4), sample("control", 10, 0.1)]
+    answers.samples = [sample("candidate", 10, 0.9, revision=4), sample("control", 10, 0.1)]
     found = await read(evidence, of=canary())
     assert isinstance(found, EvidenceReading)
     assert (found.candidate_runs, found.control_runs) == (0, 10)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from learnops.api.canary import CanaryStage
 from learnops.app.metrics import OperatorMetrics
 from learnops.domain.observed import QueryReading, Snapshot
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation.evidence import guardrail, reading
 from tests.unit.app.models import KEY, canary, doer
 

@@ -9,7 +9,7 @@ import pytest
 
 from learnops.app.evidence.queries import GuardrailQueries, QueryTick, rendered, the_one
 from learnops.domain.observed import QueryReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
 from tests.unit.app.fakes import FakeClock
 from tests.unit.app.models import KEY, canary, doer

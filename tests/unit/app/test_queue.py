@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learnops.app.queue import Backoff, WorkQueue
+from learnops.app.queue import WorkQueue
+from learnops.domain.backoff import Delays
 from tests.unit.app.fakes import FakeClock
 
 
@@ -77,7 +78,7 @@ def test_failures_back_off_to_a_cap_and_success_forgets_them() -> None:
     queue = WorkQueue[str](
         monotonic=clock.monotonic,
         chance=lambda: 0.0,
-        backoff=Backoff(base=1.0, factor=2.0, cap=5.0),
+        delays=Delays(first_seconds=1.0, most_seconds=5.0),
     )
     assert [queue.retry("a") for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
     queue.forget("a")
@@ -104,21 +105,8 @@ def test_a_key_that_a_server_sent_away_does_not_come_back_before_even_with_news(
 
 
 def test_a_server_that_asks_for_no_wait_does_not_shorten_the_back_off() -> None:
-    queue = WorkQueue[str](
-        monotonic=FakeClock().monotonic, chance=lambda: 0.0, backoff=Backoff(base=1.0)
-    )
-    assert [queue.retry("a", not_before=0.0) for _ in range(2)] == [1.0, 2.0]
-
-
-def test_back_off_of_a_key_that_failed_for_weeks_is_still_a_number() -> None:
-    assert Backoff(cap=60.0).delay(1_000_000, chance=0.0) == 60.0
-
-
-@given(st.integers(1, 40), st.floats(0.0, 1.0, exclude_max=True))
-def test_jitter_takes_away_at_most_half(failures: int, chance: float) -> None:
-    backoff = Backoff()
-    full = backoff.delay(failures, chance=0.0)
-    assert full / 2 <= backoff.delay(failures, chance=chance) <= full
+    queue = make(FakeClock())
+    assert [queue.retry("a", not_before=0.0) for _ in range(2)] == [0.1, 0.2]
 
 
 def test_the_oldest_key_is_the_one_ready_or_active_for_longest() -> None:

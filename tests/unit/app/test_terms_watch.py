@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from learnops.app.cache import ObjectCache
 from learnops.app.evidence.terms import TermsWatch
 from learnops.domain.observed import Key, TermsReading
-from learnops.domain.outcome import Unavailable
+from learnops.domain.unavailable import Unavailable
 from learnops.ports.runlog import RunLogUnavailableError
 from learnops.ports.terms import Reported, Watched
 

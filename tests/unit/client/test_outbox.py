@@ -9,12 +9,12 @@ from learnops.client.backoff import Backoff
 from learnops.client.outbox import (
     Broken,
     Delivered,
+    Delivery,
     Failing,
     Limits,
     Outbox,
     Retry,
     Split,
-    Verdict,
 )
 from learnops.client.telemetry import Telemetry
 
@@ -22,7 +22,7 @@ from learnops.client.telemetry import Telemetry
 class Sent:
     """An outbox of numbers whose deliveries are judged by a function; what became of each."""
 
-    def __init__(self, judge: "dict[int, Verdict]", outage: int = 0) -> None:
+    def __init__(self, judge: "dict[int, Delivery]", outage: int = 0) -> None:
         self.judge, self.outage = judge, outage
         self.tries: list[list[int]] = []
         self.delivered: list[int] = []
@@ -38,7 +38,7 @@ class Sent:
             backoff=Backoff(first_seconds=0.001, most_seconds=0.002),
         )
 
-    def _deliver(self, batch: Sequence[int]) -> Verdict:
+    def _deliver(self, batch: Sequence[int]) -> Delivery:
         self.tries.append(list(batch))
         if len(self.tries) <= self.outage:
             return Retry()
@@ -110,7 +110,7 @@ def test_what_is_told_of_an_item_and_raises_costs_no_other(
 ) -> None:
     delivered: list[int] = []
 
-    def deliver(batch: Sequence[int]) -> Verdict:
+    def deliver(batch: Sequence[int]) -> Delivery:
         if 3 in batch:
             return Split(reason="422")
         if 5 in batch:

@@ -64,7 +64,7 @@ def increments(observed, *, every):
     for first in range(0, len(observed), every):
         part = rows(observed, first, first + every)
         yield counters.CounterIncrement(
-            epoch=1,
+            revision=1,
             propensity=float(part.propensity[0]),
             candidate=_sums(part.loss[part.is_candidate]),
             control=_sums(part.loss[~part.is_candidate]),
@@ -79,7 +79,7 @@ def counter_crossings(rng, *, canaries, every=25, plan=TWO_TESTS, **scenario):
     """Like ``crossings`` (without candidate runs) for the Counters method."""
     promoted, rolled = [], []
     for _ in range(canaries):
-        state = counters.start(plan, first_epoch=1)
+        state = counters.start(plan, first_revision=1)
         for increment in increments(observations(rng, **scenario), every=every):
             state = counters.absorb(state, increment)
         evidence = state.evidence()

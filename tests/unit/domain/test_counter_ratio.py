@@ -23,7 +23,7 @@ def arm(runs, *, timeouts=0):
 
 def increment(mine, theirs, *, propensity=0.5, timeouts=(0, 0)):
     return CounterIncrement(
-        epoch=1,
+        revision=1,
         propensity=propensity,
         candidate=arm(mine, timeouts=timeouts[0]),
         control=arm(theirs, timeouts=timeouts[1]),
@@ -31,7 +31,7 @@ def increment(mine, theirs, *, propensity=0.5, timeouts=(0, 0)):
 
 
 def absorbed(*parts):
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for part in parts:
         state = counters.absorb(state, part)
     return state
@@ -89,7 +89,7 @@ def test_another_probability_is_another_factor():
 
 def test_it_goes_on_from_the_saved_state_with_its_watermark():
     scrape = [sample(10, 3.0, 1.0)]
-    first = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities={1: 0.5})
+    first = counters.observe(counters.start(PLAN, first_revision=1), scrape, propensities={1: 0.5})
     saved = json.loads(json.dumps(first.to_dict()))
     going_on = CounterState.from_dict(saved, plan=PLAN)
     assert going_on.ratio == first.ratio

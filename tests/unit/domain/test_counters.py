@@ -8,7 +8,6 @@ import pytest
 
 from learnops.domain.assignment import Arm
 from learnops.domain.evidence import anytime, betting, counters
-from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.counter_fold import Folded
 from learnops.domain.evidence.counters import (
     ArmSums,
@@ -30,9 +29,11 @@ from tests.unit.domain.simulate import (
 HALF = {1: 0.5, 2: 0.5, 3: 0.5}
 
 
-def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a", timeouts=0.0):
+def sample(
+    count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, revision=1, instance="a", timeouts=0.0
+):
     return CounterSample(
-        series=Series(epoch, arm, instance),
+        series=Series(revision, arm, instance),
         count=count,
         loss_sum=loss_sum,
         loss_sumsq=loss_sumsq,
@@ -42,14 +43,14 @@ def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance=
 
 def gained(previous, *current):
     """Increments of one more scrape, and what to keep."""
-    return difference_counters(previous, current, propensities=HALF, first_epoch=1)
+    return difference_counters(previous, current, propensities=HALF, first_revision=1)
 
 
 def test_a_new_series_counts_whole_and_then_by_what_it_gained():
     first, kept = gained({}, sample(10, 3.0, 1.0))
     assert first == [
         CounterIncrement(
-            epoch=1,
+            revision=1,
             propensity=0.5,
             candidate=ArmSums(n=10, s=3.0, q=1.0),
             control=ArmSums(n=0, s=0.0, q=0.0),
@@ -82,7 +83,7 @@ def test_worthless_candidates_are_rarely_called_by_a_pair_of_prometheus():
     """One of the two is some runs behind, and every other look is at that one."""
     rng, called = np.random.default_rng(31), 0
     for _ in range(60):
-        state = counters.start(PLAN, first_epoch=1)
+        state = counters.start(PLAN, first_revision=1)
         drawn, loss = rng.random(400) < 0.5, rng.beta(2.5, 5.8, 400)
         for look, runs in enumerate(range(20, 400, 10)):
             seen = runs - 8 * (look % 2)
@@ -97,15 +98,15 @@ def _exposed(drawn, loss):
     return [sample(len(one), one.sum(), (one * one).sum(), arm=arm) for arm, one in parts]
 
 
-def test_instances_and_arms_of_an_epoch_add_up_and_epochs_stay_apart_in_order():
+def test_instances_and_arms_of_a_revision_add_up_and_revisions_stay_apart_in_order():
     increments_, _ = gained(
         {},
-        sample(4, 1.0, 0.5, epoch=2),
+        sample(4, 1.0, 0.5, revision=2),
         sample(2, 0.5, 0.25, instance="b"),
         sample(3, 1.0, 0.5),
         sample(5, 2.0, 1.0, arm=Arm.CONTROL, instance="b"),
     )
-    assert [one.epoch for one in increments_] == [1, 2]
+    assert [one.revision for one in increments_] == [1, 2]
     assert increments_[0].candidate == ArmSums(n=5, s=1.5, q=0.75)
     assert increments_[0].control == ArmSums(n=5, s=2.0, q=1.0)
     assert increments_[1].control.n == 0
@@ -119,34 +120,22 @@ def test_a_series_that_vanishes_and_returns_is_not_counted_twice():
     assert back.candidate == ArmSums(n=1, s=0.25, q=0.0625)
 
 
-def test_epochs_of_earlier_canaries_are_left_out():
+def test_revisions_of_earlier_canaries_are_left_out():
     increments_, kept = difference_counters(
-        {}, [sample(9, 2.0, 1.0, epoch=1)], propensities={2: 0.5}, first_epoch=2
+        {}, [sample(9, 2.0, 1.0, revision=1)], propensities={2: 0.5}, first_revision=2
     )
     assert (increments_, kept) == ([], {})
 
 
-def test_a_closed_epoch_is_dropped_and_never_counted_again():
-    state = counters.start(PLAN, first_epoch=1)
-    scrape = [sample(10, 3.0, 1.0), sample(4, 1.0, 0.5, epoch=2)]
-    state = counters.observe(state, scrape, propensities=HALF)
-    closed = counters.close_epochs(state, before=2)
-    assert [series.epoch for series in closed.samples] == [2]
-    assert closed.evidence() == state.evidence()
-    again = counters.observe(closed, scrape, propensities=HALF)
-    assert again.to_dict() == closed.to_dict()
-    assert counters.close_epochs(closed, before=1).first_epoch == 2
-
-
 def test_a_baseline_is_no_evidence():
-    state = counters.start(PLAN, first_epoch=1, baseline=[sample(10, 3.0, 1.0)])
+    state = counters.start(PLAN, first_revision=1, baseline=[sample(10, 3.0, 1.0)])
     state = counters.observe(state, [sample(11, 3.5, 1.25)], propensities=HALF)
     assert state.evidence().candidate_runs == 1
     assert state.evidence().candidate_loss == 0.5
 
 
 def test_controls_timeouts_are_counted_over_all_processes_and_lives():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     control = {"arm": Arm.CONTROL}
     assert state.control_timeout_fraction == 0.0
     scrape = [sample(10, 5.0, 3.0, timeouts=2, **control), sample(5, 5.0, 5.0, timeouts=5)]
@@ -159,7 +148,7 @@ def test_controls_timeouts_are_counted_over_all_processes_and_lives():
 
 
 def test_one_process_that_does_not_tell_its_timeouts_makes_them_unknown_for_good():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     old = sample(10, 5.0, 3.0, arm=Arm.CONTROL, timeouts=None)
     state = counters.observe(state, [old], propensities=HALF)
     new = sample(10, 5.0, 3.0, arm=Arm.CONTROL, instance="b")
@@ -188,7 +177,7 @@ def test_an_increment_never_says_more_than_its_single_runs(difference):
         np.random.default_rng(1), runs=60, propensity=0.3, difference=difference
     )
     (increment,) = increments(observed, every=60)
-    fresh = counters.start(PLAN, first_epoch=1)
+    fresh = counters.start(PLAN, first_revision=1)
     logs = counters.absorb(fresh, increment).logs
     pi, m = np.array([0.3]), np.array([0.5])
     tests = betting.Tests.of(PLAN)
@@ -202,7 +191,7 @@ def test_an_increment_never_says_more_than_its_single_runs(difference):
 def test_saved_between_scrapes_it_goes_on_bit_for_bit():
     rng = np.random.default_rng(2)
     parts = list(increments(observations(rng, runs=600, propensity=0.5), every=40))
-    whole = saved = counters.start(PLAN, first_epoch=1)
+    whole = saved = counters.start(PLAN, first_revision=1)
     totals = {Arm.CANDIDATE: np.zeros(3), Arm.CONTROL: np.zeros(3)}
     for part in parts:
         for arm, sums in ((Arm.CANDIDATE, part.candidate), (Arm.CONTROL, part.control)):
@@ -222,22 +211,22 @@ def test_the_state_fits_into_a_status_even_at_its_bound():
     scrape = [
         sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}") for index in range(256)
     ]
-    state = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities=HALF)
+    state = counters.observe(counters.start(PLAN, first_revision=1), scrape, propensities=HALF)
     marks = frozenset(f"{index:08d}" for index in range(1024))
     state = replace(state, folded=Folded(marks=marks))
     assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_000
-    few = counters.observe(counters.start(PLAN, first_epoch=1), scrape[:8], propensities=HALF)
+    few = counters.observe(counters.start(PLAN, first_revision=1), scrape[:8], propensities=HALF)
     assert len(json.dumps(few.to_dict(), separators=(",", ":"))) < 4_096
 
 
 def test_three_hundred_lives_of_an_api_fit_and_each_run_counts_once():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(300):
-        epoch = 1 + life // 100
+        revision = 1 + life // 100
         name = f"{life:016x}"
         for count in (4, 5):  # each life is seen twice
             scrape = [
-                sample(count, 2.0, 1.0, epoch=epoch, instance=name, arm=arm)
+                sample(count, 2.0, 1.0, revision=revision, instance=name, arm=arm)
                 for arm in (Arm.CANDIDATE, Arm.CONTROL)
             ]
             state = counters.observe(state, scrape, propensities=HALF)
@@ -249,7 +238,7 @@ def test_three_hundred_lives_of_an_api_fit_and_each_run_counts_once():
 
 
 def test_a_folded_process_that_comes_back_is_not_counted_again_and_leaves_a_gap():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(200):
         scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
         state = counters.observe(state, scrape, propensities=HALF)
@@ -264,7 +253,7 @@ def test_a_folded_process_that_comes_back_is_not_counted_again_and_leaves_a_gap(
 
 
 def test_lives_without_end_are_refused_and_named():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(1024 + 128):
         scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
         state = counters.observe(state, scrape, propensities=HALF)
@@ -278,11 +267,10 @@ def test_lives_without_end_are_refused_and_named():
 def test_both_methods_answer_in_the_same_form():
     observed = observations(np.random.default_rng(3), runs=50, propensity=0.5)
     log = anytime.advance(anytime.start(PLAN), observed)
-    counted = counters.start(PLAN, first_epoch=1)
+    counted = counters.start(PLAN, first_revision=1)
     for part in increments(observed, every=10):
         counted = counters.absorb(counted, part)
-    states: list[evidence_types.EvidenceState] = [log, counted]
-    one, other = (state.evidence() for state in states)
+    one, other = log.evidence(), counted.evidence()
     for name in ("runs", "candidate_runs", "control_runs", "blocks", "watermark"):
         assert getattr(one, name) == getattr(other, name)
     assert one.candidate_loss == pytest.approx(other.candidate_loss)
@@ -317,7 +305,7 @@ def test_a_bad_candidate_is_rolled_back_from_counters_alone():
 
 
 def test_an_empty_increment_changes_nothing():
-    state = counters.start(TWO_TESTS, first_epoch=1)
+    state = counters.start(TWO_TESTS, first_revision=1)
     nothing = ArmSums(n=0, s=0.0, q=0.0)
-    increment = CounterIncrement(epoch=1, propensity=0.5, candidate=nothing, control=nothing)
+    increment = CounterIncrement(revision=1, propensity=0.5, candidate=nothing, control=nothing)
     assert counters.absorb(state, increment).to_dict() == state.to_dict()

@@ -107,7 +107,7 @@ def test_guardrails_are_left_out_of_a_state_that_has_them():
 
 def test_counters_take_about_twice_the_runs():
     once = told(anytime.start(PLAIN), -0.05).runs
-    assert 1.4 * once < told(counters.start(PLAIN, first_epoch=1), -0.05).runs < 3 * once
+    assert 1.4 * once < told(counters.start(PLAIN, first_revision=1), -0.05).runs < 3 * once
 
 
 def test_few_runs_tell_nothing_and_the_assumption_stands():

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from learnops.handlers.supervisor import GaveUpError, Supervisor
-from learnops.handlers.watch import JitteredBackoffs
+from learnops.handlers.watch import EndlessDelays
 from tests.unit.app.fakes import FakeClock
 
 
@@ -66,7 +66,7 @@ async def test_jitter_takes_away_at_most_half() -> None:
 
 
 def test_kopf_never_runs_out_of_patience() -> None:
-    delays = iter(JitteredBackoffs(chance=lambda: 0.0))
+    delays = iter(EndlessDelays(chance=lambda: 0.0))
     first = [next(delays) for _ in range(500)]
     assert first[:4] == [0.5, 1.0, 2.0, 4.0]
     assert max(first) == first[-1] == 30.0

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from learnops.ports.access import Need, Verb
+from learnops.server.answers import BundleAnswer
 from learnops.server.batch import Item, answer_of, items_of
-from learnops.server.ingest import Outcome
 from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
@@ -26,7 +26,7 @@ class Takes:
     def __init__(self) -> None:
         self.sizes: list[int] = []
 
-    async def take(self, bundles: Sequence[Bundle]) -> Sequence[Outcome]:
+    async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
         self.sizes.append(len(bundles))
         return [
             RunAnswer(

@@ -17,6 +17,8 @@ from typing import Any, Final, Protocol, TypeAlias
 import aiohttp
 from kubernetes.aio import client
 
+from learnops.domain.backoff import Delays
+
 log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
@@ -25,6 +27,7 @@ ApiClient: TypeAlias = client.ApiClient  # for those who may not know the Kubern
 PAGE: Final = 500
 # A larger line is no object that the API server would store (etcd's limit is 1.5 MiB).
 _MAX_LINE_BYTES: Final = 8 * 1024 * 1024
+_DELAYS: Final = Delays(first_seconds=0.2, most_seconds=15.0)
 _HASTY_SECONDS: Final = 1.0  # a watch that ends sooner was not really held
 
 
@@ -56,8 +59,7 @@ class Tempo:
     request: float = 30.0
     watch: float = 45.0
     stall: float = 60.0
-    backoff_first: float = 0.2
-    backoff_limit: float = 15.0
+    delays: Delays = _DELAYS
 
 
 class _WatchEndedError(Exception):
@@ -84,7 +86,6 @@ class Reflector:
         self._sink = sink
         self._tempo = tempo or Tempo()
         self.synced = asyncio.Event()  # set once the first list arrived
-        self.connected = False  # whether the last request was answered
         self._heard_at: float | None = None  # on the event loop's clock, which this is:
         self._time: Callable[[], float] = lambda: 0.0
 
@@ -107,11 +108,11 @@ class Reflector:
                 self._note("its version is no longer known")
                 version = None
             except (_WatchEndedError, aiohttp.ClientError, TimeoutError, OSError) as error:
-                self.connected = False
                 self._note(str(error) or type(error).__name__)
             # Also before a new list: answers that are always 410 must not become a busy loop.
-            await asyncio.sleep(self._pause(failures))
             failures += 1
+            chance = random.random()  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(self._tempo.delays.after(failures, chance=chance))
 
     def silent_seconds(self) -> float | None:
         """Since the API server last told anything; None: it never did. Up to about 45 s of a
@@ -127,10 +128,6 @@ class Reflector:
 
     def _note(self, what: str) -> None:
         log.warning("watch of %s: %s", self._source.path, what)
-
-    def _pause(self, failures: int) -> float:
-        limit = min(self._tempo.backoff_first * 2.0 ** min(failures, 16), self._tempo.backoff_limit)
-        return random.uniform(limit / 2, limit)  # noqa: S311 - jitter, no secret
 
     async def _list(self) -> str:
         objects: list[Object] = []
@@ -206,7 +203,6 @@ class Reflector:
         if response.status != HTTPStatus.OK:
             told = (await response.text())[:500]
             raise _WatchEndedError(f"{response.status} {told}")
-        self.connected = True
         self._heard()
         return response
 

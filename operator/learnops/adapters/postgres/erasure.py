@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from learnops.adapters.postgres.connection import Pool, transaction
 from learnops.adapters.postgres.erasure_pages import page_of_runs
 from learnops.adapters.postgres.retention import PAGE, UPKEEP_LOCK
-from learnops.adapters.postgres.signals import ERASED
+from learnops.domain.bundle_limits import ERASED
 
 # Longer than an agent that was away holds its reports.
 FORGET_DAYS: Final = 30

@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 
 from learnops.adapters.postgres.connection import Pool, transaction
 from learnops.adapters.postgres.retention import UPKEEP_LOCK
-from learnops.adapters.postgres.signals import ERASED
+from learnops.domain.bundle_limits import ERASED
 
 # The ids of sessions and of tenants' epochs keep a unit's arm for as long as its rollout lasts.
 # Generated content of the runs goes with them.

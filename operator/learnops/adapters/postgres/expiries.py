@@ -207,4 +207,3 @@ WHERE p.free AND v.namespace = %(namespace)s AND v.doer = %(doer)s AND v.run_id 
 """,
     ),
 )
-BY_TABLE: Final = {it.table: it for it in EXPIRIES}

@@ -11,7 +11,7 @@ from learnops.adapters.postgres.units import TERM_COLUMNS
 from learnops.api.assignment import Unit
 from learnops.domain.crl.terms import Term
 from learnops.domain.observed import Key
-from learnops.ports.runlog import LogRows, RunLogRestoredError
+from learnops.ports.runlog import Generation, LogRows, RunLogRestoredError
 
 _ROLLOUT = """
 SELECT d.next_seq - 1, d.maturation_seconds, o.seq,
@@ -86,24 +86,16 @@ async def read_prefix(
         raise unknown_rollout(key, rollout)
     total, maturation, open_seq, next_timeout, unit = found
     of_units = bool(terms) and unit != Unit.RUN.value
-    stop = total + 1 if open_seq is None else open_seq
-    cursor = await connection.execute(
-        units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms),
-        {
-            "rollout": rollout,
-            "candidate": candidate,
-            "after": after,
-            "stop": stop,
-            "limit": limit,
-        },
-    )
-    rows = await cursor.fetchall()
-    generations = await read_generations(connection, rollout=rollout, candidate=candidate)
-    if not generations:
-        raise RunLogRestoredError(
-            f"rollout {rollout} of {key} is not in the run log with candidate {candidate}, with "
-            "whom it was opened: an older database was restored"
-        )
+    values = {
+        "rollout": rollout,
+        "candidate": candidate,
+        "after": after,
+        "stop": total + 1 if open_seq is None else open_seq,
+        "limit": limit,
+    }
+    query = units.prefix_query(_PREFIX, terms) if of_units else _prefix_query(terms)
+    rows = await (await connection.execute(query, values)).fetchall()
+    generations = await _generations(connection, key, rollout, candidate=candidate)
     held = rows[-1][0] if rows else after
     return LogRows(
         **_columns(rows, terms),
@@ -112,6 +104,18 @@ async def read_prefix(
         next_timeout_seconds=None if next_timeout is None else max(next_timeout, 0.0),
         generations=generations,
     )
+
+
+async def _generations(
+    connection: Connection, key: Key, rollout: str, *, candidate: str
+) -> tuple[Generation, ...]:
+    found = await read_generations(connection, rollout=rollout, candidate=candidate)
+    if not found:
+        raise RunLogRestoredError(
+            f"rollout {rollout} of {key} is not in the run log with candidate {candidate}, with "
+            "whom it was opened: an older database was restored"
+        )
+    return found
 
 
 async def _overdue(connection: Connection, rollout: str, *, held: int, age: int) -> int:

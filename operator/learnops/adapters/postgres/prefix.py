@@ -15,14 +15,17 @@ _LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """What entered the prefix of one rollout under one (policy, arm, epoch); void runs are none."""
+    """What entered the prefix of one rollout under one policy, arm and revision of the traffic.
+
+    Void runs are none.
+    """
 
     rollout: str
     namespace: str
     doer: str
     policy: str
     arm: str
-    epoch: int
+    revision: int
     runs: int
     loss_sum: float
     loss_sumsq: float
@@ -142,7 +145,7 @@ async def extend(pool: Pool, *, rollout: OpenPrefix) -> list[Counted]:
             doer=rollout.doer,
             policy=row[0],
             arm=row[1],
-            epoch=row[2],
+            revision=row[2],
             runs=row[3],
             loss_sum=row[4],
             loss_sumsq=row[5],

@@ -7,14 +7,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Any
 
 from learnops.adapters.postgres.connection import Connection, Pool, transaction
+from learnops.domain.bundle_limits import ERASED, MAX_LATER
 from learnops.domain.reward import Reward, reward
 
-MAX_LATER: Final = 100
-# Instead of a tenant's name once it was erased.
-ERASED: Final[LiteralString] = "(erased)"
 RunKey = tuple[str, str]  # namespace, run id
 
 

@@ -2,8 +2,8 @@
 
 The state lives in the canary's status and nowhere else: it is written in the same status write as
 the verdict that follows from it, so that no increment is counted twice or lost. Beside the engine's
-state it holds the candidate's probability per assignment epoch (traffic revision), because a
-counter tells only the epoch under which a run was drawn.
+state it holds the candidate's probability per traffic revision, because a
+counter tells only the revision under which a run was drawn.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from learnops.domain.evidence.counters import CounterState
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.types import TestPlan
 from learnops.domain.observed import EvidenceReading, Key
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.clock import Clock
 from learnops.ports.metrics import CounterSample, Metrics, MetricsUnavailableError
 
@@ -62,7 +62,7 @@ class CounterTick:
 
 @dataclass(frozen=True, kw_only=True)
 class _Saved:
-    """What `canary.status.evidenceState` holds: the engine's state, and π by epoch."""
+    """What `canary.status.evidenceState` holds: the engine's state, and π by revision."""
 
     engine: dict[str, Any] | None
     propensities: dict[int, float]
@@ -75,7 +75,7 @@ class _Saved:
             told = data.get("propensities", {}).items()
             return cls(
                 engine=data.get("engine"),
-                propensities={int(epoch): float(value) for epoch, value in told},
+                propensities={int(revision): float(value) for revision, value in told},
             )
         except (AttributeError, TypeError, ValueError) as error:
             log.warning("evidence state cannot be read", extra={"error": str(error)})
@@ -106,7 +106,7 @@ class CounterEvidence:
         """The engine's state as last written; None before the first runs."""
         if canary.status.evidence_state is None:
             return None
-        return _saved_state(canary, plan=plan_of(canary), first_epoch=0)
+        return _saved_state(canary, plan=plan_of(canary), first_revision=0)
 
     async def read(
         self, *, key: Key, doer: Doer, canary: CanaryDeployment
@@ -121,7 +121,7 @@ class CounterEvidence:
                 one
                 for one in await self._tick.samples()
                 if (one.namespace, one.doer) == (key.namespace, key.doer)
-                and one.epoch in propensities
+                and one.revision in propensities
             ]
             return _read(samples, doer=doer, canary=canary, propensities=propensities)
         except MetricsUnavailableError as error:
@@ -147,23 +147,15 @@ def _read(
     canary: CanaryDeployment,
     propensities: Mapping[int, float],
 ) -> EvidenceReading | Unavailable:
-    if not samples:
-        message = "Prometheus has no learnops_evidence_* series of this rollout yet"
-        return Unavailable(reason=ErrorReason.NO_DATA, message=message)
-    for one in samples:
-        if one.problem is not None:
-            message = f"the counters of api process {one.process} cannot be used{_advice(one)}"
-            return Unavailable(reason=one.problem, message=message)
-    age = min(one.age_seconds for one in samples)
     allowed = canary.spec.analysis.max_staleness_seconds
-    if not age <= allowed:  # NaN is not an age
-        message = f"the newest sample is {age:.0f} s old, maxStalenessSeconds is {allowed}"
-        return Unavailable(reason=ErrorReason.STALE, message=message)
+    unusable = _unusable(samples, allowed=allowed)
+    if unusable is not None:
+        return unusable
     scrape = [_sample(one) for one in samples]
-    state = _saved_state(canary, plan=plan_of(canary), first_epoch=min(propensities))
+    state = _saved_state(canary, plan=plan_of(canary), first_revision=min(propensities))
     if state is None:  # a changed plan, or a state of another version: only what comes now counts
         first = max(propensities)
-        state = engine.start(plan_of(canary), first_epoch=first, baseline=scrape)
+        state = engine.start(plan_of(canary), first_revision=first, baseline=scrape)
     state = engine.observe(state, scrape, propensities=propensities)
     return to_reading(
         state.evidence(),
@@ -175,6 +167,22 @@ def _read(
     )
 
 
+def _unusable(samples: list[CounterSample], *, allowed: float) -> Unavailable | None:
+    """Why nothing can be made of a scrape; None: something can."""
+    if not samples:
+        message = "Prometheus has no learnops_evidence_* series of this rollout yet"
+        return Unavailable(reason=ErrorReason.NO_DATA, message=message)
+    for one in samples:
+        if one.problem is not None:
+            message = f"the counters of api process {one.process} cannot be used{_advice(one)}"
+            return Unavailable(reason=one.problem, message=message)
+    age = min(one.age_seconds for one in samples)
+    if not age <= allowed:  # NaN is not an age
+        message = f"the newest sample is {age:.0f} s old, maxStalenessSeconds is {allowed}"
+        return Unavailable(reason=ErrorReason.STALE, message=message)
+    return None
+
+
 def _is_current(samples: list[CounterSample], *, allowed: float) -> bool:
     """Whether every run older than maturation + `allowed` is in; not where nobody tells."""
     lags = [one.prefix_lag_seconds for one in samples]
@@ -182,12 +190,12 @@ def _is_current(samples: list[CounterSample], *, allowed: float) -> bool:
 
 
 def _saved_state(
-    canary: CanaryDeployment, *, plan: TestPlan, first_epoch: int
+    canary: CanaryDeployment, *, plan: TestPlan, first_revision: int
 ) -> CounterState | None:
     """The state of the status write before; a first state; None where what is there is no use."""
     saved = _Saved.parse(canary.status.evidence_state).engine
     if saved is None:
-        return engine.start(plan, first_epoch=first_epoch)
+        return engine.start(plan, first_revision=first_revision)
     try:
         return CounterState.from_dict(saved, plan=plan)
     except EvidenceError as error:
@@ -203,7 +211,7 @@ def _advice(sample: CounterSample) -> str:
 
 def _sample(sample: CounterSample) -> EngineSample:
     return EngineSample(
-        series=Series(sample.epoch, Arm(sample.arm), sample.process),
+        series=Series(sample.revision, Arm(sample.arm), sample.process),
         count=sample.runs,
         loss_sum=sample.loss_sum,
         loss_sumsq=sample.loss_sumsq,

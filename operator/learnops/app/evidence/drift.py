@@ -11,7 +11,7 @@ from learnops.api.learning import DriftStatus
 from learnops.domain.evidence.drift import DriftState, advance
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.observed import DriftReading, Key
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.runlog import DriftRows, DriftWatch, RunLog, RunLogUnavailableError
 
 _CHUNK_RUNS = 10_000  # about 10 ms of arithmetic between two awaits

@@ -154,7 +154,7 @@ def _fresh(canary: CanaryDeployment, candidate: str) -> State:
     plan = plan_of(canary, candidate=candidate, attempt=attempts.get(candidate, 0) + 1)
     if canary.spec.analysis.source is Source.RUN_LOG:
         return anytime.start(plan)
-    return counters.start(plan, first_epoch=1)
+    return counters.start(plan, first_revision=1)
 
 
 def _deadline(canary: CanaryDeployment, now: datetime) -> datetime:

@@ -9,7 +9,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.guardrails import PLACEHOLDERS, QueryGuardrail, on_queries
 from learnops.domain.observed import Key, QueryAnswer, QueryReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.clock import Clock
 from learnops.ports.metrics import Metrics, MetricsUnavailableError, QuerySample
 

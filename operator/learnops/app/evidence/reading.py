@@ -10,14 +10,8 @@ from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.arms import candidates_of, served, steps_of
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
-from learnops.domain.evidence.types import (
-    Decision,
-    FutilityTest,
-    GuardrailEvidence,
-    GuardrailTest,
-    TestPlan,
-)
-from learnops.domain.evidence.types import Evidence as EngineEvidence
+from learnops.domain.evidence.standing import Evidence, GuardrailEvidence, Standing
+from learnops.domain.evidence.types import FutilityTest, GuardrailTest, TestPlan
 from learnops.domain.observed import (
     DifferenceReading,
     EValue,
@@ -26,7 +20,8 @@ from learnops.domain.observed import (
     GuardrailReading,
     SampleRatioReading,
 )
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.planner.traffic import salt_of
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 _REASONS = {
     EvidenceReason.COUNTER_NOT_FINITE: ErrorReason.NOT_A_NUMBER,
@@ -36,7 +31,7 @@ _REASONS = {
 
 def rollout_id(canary: CanaryDeployment) -> str:
     """The id of the present attempt in the run log; also the salt of its draws."""
-    return f"{canary.metadata.uid}.{canary.status.retries}"
+    return salt_of(canary, canary.status)
 
 
 def plan_of(
@@ -89,7 +84,7 @@ def candidate_percent(doer: Doer, canary: CanaryDeployment, *, candidate: str) -
 
 
 def to_reading(
-    evidence: EngineEvidence,
+    evidence: Evidence,
     *,
     percent: int,
     prefix_current: bool,
@@ -152,7 +147,7 @@ def _sample_ratio(ratio: SampleRatio) -> SampleRatioReading:
     )
 
 
-def _difference(evidence: EngineEvidence) -> DifferenceReading | None:
+def _difference(evidence: Evidence) -> DifferenceReading | None:
     found = evidence.difference
     if found is None:
         return None
@@ -164,9 +159,9 @@ def refused(error: EvidenceError, *, otherwise: ErrorReason) -> Unavailable:
     return Unavailable(reason=_REASONS.get(error.reason, otherwise), message=error.detail)
 
 
-def _e_value(decision: Decision) -> EValue:
+def _e_value(standing: Standing) -> EValue:
     return EValue(
-        log_e=decision.log_e,
-        threshold=exp(decision.log_threshold),
-        crossed_at=decision.crossed_at,
+        log_e=standing.log_e,
+        threshold=exp(standing.log_threshold),
+        crossed_at=standing.crossed_at,
     )

@@ -30,7 +30,7 @@ from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.sample_ratio import SampleRatioState
 from learnops.domain.evidence.types import Observations
 from learnops.domain.observed import Evidence, EvidenceReading, Key
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.runlog import (
     Generation,
     LogRows,

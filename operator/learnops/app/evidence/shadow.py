@@ -16,7 +16,7 @@ from learnops.domain.evidence import shadow
 from learnops.domain.evidence.errors import EvidenceError
 from learnops.domain.evidence.shadow import ShadowEvidence, ShadowPlan, ShadowState
 from learnops.domain.observed import DifferenceReading, EValue, Key, ShadowReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.runlog import PairLog, RunLogRestoredError, RunLogUnavailableError
 
 _CHUNK_PAIRS = 5_000

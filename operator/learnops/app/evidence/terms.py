@@ -15,7 +15,7 @@ from learnops.app.cache import ObjectCache
 from learnops.app.workers import Wait, wait_for
 from learnops.domain.crl.defaults import MIN_RUNS, WINDOW_RUNS, bands
 from learnops.domain.observed import Key, TermsReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.runlog import RunLogUnavailableError
 from learnops.ports.terms import Reported, TermLog, Watched
 

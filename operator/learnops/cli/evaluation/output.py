@@ -7,7 +7,7 @@ from typing import Any
 
 from learnops.cli.evaluation.judging import Judged
 from learnops.domain.evidence.sample_ratio import SampleRatio
-from learnops.domain.evidence.types import Decision, Evidence
+from learnops.domain.evidence.standing import Evidence, Standing
 
 _HEADINGS = (
     "CANARY",
@@ -59,9 +59,9 @@ def _evidence(evidence: Evidence, ratio: SampleRatio) -> dict[str, Any]:
     tests = {"promote": evidence.promote, "rollback": evidence.rollback}
     if evidence.futility is not None:
         tests["futility"] = evidence.futility
-    told: dict[str, Any] = {name: _decision(test) for name, test in tests.items()}
+    told: dict[str, Any] = {name: _standing(test) for name, test in tests.items()}
     told["guardrails"] = [
-        {"term": it.term, "rollback": _decision(it.rollback), "promote": _decision(it.promote)}
+        {"term": it.term, "rollback": _standing(it.rollback), "promote": _standing(it.promote)}
         for it in evidence.guardrails
     ]
     told["sampleRatio"] = {
@@ -77,12 +77,12 @@ def _evidence(evidence: Evidence, ratio: SampleRatio) -> dict[str, Any]:
     return told
 
 
-def _decision(decision: Decision) -> dict[str, Any]:
+def _standing(standing: Standing) -> dict[str, Any]:
     return {
-        "e": _e_value(decision.log_e),
-        "logE": decision.log_e,
-        "threshold": math.exp(decision.log_threshold),
-        "crossedAt": decision.crossed_at,
+        "e": _e_value(standing.log_e),
+        "logE": standing.log_e,
+        "threshold": math.exp(standing.log_threshold),
+        "crossedAt": standing.crossed_at,
     }
 
 
@@ -119,9 +119,9 @@ def _tests(evidence: Evidence) -> str:
     return ", ".join(f"{name} {_share(test)}" for name, test in tests.items())
 
 
-def _share(decision: Decision) -> str:
-    return f"e {_e_value(decision.log_e):.3g} of {math.exp(decision.log_threshold):.3g}"
+def _share(standing: Standing) -> str:
+    return f"e {_e_value(standing.log_e):.3g} of {math.exp(standing.log_threshold):.3g}"
 
 
-def _p_share(p_value: float, decision: Decision) -> str:
-    return f"p {p_value:.3g} of {math.exp(-decision.log_threshold):.3g}"
+def _p_share(p_value: float, standing: Standing) -> str:
+    return f"p {p_value:.3g} of {math.exp(-standing.log_threshold):.3g}"

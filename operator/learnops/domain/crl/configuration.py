@@ -29,13 +29,9 @@ def yardsticks(crl: CRL) -> Yardsticks:
     decided = crl.weights is not None
     nine = DEFAULT_WEIGHTS if crl.weights is None else crl.weights.to_wire()
     named = {**nine, **{it.name: it.weight for it in crl.extra_terms}}
-    cost, latency = crl.budget.cost_usd, crl.budget.latency_milliseconds
     base = Yardstick(
         weights=Weights.of(named, extra=[it.name for it in extra]),
-        budget=Budget(
-            cost_usd=None if cost is None or float(cost) == 0 else float(cost),
-            latency_milliseconds=None if latency is None else float(latency),
-        ),
+        budget=_budget(crl),
         extra=extra,
         only_reported=not decided,
     )
@@ -46,6 +42,15 @@ def yardsticks(crl: CRL) -> Yardsticks:
         for it in crl.overrides
     ]
     return resolve(base, overrides)
+
+
+def _budget(crl: CRL) -> Budget:
+    """A cost of 0 is no budget: what a run is over it is told as a share of it."""
+    cost, latency = crl.budget.cost_usd, crl.budget.latency_milliseconds
+    return Budget(
+        cost_usd=None if cost is None or float(cost) == 0 else float(cost),
+        latency_milliseconds=None if latency is None else float(latency),
+    )
 
 
 def _numbers(weights: CRLWeights) -> dict[str, float]:

@@ -37,7 +37,8 @@ from learnops.domain.evidence.checks import check
 from learnops.domain.evidence.guardrails import weighted_rollback
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.result import to_evidence
-from learnops.domain.evidence.types import Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import Observations, TestPlan
 
 STAKES = FRACTION_COUNT + 1
 """Six fixed fractions and the adaptive bet."""

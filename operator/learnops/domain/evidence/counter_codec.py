@@ -43,13 +43,13 @@ def read_samples(data: dict[str, Any]) -> dict[Series, CounterSample]:
     except (KeyError, TypeError, ValueError) as error:
         raise codec.invalid("samples", "is not a list of counter samples") from error
     try:
-        return collect(rows, first_epoch=0)
+        return collect(rows, first_revision=0)
     except EvidenceError as error:
         raise codec.invalid("samples", f"is not possible ({error.detail})") from error
 
 
 def _read_sample(
-    epoch: int,
+    revision: int,
     arm: str,
     instance: str,
     count: float,
@@ -58,7 +58,7 @@ def _read_sample(
     timeouts: float | None = None,
 ) -> CounterSample:
     return CounterSample(
-        series=Series(int(epoch), Arm(arm), str(instance)),
+        series=Series(int(revision), Arm(arm), str(instance)),
         count=float(count),
         loss_sum=float(loss_sum),
         loss_sumsq=float(loss_sumsq),
@@ -69,4 +69,4 @@ def _read_sample(
 def _row(sample: CounterSample) -> list[Any]:
     series = sample.series
     values = [sample.count, sample.loss_sum, sample.loss_sumsq, sample.timeouts]
-    return [series.epoch, series.arm.value, series.instance, *values]
+    return [series.revision, series.arm.value, series.instance, *values]

@@ -48,7 +48,7 @@ def unfold(
 def fold(
     samples: Samples, folded: Folded, scrape: Iterable[CounterSample]
 ) -> tuple[Samples, Folded]:
-    """Fold processes that are not in the scrape, as many as it takes, earliest epochs first.
+    """Fold processes that are not in the scrape, as many as it takes, earliest revisions first.
 
     Raises:
         EvidenceError: SeriesTooMany, after `MAX_FOLDED` lives in one rollout.
@@ -59,10 +59,10 @@ def fold(
         return samples, folded
     present, sizes = {one.series.instance for one in now}, _by_instance(samples)
     marks = set(folded.marks)
-    for instance, epochs in sorted(sizes.items(), key=lambda item: (max(item[1]), item[0])):
+    for instance, revisions in sorted(sizes.items(), key=lambda item: (max(item[1]), item[0])):
         if excess > 0 and instance not in present:
             marks.add(mark(instance))
-            excess -= len(epochs)
+            excess -= len(revisions)
     if len(marks) > MAX_FOLDED:
         raise EvidenceError(
             reason=EvidenceReason.SERIES_TOO_MANY,
@@ -74,7 +74,7 @@ def fold(
 
 
 def _by_instance(samples: Samples) -> dict[str, list[int]]:
-    epochs: dict[str, list[int]] = {}
+    revisions: dict[str, list[int]] = {}
     for series in samples:
-        epochs.setdefault(series.instance, []).append(series.epoch)
-    return epochs
+        revisions.setdefault(series.instance, []).append(series.revision)
+    return revisions

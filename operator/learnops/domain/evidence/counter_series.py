@@ -40,12 +40,12 @@ NOTHING = ArmSums(n=0, s=0.0, q=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterIncrement:
-    """Runs that came into the evidence since the last look, all drawn in one assignment epoch.
+    """Runs that came into the evidence since the last look, all drawn in one traffic revision.
 
-    ``propensity`` is the probability (0..1) of the candidate in that epoch.
+    ``propensity`` is the probability (0..1) of the candidate in that revision.
     """
 
-    epoch: int
+    revision: int
     propensity: float
     candidate: ArmSums
     control: ArmSums
@@ -58,7 +58,7 @@ class Series:
     ``instance`` is whatever counts, from its start to its end: never the same after a restart.
     """
 
-    epoch: int
+    revision: int
     arm: Arm
     instance: str
 
@@ -82,35 +82,37 @@ def difference_counters(
     current: Iterable[CounterSample],
     *,
     propensities: Mapping[int, float],
-    first_epoch: int,
+    first_revision: int,
 ) -> tuple[list[CounterIncrement], dict[Series, CounterSample]]:
-    """The increments per epoch, oldest epoch first, and the samples to difference next time.
+    """The increments per revision, oldest revision first, and the samples to difference next time.
 
     Args:
         previous: last sample of each series.
-        current: this scrape; series of epochs before ``first_epoch`` belong to earlier canaries, or
-            to epochs that were closed, and are left out.
-        propensities: probability of the candidate by epoch.
+        current: this scrape; series of revisions before ``first_revision`` belong to earlier
+            canaries and are left out.
+        propensities: probability of the candidate by revision.
 
     Raises:
         EvidenceError: naming the series; nothing was counted, ``previous`` stays the watermark.
     """
-    found = collect(current, first_epoch=first_epoch)
+    found = collect(current, first_revision=first_revision)
     scrape = {key: one for key, one in found.items() if not _is_behind(one, previous.get(key))}
     latest = {**previous, **scrape}
     _check_size(latest)
     gained: dict[tuple[int, Arm], ArmSums] = {}
     for series, sample in scrape.items():
-        key = (series.epoch, series.arm)
+        key = (series.revision, series.arm)
         gained[key] = _add(gained.get(key, NOTHING), _gain(previous.get(series), sample))
-    return _per_epoch(gained, propensities), latest
+    return _per_revision(gained, propensities), latest
 
 
-def collect(samples: Iterable[CounterSample], *, first_epoch: int) -> dict[Series, CounterSample]:
+def collect(
+    samples: Iterable[CounterSample], *, first_revision: int
+) -> dict[Series, CounterSample]:
     """The samples by series, in a fixed order, each one checked to be what a counter can hold."""
     collected: dict[Series, CounterSample] = {}
     for sample in sorted(samples, key=lambda one: one.series):
-        if sample.series.epoch < first_epoch:
+        if sample.series.revision < first_revision:
             continue
         if sample.series in collected:
             raise _refuse(EvidenceReason.SERIES_DUPLICATE, sample.series, "is there twice")
@@ -196,23 +198,23 @@ def _add(left: ArmSums, right: ArmSums) -> ArmSums:
     return ArmSums(n=left.n + right.n, s=left.s + right.s, q=left.q + right.q, timeouts=timeouts)
 
 
-def _per_epoch(
+def _per_revision(
     gained: Mapping[tuple[int, Arm], ArmSums], propensities: Mapping[int, float]
 ) -> list[CounterIncrement]:
     increments = []
-    for epoch in sorted({epoch for (epoch, _), sums in gained.items() if sums.n}):
-        if epoch not in propensities:
+    for revision in sorted({revision for (revision, _), sums in gained.items() if sums.n}):
+        if revision not in propensities:
             raise EvidenceError(
-                reason=EvidenceReason.EPOCH_UNKNOWN,
-                detail=f"runs of epoch {epoch}, whose propensity is not known; "
-                "an epoch is recorded before its share is served",
+                reason=EvidenceReason.REVISION_UNKNOWN,
+                detail=f"runs of revision {revision}, whose propensity is not known; "
+                "a revision is recorded before its share is served",
             )
         increments.append(
             CounterIncrement(
-                epoch=epoch,
-                propensity=propensities[epoch],
-                candidate=gained.get((epoch, Arm.CANDIDATE), NOTHING),
-                control=gained.get((epoch, Arm.CONTROL), NOTHING),
+                revision=revision,
+                propensity=propensities[revision],
+                candidate=gained.get((revision, Arm.CANDIDATE), NOTHING),
+                control=gained.get((revision, Arm.CONTROL), NOTHING),
             )
         )
         check_increment(increments[-1])
@@ -225,7 +227,8 @@ def check_increment(increment: CounterIncrement) -> None:
         if not possible_sums(n=sums.n, s=sums.s, q=sums.q, slack=_SLACK * (1.0 + sums.n)):
             raise EvidenceError(
                 reason=EvidenceReason.COUNTERS_INCONSISTENT,
-                detail=f"{arm} of epoch {increment.epoch}: {impossible(sums.n, sums.s, sums.q)}",
+                detail=f"{arm} of revision {increment.revision}: "
+                f"{impossible(sums.n, sums.s, sums.q)}",
             )
     value = increment.propensity
     if MIN_PROPENSITY <= value <= 1.0 - MIN_PROPENSITY:
@@ -235,8 +238,8 @@ def check_increment(increment: CounterIncrement) -> None:
         reason=EvidenceReason.PROPENSITY_MISSING
         if missing
         else EvidenceReason.PROPENSITY_OUT_OF_RANGE,
-        detail=f"propensity {value} of epoch {increment.epoch} is not strictly between 0 and 1; "
-        "runs drawn at 0 or 1 are no evidence and must not be counted",
+        detail=f"propensity {value} of revision {increment.revision} is not strictly between 0 "
+        "and 1; runs drawn at 0 or 1 are no evidence and must not be counted",
     )
 
 
@@ -245,7 +248,7 @@ def _check_size(latest: Mapping[Series, CounterSample]) -> None:
         raise EvidenceError(
             reason=EvidenceReason.SERIES_TOO_MANY,
             detail=f"{len(latest)} counter series, at most {MAX_SERIES} are kept; "
-            "close old epochs, or aggregate the instances behind a recording process",
+            "run fewer api processes, or judge from the run log (source: RunLog)",
         )
 
 
@@ -253,5 +256,5 @@ def _refuse(reason: EvidenceReason, series: Series, what: str) -> EvidenceError:
     return EvidenceError(
         reason=reason,
         detail=f"series instance={series.instance[:80]!r} arm={series.arm.value} "
-        f"epoch={series.epoch}: {what}; nothing of this scrape was counted",
+        f"epoch={series.revision}: {what}; nothing of this scrape was counted",
     )

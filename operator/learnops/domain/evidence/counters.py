@@ -42,7 +42,8 @@ from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.result import to_evidence
 from learnops.domain.evidence.sample_ratio import SampleRatioState
-from learnops.domain.evidence.types import Evidence, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import TestPlan
 
 __all__ = [
     "ArmSums",
@@ -51,7 +52,6 @@ __all__ = [
     "CounterState",
     "Series",
     "absorb",
-    "close_epochs",
     "difference_counters",
     "observe",
     "start",
@@ -74,7 +74,7 @@ class CounterState:
         arm_sums: (4,), candidate runs and loss sum, control runs and loss sum.
         logs: (6, H), log of the lower bound of the product per fraction.
         crossed: (H,), runs absorbed at the first crossing, 0 = none.
-        first_epoch: epochs before it are closed: their series are dropped and never read again.
+        first_revision: series of revisions before it are another canary's and left out.
         samples: last sample of each series.
         folded: processes whose series are kept no more.
         control_timeouts: control's runs that were resolved by time; None: not known of all.
@@ -87,7 +87,7 @@ class CounterState:
     arm_sums: Floats
     logs: Floats
     crossed: NDArray[np.int64]
-    first_epoch: int
+    first_revision: int
     samples: Mapping[Series, CounterSample]
     control_timeouts: int | None = 0
     folded: Folded = NOTHING_FOLDED
@@ -118,7 +118,7 @@ class CounterState:
             "armSums": self.arm_sums.tolist(),
             "logs": self.logs.tolist(),
             "crossed": self.crossed.tolist(),
-            "firstEpoch": self.first_epoch,
+            "firstEpoch": self.first_revision,
             "folded": sorted(self.folded.marks),
             "gap": self.folded.gap,
             "controlTimeouts": self.control_timeouts,
@@ -142,7 +142,7 @@ class CounterState:
             arm_sums=codec.floats(data, "armSums", shape=(4,)),
             logs=codec.floats(data, "logs", shape=(FRACTION_COUNT, len(tests))),
             crossed=codec.positions(data, "crossed", shape=(len(tests),)),
-            first_epoch=codec.whole(data, "firstEpoch"),
+            first_revision=codec.whole(data, "firstEpoch"),
             samples=counter_codec.read_samples(data),
             folded=counter_codec.read_folded(data),
             ratio=counter_codec.read_ratio(data),
@@ -153,14 +153,14 @@ class CounterState:
 
 
 def start(
-    plan: TestPlan, *, first_epoch: int, baseline: Iterable[CounterSample] = ()
+    plan: TestPlan, *, first_revision: int, baseline: Iterable[CounterSample] = ()
 ) -> CounterState:
     """The state before the first run of an analysis generation: every e-value is 1.
 
     Args:
-        first_epoch: the first assignment epoch of the generation.
-        baseline: the counters as they stand now, where the generation begins inside an epoch; what
-            they already hold is not evidence.
+        first_revision: the first traffic revision of the generation.
+        baseline: the counters as they stand now, where the generation begins inside a revision;
+            what they already hold is not evidence.
 
     Raises:
         EvidenceError: InvalidPlan, where the plan asks what counters do not tell: guardrails,
@@ -180,8 +180,8 @@ def start(
         arm_sums=np.zeros(4),
         logs=np.zeros((FRACTION_COUNT, len(tests))),
         crossed=np.zeros(len(tests), dtype=np.int64),
-        first_epoch=first_epoch,
-        samples=collect(baseline, first_epoch=first_epoch),
+        first_revision=first_revision,
+        samples=collect(baseline, first_revision=first_revision),
     )
 
 
@@ -191,16 +191,16 @@ def observe(
     """Absorb one scrape of all instances: difference it against the watermark and move that.
 
     Args:
-        propensities: probability of the candidate by assignment epoch.
+        propensities: probability of the candidate by traffic revision.
 
     Raises:
         EvidenceError: a series that cannot be evidence; ``state`` stays as it was.
     """
-    now = [one for one in scrape if one.series.epoch >= state.first_epoch]
+    now = [one for one in scrape if one.series.revision >= state.first_revision]
     known, folded = unfold(state.samples, state.folded, now)
     known, folded = fold(known, folded, now)
     increments, samples = difference_counters(
-        known, now, propensities=propensities, first_epoch=state.first_epoch
+        known, now, propensities=propensities, first_revision=state.first_revision
     )
     for increment in increments:
         state = absorb(state, increment)
@@ -234,20 +234,6 @@ def absorb(state: CounterState, increment: CounterIncrement) -> CounterState:
             completed=_completed(increment),
         ),
     )
-
-
-def close_epochs(state: CounterState, *, before: int) -> CounterState:
-    """Drop the series of epochs before ``before`` and never read them again.
-
-    Safe only once every run of these epochs is resolved (its registration is more than the
-    maturation time ago, and a scrape since then was absorbed): forgetting a series while it may
-    still move would either lose runs chosen by how slow they were, or count all of it again when it
-    is next seen. Because ``first_epoch`` rises with it, a dropped series that is still exported is
-    left out instead of counted again.
-    """
-    first_epoch = max(before, state.first_epoch)
-    kept = {series: one for series, one in state.samples.items() if series.epoch >= first_epoch}
-    return replace(state, first_epoch=first_epoch, samples=kept)
 
 
 def _payoff_sums(tests: Tests, increment: CounterIncrement, *, m: float) -> tuple[Floats, Floats]:

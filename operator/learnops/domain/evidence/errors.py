@@ -26,7 +26,7 @@ class EvidenceReason(StrEnum):
     SERIES_DUPLICATE = "SeriesDuplicate"
     INSTANCE_INVALID = "InstanceInvalid"
     SERIES_TOO_MANY = "SeriesTooMany"
-    EPOCH_UNKNOWN = "EpochUnknown"
+    REVISION_UNKNOWN = "RevisionUnknown"
 
 
 class EvidenceError(ValueError):

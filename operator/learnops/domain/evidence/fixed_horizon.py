@@ -17,7 +17,8 @@ from learnops.domain.evidence.checks import check
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import promotion_level
-from learnops.domain.evidence.types import Decision, Evidence, Observations, PValues, TestPlan
+from learnops.domain.evidence.standing import Evidence, PValues, Standing
+from learnops.domain.evidence.types import Observations, TestPlan
 
 LIBRARY = "scipy.stats"
 """Imported at the first look; who must not stand still that long imports it before."""
@@ -47,12 +48,12 @@ class HorizonState:
         (runs_c, sum_c, _), (runs_0, sum_0, _) = self.arm_sums.tolist()
         p_values = self._p_values() if self.looked_at else None
         return Evidence(
-            promote=self._decision(
+            promote=self._standing(
                 None if p_values is None else p_values.promote,
                 level=promotion_level(self.plan.promote_level, self.plan.attempt),
                 margin=self.plan.margin,
             ),
-            rollback=self._decision(
+            rollback=self._standing(
                 None if p_values is None else p_values.rollback,
                 level=self.plan.rollback_level,
                 margin=self.plan.tolerance,
@@ -69,11 +70,11 @@ class HorizonState:
             p_values=p_values,
         )
 
-    def _decision(self, p_value: float | None, *, level: float, margin: float) -> Decision:
+    def _standing(self, p_value: float | None, *, level: float, margin: float) -> Standing:
         """In the form of the other methods: 1/p beside 1/level."""
         log_e = 0.0 if p_value is None else min(-log(p_value) if p_value else inf, _MAX_LOG)
         reached = p_value is not None and p_value <= level
-        return Decision(
+        return Standing(
             log_e=log_e,
             log_threshold=-log(level),
             crossed_at=self.looked_at if reached else None,

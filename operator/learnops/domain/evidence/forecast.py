@@ -17,7 +17,8 @@ from learnops.domain.evidence import anytime
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
-from learnops.domain.evidence.types import Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import Observations, TestPlan
 
 Floats = NDArray[np.float64]
 _LOOK_RUNS = 5 * BLOCK_RUNS
@@ -67,7 +68,7 @@ class Ramp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Ending:
     """How one canary ended: the verdict (Hold: none by the end), and after how many runs."""
 
     verdict: Verdict
@@ -121,7 +122,7 @@ def _spread(values: Sequence[int]) -> tuple[float, float]:
 
 def _play(
     rng: np.random.Generator, plan: TestPlan, limits: Limits, truth: Truth, ramp: Ramp
-) -> Outcome:
+) -> Ending:
     """One canary, looked at every 50 runs; a step up waits for its own test and its runs."""
     state, step, since = anytime.start(plan), 0, 0
     while True:
@@ -131,7 +132,7 @@ def _play(
         evidence = state.evidence()
         reason = ruling(Look.of(evidence), limits)
         if reason is not Reason.PROGRESSING:
-            return Outcome(
+            return Ending(
                 verdict=reason.verdict, runs=evidence.runs, candidate_runs=evidence.candidate_runs
             )
         if state.watermark - since >= ramp.runs_a_step and _may_leave(plan, evidence, ramp, step):

@@ -17,7 +17,8 @@ from learnops.domain.evidence.forecast import Ramp, Truth, draw, without_guardra
 from learnops.domain.evidence.hypotheses import Floats, Tests
 from learnops.domain.evidence.pairs import ArmSums, Pairs
 from learnops.domain.evidence.ruling import Limits
-from learnops.domain.evidence.types import Decision, Evidence, Observations
+from learnops.domain.evidence.standing import Evidence, Standing
+from learnops.domain.evidence.types import Observations
 
 FARTHEST_RUNS = 20_000
 """Nothing is played beyond this many runs: a larger answer is of no use to anybody."""
@@ -144,8 +145,8 @@ def _decided_at(now: Evidence, before: Evidence, *, limits: Limits, share: float
     return min(found, default=None)
 
 
-def _crossings(*decisions: Decision | None) -> Iterator[int]:
-    for one in decisions:
+def _crossings(*standings: Standing | None) -> Iterator[int]:
+    for one in standings:
         if one is not None and one.crossed_at is not None:
             yield one.crossed_at
 
@@ -176,7 +177,10 @@ def _increment(news: Observations, rows: slice, *, share: float) -> counters.Cou
         return counters.ArmSums(n=len(arm), s=float(arm.sum()), q=float((arm * arm).sum()))
 
     return counters.CounterIncrement(
-        epoch=1, propensity=share, candidate=sums(loss[candidate]), control=sums(loss[~candidate])
+        revision=1,
+        propensity=share,
+        candidate=sums(loss[candidate]),
+        control=sums(loss[~candidate]),
     )
 
 

@@ -6,14 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learnops.domain.evidence.hypotheses import Floats, Places, Tests
-from learnops.domain.evidence.types import (
-    LOSS,
-    Decision,
-    Difference,
-    Evidence,
-    GuardrailEvidence,
-    TestPlan,
-)
+from learnops.domain.evidence.standing import Difference, Evidence, GuardrailEvidence, Standing
+from learnops.domain.evidence.types import LOSS, TestPlan
 
 
 def to_evidence(
@@ -37,18 +31,18 @@ def to_evidence(
         mean_score: mean of xi over all scored runs, for the estimate of the difference.
         all_runs: where there are other candidates; None: there are none.
     """
-    decisions = _decisions(tests, log_e=log_e, crossed=crossed)
+    standings = _standings(tests, log_e=log_e, crossed=crossed)
     places = tests.places
     shares = (test.share_percent for test in plan.ramp)
     runs_c, sum_c, runs_0, sum_0 = arm_sums[0].tolist()
     return Evidence(
-        rollback=decisions[0],
-        promote=decisions[1],
-        ramp=dict(zip(shares, decisions[places.ramp], strict=True)),
-        futility=None if places.futility is None else decisions[places.futility],
-        guardrails=_guardrails(plan, decisions, places=places, arm_sums=arm_sums),
+        rollback=standings[0],
+        promote=standings[1],
+        ramp=dict(zip(shares, standings[places.ramp], strict=True)),
+        futility=None if places.futility is None else standings[places.futility],
+        guardrails=_guardrails(plan, standings, places=places, arm_sums=arm_sums),
         culprit=None if culprit is None else _stream_name(plan, culprit),
-        difference=_difference(decisions, places=places, mean_score=mean_score),
+        difference=_difference(standings, places=places, mean_score=mean_score),
         runs=int(runs_c + runs_0),
         candidate_runs=int(runs_c),
         control_runs=int(runs_0),
@@ -60,21 +54,21 @@ def to_evidence(
     )
 
 
-def _decisions(tests: Tests, *, log_e: Floats, crossed: NDArray[np.int64]) -> list[Decision]:
+def _standings(tests: Tests, *, log_e: Floats, crossed: NDArray[np.int64]) -> list[Standing]:
     columns = (log_e, tests.log_threshold, crossed, tests.margin)
     return [
-        Decision(log_e=e, log_threshold=threshold, crossed_at=at or None, margin=margin)
+        Standing(log_e=e, log_threshold=threshold, crossed_at=at or None, margin=margin)
         for e, threshold, at, margin in zip(*(it.tolist() for it in columns), strict=True)
     ]
 
 
 def _guardrails(
-    plan: TestPlan, decisions: Sequence[Decision], *, places: Places, arm_sums: Floats
+    plan: TestPlan, standings: Sequence[Standing], *, places: Places, arm_sums: Floats
 ) -> tuple[GuardrailEvidence, ...]:
     rows = zip(
         plan.guardrails,
-        decisions[places.guardrail_rollback],
-        decisions[places.guardrail_promote],
+        standings[places.guardrail_rollback],
+        standings[places.guardrail_promote],
         arm_sums[1:].tolist(),
         strict=True,
     )
@@ -91,10 +85,10 @@ def _guardrails(
 
 
 def _difference(
-    decisions: Sequence[Decision], *, places: Places, mean_score: float | None
+    standings: Sequence[Standing], *, places: Places, mean_score: float | None
 ) -> Difference | None:
     """The outermost margins that are not rejected: rejected once is rejected for good."""
-    lows, highs = decisions[places.interval_low], decisions[places.interval_high]
+    lows, highs = standings[places.interval_low], standings[places.interval_high]
     if mean_score is None or not lows:
         return None
     low = max((it.margin for it in lows if it.crossed), default=-1.0)

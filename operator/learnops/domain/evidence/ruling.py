@@ -10,7 +10,7 @@ from typing import Self
 from learnops.api.canary import Verdict
 from learnops.api.guardrails import on_terms
 from learnops.api.rollout import Analysis, OnInconclusive
-from learnops.domain.evidence.types import Evidence
+from learnops.domain.evidence.standing import Evidence
 
 
 class Reason(StrEnum):

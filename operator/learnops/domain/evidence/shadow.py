@@ -26,7 +26,7 @@ from learnops.domain.evidence.betting import FRACTION_WEIGHTS, FRACTIONS, log_mi
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.hypotheses import Floats
 from learnops.domain.evidence.levels import INTERVAL_LEVEL, INTERVAL_MARGINS
-from learnops.domain.evidence.types import Decision, Difference
+from learnops.domain.evidence.standing import Difference, Standing
 
 _SIGN: Floats = np.array([1.0] * (1 + len(INTERVAL_MARGINS)) + [-1.0] * len(INTERVAL_MARGINS))
 _HARM, _LOW = 0, slice(1, 1 + len(INTERVAL_MARGINS))
@@ -72,7 +72,7 @@ class ShadowEvidence:
         candidate_loss, control_loss: mean losses, None without a pair.
     """
 
-    harm: Decision
+    harm: Standing
     difference: Difference | None
     pairs: int
     candidate_loss: float | None
@@ -103,7 +103,7 @@ class ShadowState:
         pairs = self.watermark
         means = [float(it) / pairs for it in self.loss_sums] if pairs else [None, None]
         return ShadowEvidence(
-            harm=Decision(
+            harm=Standing(
                 log_e=float(_log_e(self.logs[:, :, None])[_HARM, 0]),
                 log_threshold=-log(self.plan.level),
                 crossed_at=int(self.crossed[_HARM]) or None,

@@ -16,7 +16,8 @@ from learnops.domain.evidence import anytime, fixed_horizon, sample_ratio
 from learnops.domain.evidence.blocks import BLOCK_RUNS
 from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.evidence.sample_ratio import SampleRatio, SampleRatioState
-from learnops.domain.evidence.types import LOSS, Evidence, Observations, TestPlan
+from learnops.domain.evidence.standing import Evidence
+from learnops.domain.evidence.types import LOSS, Observations, TestPlan
 
 _NEVER = np.iinfo(np.int64).max
 
@@ -51,7 +52,7 @@ def judge(plan: TestPlan, limits: Limits, log: Observations) -> Judgement:
         EvidenceError: a run that cannot be evidence.
     """
     course = _Course.of(plan, limits, log)
-    at, reason = course.outcome()
+    at, reason = course.ending()
     head = _head(log, at)
     evidence = course.whole
     if plan.horizon is None:
@@ -109,7 +110,7 @@ class _Course:
             broken=broken,
         )
 
-    def outcome(self) -> tuple[int, Reason]:
+    def ending(self) -> tuple[int, Reason]:
         """The run at which it was over, and why; of a log that decides nothing, its end."""
         rulings = ((at, ruling(look, self.limits)) for at, look in self._looks())
         at, reason = _first_end(rulings)

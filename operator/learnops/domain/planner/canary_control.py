@@ -4,7 +4,6 @@ from collections.abc import Callable
 from itertools import product
 
 from learnops.api.canary import Verdict
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import live_down, live_up, queries, ramp, shadow_stage
 from learnops.domain.planner.canary_end import (
     descend,
@@ -28,6 +27,7 @@ from learnops.domain.planner.measure import measure
 from learnops.domain.planner.outlook import tell_traffic
 from learnops.domain.planner.race import best, drop, settle_drops
 from learnops.domain.planner.traffic import WITH_TRAFFIC, percents_of, salt_of, with_candidates
+from learnops.domain.unavailable import Unavailable
 
 _Rule = Callable[[Live], Decision | None]
 DOWN: tuple[_Rule, ...] = (

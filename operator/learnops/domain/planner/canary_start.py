@@ -1,37 +1,26 @@
-"""The beginning of a rollout: its turn, its attempt, its first traffic."""
+"""The beginning of a rollout: its attempt, its row in the run log, its first traffic."""
 
 from typing import Any
 
 from learnops.api.assignment import Unit
-from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus, ShadowStatus
-from learnops.api.policy import GateOutcome, Stage
+from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus
+from learnops.api.policy import Stage
 from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, steps_of
 from learnops.domain.plan import CloseRollout, OpenRollout, Tried
-from learnops.domain.planner import audit, content, ramp
-from learnops.domain.planner.canary_end import remember, tried
-from learnops.domain.planner.candidate import contends, obstacle
-from learnops.domain.planner.conditions import merged, stalled, under_way
-from learnops.domain.planner.draft import LOOK_AGAIN, Draft, clip
-from learnops.domain.planner.live import NOT_OBSERVED, Live, holder_of_traffic
+from learnops.domain.planner import audit, content
+from learnops.domain.planner.canary_started import mark_started, who_gets
+from learnops.domain.planner.candidate import obstacle
+from learnops.domain.planner.conditions import merged, under_way
+from learnops.domain.planner.draft import Draft
+from learnops.domain.planner.live import holder_of_traffic
 from learnops.domain.planner.traffic import (
-    WITH_TRAFFIC,
     drawn_for,
-    in_shadow,
     salt_of,
     with_candidates,
     with_shadow,
 )
-
-# Changes of these are told: by the watch, by whoever reads what runs report, by a new operator.
-_TOLD_OF = ("FeatureDisabled", "Paused", "WeightsUnknown")
-
-
-def holder(draft: Draft) -> CanaryDeployment | None:
-    """The canary whose turn it is: the one with traffic, else the oldest that may start."""
-    return holder_of_traffic(draft) or next(
-        (it for it in draft.live_canaries() if contends(draft, it)), None
-    )
+from learnops.domain.planner.turn import holder
 
 
 def start(draft: Draft) -> bool:
@@ -54,30 +43,16 @@ def start(draft: Draft) -> bool:
 
 def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
     name = canary.metadata.name
-    status, attempts = draft.canaries[name], draft.snap.attempts
-    assert isinstance(attempts, dict)
-    candidates = tuple(
-        CandidateStatus(
-            name=it, attempt=1 + max(attempts.get(_identity(draft, it), 0), _tried(draft, it))
-        )
-        for it in candidates_of(canary)
-    )
-    attempts_told = ", ".join(f"attempt {it.attempt}" for it in candidates)
-    told = ", ".join(f"attempt {it.attempt} of {it.name}" for it in candidates)
-    # Prepared under other weights and perhaps opened since: a new salt, so that no run of the old
-    # scoring can be taken for evidence.
-    again = bool(status.candidates)
-    if again:
-        salt = salt_of(canary, status)
-        draft.between.append(CloseRollout(rollout=salt, outcome=CanaryStage.SUPERSEDED))
+    status, candidates = draft.canaries[name], _attempts(draft, canary)
+    attempts = ", ".join(f"attempt {it.attempt}" for it in candidates)
     draft.set_canary(
         name,
         stage=CanaryStage.PENDING,
-        retries=status.retries + 1 if again else status.retries,
+        retries=status.retries + _close_prepared(draft, canary),
         crl_digest=scored_with,
         candidates=candidates,
         shadow=None,
-        waiting_for=f"the rollout to be opened ({attempts_told})",
+        waiting_for=f"the rollout to be opened ({attempts})",
         conditions=merged(
             status.conditions,
             under_way("Starting"),
@@ -86,8 +61,32 @@ def _prepare(draft: Draft, canary: CanaryDeployment, scored_with: str) -> None:
         ),
     )
     draft.settled.add(name)
+    told = ", ".join(f"attempt {it.attempt} of {it.name}" for it in candidates)
     draft.fire("prepare", f"{name}: {told}")
     draft.look_again()
+
+
+def _attempts(draft: Draft, canary: CanaryDeployment) -> tuple[CandidateStatus, ...]:
+    """Which attempt of its content each candidate is now, counting from 1."""
+    before = draft.snap.attempts
+    assert isinstance(before, dict)
+    return tuple(
+        CandidateStatus(
+            name=it, attempt=1 + max(before.get(_identity(draft, it), 0), _tried(draft, it))
+        )
+        for it in candidates_of(canary)
+    )
+
+
+def _close_prepared(draft: Draft, canary: CanaryDeployment) -> int:
+    """Close what was prepared under other weights, and perhaps opened since; by how much the salt
+    rises, so that no run of the old scoring can be taken for evidence."""
+    status = draft.canaries[canary.metadata.name]
+    if not status.candidates:
+        return 0
+    salt = salt_of(canary, status)
+    draft.between.append(CloseRollout(rollout=salt, outcome=CanaryStage.SUPERSEDED))
+    return 1
 
 
 def _open(draft: Draft, canary: CanaryDeployment) -> None:
@@ -152,7 +151,7 @@ def give_first_share(draft: Draft, canary: CanaryDeployment, *, traffic: Traffic
         traffic=with_candidates(traffic, canary, salt=salt, percents=percents),
         current_rollout=name,
     )
-    draft.fire("start", f"{name}: {_who_gets(candidates, percent)}")
+    draft.fire("start", f"{name}: {who_gets(candidates, percent)}")
     mark_started(draft, canary)
 
 
@@ -174,12 +173,6 @@ def _tried(draft: Draft, candidate: str) -> int:
     return max(attempts, default=0)
 
 
-def _who_gets(candidates: tuple[str, ...], percent: int) -> str:
-    if len(candidates) == 1:
-        return f"{candidates[0]} gets {percent} %"
-    return f"{', '.join(candidates[:-1])} and {candidates[-1]} get {percent} % each"
-
-
 def _record_moves(draft: Draft, candidates: tuple[str, ...], salt: str, *, to_stage: Stage) -> None:
     """A policy from the archive keeps its stage while it is tried."""
     stages = {name: draft.policies[name].stage for name in candidates}
@@ -197,115 +190,3 @@ def _record_moves(draft: Draft, candidates: tuple[str, ...], salt: str, *, to_st
     )
     if moves:
         audit.record_first(draft, moves)
-
-
-def mark_started(draft: Draft, canary: CanaryDeployment) -> None:
-    """The canary's own status at its start; also where a stop came right after its traffic."""
-    name, traffic = canary.metadata.name, draft.status.traffic
-    assert traffic is not None
-    if in_shadow(traffic):
-        _mark_shadow(draft, canary)
-        return
-    status = draft.canaries[name]
-    draft.set_canary(
-        name,
-        stage=CanaryStage.CANARY,
-        start_time=draft.now,
-        end_time=None,
-        step=0,
-        step_time=None,
-        generation=1,
-        shares=(),
-        recommendation=None,
-        evidence_state=None,
-        shadow=_passed(status.shadow),
-    )
-    candidates = tried(draft, canary)
-    live = Live(draft=draft, canary=canary, candidate=candidates[0], evidence=NOT_OBSERVED)
-    ramp.count_step(live)
-    message = f"{_who_gets(candidates, live.percent)} against {traffic.active}"
-    _tell_start(live, message)
-    draft.settled.add(name)
-    draft.wake(live.deadline)
-
-
-def _mark_shadow(draft: Draft, canary: CanaryDeployment) -> None:
-    """The same at the start of a shadow stage; the deadline runs from the first share on."""
-    name, traffic = canary.metadata.name, draft.status.traffic
-    assert traffic is not None
-    draft.set_canary(
-        name,
-        stage=CanaryStage.SHADOW,
-        start_time=None,
-        end_time=None,
-        step=0,
-        step_time=None,
-        shares=traffic.shares,
-        recommendation=None,
-        evidence_state=None,
-        shadow=ShadowStatus(start_time=draft.now),
-    )
-    (candidate,) = tried(draft, canary)
-    live = Live(draft=draft, canary=canary, candidate=candidate, evidence=NOT_OBSERVED)
-    _tell_start(live, f"{live.candidate} runs in shadow of {traffic.active}, 0 % of answers")
-    draft.settled.add(name)
-    draft.look_again()
-
-
-def _passed(shadow: ShadowStatus | None) -> ShadowStatus | None:
-    """A share is given after a stage that was passed, or where there is none."""
-    return None if shadow is None else shadow.model_copy(update={"outcome": GateOutcome.PASSED})
-
-
-def _tell_start(live: Live, message: str) -> None:
-    draft, canary, name = live.draft, live.canary, live.canary.metadata.name
-    first = "pairs in shadow" if live.in_shadow else f"runs at {live.percent} %"
-    draft.set_canary(
-        name,
-        waiting_for=clip(f"first {first}", 512),
-        conditions=merged(
-            live.status.conditions,
-            under_way("Shadowing" if live.in_shadow else "Progressing", message),
-            now=draft.now,
-            generation=canary.metadata.generation,
-        ),
-    )
-    reason = "ShadowStarted" if live.in_shadow else "RolloutStarted"
-    remember(draft, name, percent=live.percent, reason=reason, message=message)
-    draft.event(canary, reason, message)
-
-
-def show_waiting(draft: Draft) -> None:
-    """Say of every canary that has no traffic what it waits for; the oldest is first in turn."""
-    first = holder(draft)
-    for canary in draft.live_canaries():
-        name = canary.metadata.name
-        if name in draft.settled or draft.canaries[name].stage in WITH_TRAFFIC:
-            continue
-        reason, message, person = _why_waiting(draft, canary, first)
-        wanted = stalled(reason, message) if person else under_way(reason, message)
-        changes: dict[str, object] = {
-            "stage": CanaryStage.PENDING,
-            "waiting_for": clip(message, 512),
-        }
-        if person:  # others may go first: its attempt is counted when it is its turn
-            changes["candidates"] = ()
-        generation, old = canary.metadata.generation, draft.canaries[name].conditions
-        changes["conditions"] = merged(old, wanted, now=draft.now, generation=generation)
-        draft.set_canary(name, **changes)
-
-
-def _why_waiting(
-    draft: Draft, canary: CanaryDeployment, first: CanaryDeployment | None
-) -> tuple[str, str, bool]:
-    found = obstacle(draft, canary)
-    if found is not None and found.blocked:
-        return found.reason, found.message, True
-    if first is not None and first.metadata.uid != canary.metadata.uid:
-        message = f"canary {first.metadata.name} of the same doer goes first: wait or delete one"
-        return "Conflict", message, True
-    if found is not None:
-        if found.reason not in _TOLD_OF:
-            draft.wake(draft.now + LOOK_AGAIN)
-        return found.reason, found.message, found.reason == "Conflict"
-    return "Starting", "its turn", False

@@ -8,9 +8,9 @@ from learnops.api.guardrails import on_terms
 from learnops.api.policy import Stage
 from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content, reports, slots
 from learnops.domain.planner.draft import Draft
+from learnops.domain.unavailable import Unavailable
 
 CANARIES_DISABLED = "the operator to be started without --disable canaries"
 

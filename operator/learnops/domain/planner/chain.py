@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from learnops.domain.observed import Snapshot
-from learnops.domain.outcome import Unavailable
 from learnops.domain.plan import Action, Plan, WriteInvalidStatus
 from learnops.domain.planner import (
     canary_control,
@@ -30,6 +29,8 @@ from learnops.domain.planner.figures import figures_only
 from learnops.domain.planner.orphans import orphans
 from learnops.domain.planner.policy_rules import settle_policies
 from learnops.domain.planner.route_rules import settle_route
+from learnops.domain.planner.turn import show_waiting
+from learnops.domain.unavailable import Unavailable
 
 TRANSITIONS: tuple[Callable[[Draft], bool], ...] = (
     rebuild.take_up,
@@ -52,7 +53,7 @@ SETTLEMENTS: tuple[Callable[[Draft], None], ...] = (
     orders.ignore_misplaced,
     settle_route,
     settle_policies,
-    canary_start.show_waiting,
+    show_waiting,
     drift.settle_drift,
     terms.settle_terms,
     settle_doer,

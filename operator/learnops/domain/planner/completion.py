@@ -10,7 +10,7 @@ from learnops.domain.planner.canary_end import (
     finish,
     release,
 )
-from learnops.domain.planner.canary_start import mark_started
+from learnops.domain.planner.canary_started import mark_started
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.race import settle_drops

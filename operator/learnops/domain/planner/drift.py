@@ -12,7 +12,6 @@ from learnops.api.rollout import OnInconclusive
 from learnops.domain.arms import candidates_of
 from learnops.domain.evidence.drift import BASELINE_RUNS
 from learnops.domain.observed import DriftReading
-from learnops.domain.outcome import Unavailable
 from learnops.domain.plan import CreateCanary
 from learnops.domain.planner import content
 from learnops.domain.planner.candidate import find_policy
@@ -20,6 +19,7 @@ from learnops.domain.planner.conditions import DRIFTING, Wanted, merged
 from learnops.domain.planner.draft import LIVE_STAGES, Draft
 from learnops.domain.planner.numbers import fraction
 from learnops.domain.planner.ref_rules import STARTED_BY_DRIFT, manifest
+from learnops.domain.unavailable import Unavailable
 
 _LONGEST_NAME = 63
 

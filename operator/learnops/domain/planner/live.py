@@ -9,11 +9,11 @@ from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of, served
 from learnops.domain.evidence.ruling import Limits, Look, Reason, ruling
 from learnops.domain.observed import Evidence, EvidenceReading, ShadowReading
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner.canary_end import tried
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.numbers import crossed
 from learnops.domain.planner.traffic import holds, in_shadow
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 NOT_OBSERVED = Unavailable(reason=ErrorReason.NO_DATA, message="no evidence was read in this pass")
 

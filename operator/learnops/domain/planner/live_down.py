@@ -4,12 +4,12 @@ from learnops.api.canary import ActionType, CanaryStage
 from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.evidence.ruling import Reason
 from learnops.domain.observed import EValue, EvidenceReading, History
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
 from learnops.domain.planner.decision import Decision, End
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import e_value_short, fraction
 from learnops.domain.planner.rebuild import same_as_on_record
+from learnops.domain.unavailable import Unavailable
 
 
 def being_deleted(live: Live) -> Decision | None:

@@ -6,13 +6,13 @@ from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.evidence.ruling import Reason
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner import queries, ramp, reports, slots
 from learnops.domain.planner.candidate import CANARIES_DISABLED, find_policy, unweighed
 from learnops.domain.planner.decision import Decision, End, Promote, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, e_value_short, fraction
 from learnops.domain.planner.outlook import in_a_sentence
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 MOST_CONTROL_TIMEOUTS = 0.05
 

@@ -45,14 +45,14 @@ def _stage(draft: Draft, policy: Policy) -> Stage | None:
         return _first_visit(draft, policy)
     if name == draft.status.active_policy:
         return Stage.ACTIVE
-    served = traffic is not None and any(share.policy == name for share in traffic.shares)
-    if traffic is not None and traffic.shadow == name:
-        return Stage.ARCHIVED if stored is Stage.ARCHIVED else Stage.SHADOW
-    if served:
-        return Stage.ARCHIVED if stored is Stage.ARCHIVED else Stage.CANARY
-    if stored is Stage.ACTIVE and traffic is not None:
+    if traffic is None:
+        return stored
+    if name == traffic.shadow or any(share.policy == name for share in traffic.shares):
+        trial = Stage.SHADOW if name == traffic.shadow else Stage.CANARY
+        return Stage.ARCHIVED if stored is Stage.ARCHIVED else trial  # it keeps its stage meanwhile
+    if stored is Stage.ACTIVE:
         return Stage.ARCHIVED
-    if stored in ON_TRIAL and traffic is not None:
+    if stored in ON_TRIAL:
         ended = _ended_by(draft, name)
         return Stage(ended.to_stage) if ended else Stage.DRAFT
     return stored
@@ -130,18 +130,17 @@ def _gates(
     if to_stage is Stage.SHADOW:
         return ()
     rollout = draft.status.traffic.salt if draft.status.traffic is not None else ""
+    in_shadow = came_from is Stage.SHADOW
     if to_stage is Stage.CANARY:
-        outcome = GateOutcome.PASSED if came_from is Stage.SHADOW else GateOutcome.SKIPPED
         where = _judged_in(draft, policy, rollout) or rollout
+        outcome = GateOutcome.PASSED if in_shadow else GateOutcome.SKIPPED
         return (_gate(draft, outcome, where, name=GateName.SHADOW),)
     if to_stage is Stage.REJECTED and ended is not None:
         where = _judged_in(draft, policy, ended.rollout) or ended.rollout
-        name = GateName.SHADOW if came_from is Stage.SHADOW else GateName.CANARY
+        name = GateName.SHADOW if in_shadow else GateName.CANARY
         return _decided(gates, _gate(draft, GateOutcome.FAILED, where, name=name))
-    if to_stage is Stage.ACTIVE and rollout:
-        judged = _judged_in(draft, policy, rollout)
-        return _decided(gates, _gate(draft, GateOutcome.PASSED, judged)) if judged else gates
-    return gates
+    judged = _judged_in(draft, policy, rollout) if to_stage is Stage.ACTIVE and rollout else None
+    return gates if not judged else _decided(gates, _gate(draft, GateOutcome.PASSED, judged))
 
 
 def _decided(gates: tuple[GateResult, ...], gate: GateResult) -> tuple[GateResult, ...]:

@@ -10,10 +10,10 @@ from datetime import timedelta
 from learnops.api.canary import CanaryStage, CandidateStatus, Verdict
 from learnops.api.guardrails import QueryGuardrail, QueryStatus, on_queries
 from learnops.domain.observed import QueryAnswer
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.planner.decision import Decision, End
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import decimal
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 BREACHES_THAT_FAIL = 3
 AWAITED = "AnswerAwaited"

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from learnops.api.policy import Policy, Stage
 from learnops.domain.observed import History, Promotion
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import audit, content
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.traffic import first
+from learnops.domain.unavailable import Unavailable
 
 # A rollout of K candidates raises the revision at most 10 K + 1 times (a start, nine further steps
 # of each, all but one dropped, an end; ten steps are the schema's bound) and puts K rows on record

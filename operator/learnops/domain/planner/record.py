@@ -8,7 +8,6 @@ was Rejected stays so.
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.policy import Policy, Stage
 from learnops.domain.observed import History, Promotion
-from learnops.domain.outcome import ErrorReason, Unavailable
 from learnops.domain.plan import CloseRollout, EmitEvent, RecordPromotions
 from learnops.domain.planner import audit, content
 from learnops.domain.planner.canary_start import opening
@@ -17,6 +16,7 @@ from learnops.domain.planner.draft import LIVE_STAGES, LOOK_AGAIN, Draft, clip
 from learnops.domain.planner.live import lives_of
 from learnops.domain.planner.rebuild import last_served, last_stage
 from learnops.domain.planner.traffic import candidate_percent, salt_of
+from learnops.domain.unavailable import ErrorReason, Unavailable
 
 _WHY = "on record again: the run log did not have it"
 

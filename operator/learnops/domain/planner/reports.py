@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT, default_weights
 from learnops.domain.observed import TermsReading
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner.draft import Draft
+from learnops.domain.unavailable import Unavailable
 
 
 def reported(draft: Draft) -> TermsReading | None:

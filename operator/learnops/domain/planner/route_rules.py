@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from learnops.domain.observed import RouteReading
-from learnops.domain.outcome import Unavailable
 from learnops.domain.plan import PatchRoute
 from learnops.domain.planner import slots
 from learnops.domain.planner.conditions import ROUTE_DRIFTED, Wanted, find, merged
 from learnops.domain.planner.draft import Draft
+from learnops.domain.unavailable import Unavailable
 
 # At most one correction in this time: two writers in a fight alternate less than four times a
 # minute, and the condition says that somebody else holds on to the weights.

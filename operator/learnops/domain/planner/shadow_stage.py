@@ -7,11 +7,11 @@ from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.rollout import OnInconclusive
 from learnops.api.shadow import ShadowStatus
 from learnops.domain.observed import DifferenceReading, ShadowReading
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner.canary_start import give_first_share
 from learnops.domain.planner.decision import Decision, End, PassShadow, Stay
 from learnops.domain.planner.live import Live
 from learnops.domain.planner.numbers import crossed, decimal, e_value, e_value_short, fraction
+from learnops.domain.unavailable import Unavailable
 
 
 def shown_harmful(live: Live) -> Decision | None:

@@ -1,11 +1,12 @@
 """A gateway's two backends as slots: one carries the active policy, the other the candidate."""
 
 from learnops.api.doer import Doer, Router
+from learnops.api.policy import Policy
 from learnops.api.served import TrafficStatus
 from learnops.domain.observed import RouteReading, Slot, Snapshot
-from learnops.domain.outcome import Unavailable
 from learnops.domain.planner import content
 from learnops.domain.planner.traffic import candidate_percent
+from learnops.domain.unavailable import Unavailable
 
 
 def by_gateway(doer: Doer) -> bool:
@@ -59,18 +60,23 @@ def trouble(snapshot: Snapshot, traffic: TrafficStatus, candidate: str) -> tuple
     if route is None or isinstance(route, Unavailable):
         message = "not observed yet" if route is None else route.message
         return "RouteUnavailable", f"HTTPRoute: {message}"
-    for slot in route.slots:
-        if not slot.ready:
-            return "BackendNotReady", f"backend {slot.backend} has no ready endpoint"
-    carrier = slot_of(route, other_backend(doer, traffic))
-    policy = snapshot.policies.get(candidate)
-    if carrier is None or policy is None:
-        return "BackendNotReady", "the backend of the active policy is not known yet"
-    if carrier.policy_digest != content.digest(policy.spec):
-        return (
-            "BackendNotReady",
-            f"the pods behind {carrier.backend} do not report the digest of {candidate}",
-        )
+    not_ready = _not_ready(route, other_backend(doer, traffic), snapshot.policies.get(candidate))
+    if not_ready is not None:
+        return "BackendNotReady", not_ready
     if not route.accepted:
         return "RouteNotAccepted", f"HTTPRoute: {route.message or 'no parent accepted it yet'}"
+    return None
+
+
+def _not_ready(route: RouteReading, backend: str | None, policy: Policy | None) -> str | None:
+    """What the slots lack for a candidate behind `backend`; None: nothing."""
+    for slot in route.slots:
+        if not slot.ready:
+            return f"backend {slot.backend} has no ready endpoint"
+    carrier = slot_of(route, backend)
+    if carrier is None or policy is None:
+        return "the backend of the active policy is not known yet"
+    if carrier.policy_digest != content.digest(policy.spec):
+        name = policy.metadata.name
+        return f"the pods behind {carrier.backend} do not report the digest of {name}"
     return None

@@ -6,13 +6,13 @@ look at it in passes that happen anyway, and change nothing that a rollout with 
 
 from learnops.api.crl import CRLStatus, CRLWeights
 from learnops.domain.crl.defaults import MIN_RUNS, OFTEN_PERCENT, missing
-from learnops.domain.outcome import Unavailable
-from learnops.domain.planner.canary_start import holder
 from learnops.domain.planner.candidate import obstacle, unweighed
 from learnops.domain.planner.conditions import TERMS_MISSING, Wanted, find, merged
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.live import holder_of_traffic
 from learnops.domain.planner.reports import default_weights_now, reported
+from learnops.domain.planner.turn import holder
+from learnops.domain.unavailable import Unavailable
 
 _NEEDS_BUDGET = {"costOverBudget": "costUSD", "latencyP95": "latencyMilliseconds"}
 

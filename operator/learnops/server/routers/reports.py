@@ -6,8 +6,6 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Response
 
-from learnops.adapters.postgres.connection import DatabaseUnavailableError
-from learnops.adapters.postgres.pair_terms import term_means
 from learnops.api.canary import CanaryDeployment
 from learnops.api.common import Name
 from learnops.api.policy import Policy
@@ -83,7 +81,8 @@ async def canary(name: ObjectName, namespace: Namespace, use: Use, may: May) -> 
         raise not_found(f"no CanaryDeployment {name!r} in namespace {namespace!r}")
     report = canary_report(found)
     if report["shadow"] is not None:
-        report["shadow"]["terms"] = await _terms_in_shadow(found, use)
+        means = await use.pairing.term_means(salt_of(found, found.status))
+        report["shadow"]["terms"] = None if means is None else [asdict(it) for it in means]
     return report
 
 
@@ -98,12 +97,3 @@ def _owner(
         return None if found is None else found.spec.doer_ref.name
 
     return owner
-
-
-async def _terms_in_shadow(found: CanaryDeployment, use: Use) -> list[dict[str, Any]] | None:
-    """All terms compared over the pairs; None while the run log is away."""
-    try:
-        means = await term_means(use.pool, rollout=salt_of(found, found.status))
-    except DatabaseUnavailableError:
-        return None
-    return [asdict(it) for it in means]

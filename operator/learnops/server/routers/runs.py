@@ -56,11 +56,11 @@ async def report(body: Bundle, use: Use, may: May) -> Response:
     use.require_database()
     use.require_state()
     with use.admission.runs(1):
-        (outcome,) = await use.ingest.take([body])
-    if isinstance(outcome, Problem):
-        raise outcome
-    status = HTTPStatus.OK if outcome.status == "duplicate" else HTTPStatus.CREATED
-    told = outcome.model_dump_json(by_alias=True)
+        (answer,) = await use.ingest.take([body])
+    if isinstance(answer, Problem):
+        raise answer
+    status = HTTPStatus.OK if answer.status == "duplicate" else HTTPStatus.CREATED
+    told = answer.model_dump_json(by_alias=True)
     return Response(told, status_code=status, media_type="application/json")
 
 

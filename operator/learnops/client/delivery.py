@@ -38,4 +38,4 @@ class Split:
     reason: str
 
 
-Verdict = Delivered | Split | Retry | Failing | Broken
+Delivery = Delivered | Split | Retry | Failing | Broken

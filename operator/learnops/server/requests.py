@@ -14,7 +14,7 @@ _NOWHERE: Final = "unknown"
 _ABORTED: Final = "aborted"
 
 
-class Traffic:
+class RequestSeries:
     """The series, in a registry that is given.
 
     `routes` are the templates that the app knows; each other path is "unknown", so that no caller
@@ -55,12 +55,12 @@ class Traffic:
         self._seconds.labels(route).observe(seconds)
 
 
-class CountTraffic:
+class CountRequests:
     """ASGI middleware before all others: what the gate or a limit refuses is counted too."""
 
-    def __init__(self, app: ASGIApp, *, traffic: Traffic) -> None:
+    def __init__(self, app: ASGIApp, *, series: RequestSeries) -> None:
         self._app = app
-        self._traffic = traffic
+        self._series = series
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -75,8 +75,8 @@ class CountTraffic:
             exchange.code = "500"
             raise
         finally:
-            self._traffic.answered(
-                route=self._traffic.route(scope),
+            self._series.answered(
+                route=self._series.route(scope),
                 code=exchange.code,
                 seconds=perf_counter() - began,
             )

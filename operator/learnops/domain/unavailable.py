@@ -1,18 +1,7 @@
-"""The outcome taxonomy: failing, not knowing and being broken are different things."""
+"""What could not be observed. Not knowing is no bad evidence and no good one: it is told apart."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-
-class Outcome(StrEnum):
-    """Why something did not go on."""
-
-    FAIL = "Fail"  # the evidence says worse
-    INCONCLUSIVE = "Inconclusive"  # not enough evidence, or conflicting
-    ERROR = "Error"  # a source is down or answers nonsense
-    INVALID_SPEC = "InvalidSpec"  # a person must mend the object
-    FORBIDDEN = "Forbidden"  # a person must grant a right
-    BUG = "Bug"  # ours
 
 
 class ErrorReason(StrEnum):
