@@ -22,7 +22,7 @@ from learnops.domain.evidence.types import Observations
 from learnops.domain.evidence.verdict import judge
 from learnops.domain.planner.conditions import RECONCILING, reason_of
 from tests.simulation import objects
-from tests.simulation.acts import apply, begin
+from tests.simulation.acts.people import apply, begin
 from tests.simulation.world import World
 
 RUNS, SHARE = 400, 20
@@ -137,7 +137,7 @@ class Operator:
             self.states[name] = anytime.advance(self.states[name], block)
             told = np.ones(len(block), dtype=np.bool_)
             self.ratios[name] = sample_ratio.advance(self.ratios[name], block, completed=told)
-            self.world.truth[name] = to_reading(
+            self.world.sources.truth[name] = to_reading(
                 self.states[name].evidence(),
                 percent=SHARE,
                 prefix_current=True,

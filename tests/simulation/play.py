@@ -4,7 +4,7 @@ import random
 
 from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
-from tests.simulation.acts import Beat
+from tests.simulation.acts.beats import Beat
 from tests.simulation.journal import sum_up
 from tests.simulation.world import World
 

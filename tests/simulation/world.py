@@ -6,17 +6,11 @@ from typing import Any
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import Doer
-from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
-from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of, steps_of
 from learnops.domain.observed import (
-    DriftReading,
-    FiguresReading,
     InvalidObject,
     Key,
-    QueryAnswer,
-    ShadowReading,
     Snapshot,
 )
 from learnops.domain.plan import (
@@ -34,13 +28,11 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
-from learnops.domain.planner.traffic import in_shadow, salt_of
-from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
-from tests.simulation.queries import NO_ANSWER, evaluated
 from tests.simulation.route import Route
 from tests.simulation.runlog import RunLog, RunLogDownError
+from tests.simulation.sources import Sources
 from tests.simulation.store import ConflictError, Obj, Store
 
 KEY = Key(namespace=NAMESPACE, doer="planner")
@@ -55,12 +47,7 @@ class World:
         self.store, self.log, self.route = Store(), RunLog(), Route()
         self.gateway = False
         self.canaries_enabled = True
-        self.truth: dict[str, Any] = {}  # evidence by candidate
-        self.drift: dict[str, Any] = {}  # what the watch over a policy finds
-        self.terms: Any = None  # which terms the active policy's runs report
-        self.figures: dict[str, FiguresReading] = {}  # by candidate as well
-        self.answers: dict[str, float | QueryAnswer] = {}  # of p95 by candidate
-        self.query_spacing = timedelta(seconds=9)
+        self.sources = Sources()
         self.invalid: list[InvalidObject] = []
         self.chance = chance
         self.lines: list[str] = []
@@ -95,18 +82,20 @@ class World:
             history=self.log.history() if asked.history or (asked.record and self.log.up) else None,
             attempts=self.log.attempts() if asked.attempts else None,
             evidence={
-                name: self._evidence(it, name)
+                name: self.sources.evidence(it, name, log=self.log, objects=self.objects())
                 for it in canaries
                 if it.metadata.name == asked.evidence
                 for name in candidates_of(it)
             },
-            drift=self._drift(doer) if asked.drift else None,
-            terms=self.terms,
-            figures=dict(self.figures),
+            drift=self.sources.drift_of(doer, log=self.log) if doer and asked.drift else None,
+            terms=self.sources.terms,
+            figures=dict(self.sources.figures),
             queries={
-                name: self._queries(it, name) for it in canaries for name in candidates_of(it)
+                name: self.sources.queries(it, name, at=self.now)
+                for it in canaries
+                for name in candidates_of(it)
             },
-            query_spacing=self.query_spacing,
+            query_spacing=self.sources.query_spacing,
             route=self.route.read() if self.gateway else None,
             canaries_enabled=self.canaries_enabled,
         )
@@ -210,13 +199,13 @@ class World:
                 self.log.record(rows)
             case OpenRollout():
                 self.log.open(action)
-                for candidate, told in self.truth.items():
+                for candidate, told in self.sources.truth.items():
                     if told is evidence.RESTORED:  # it is read again from its first run
-                        self.truth[candidate] = evidence.NOTHING_YET
+                        self.sources.nothing_yet(candidate)
             case OpenGeneration():
                 if self.log.open_generation(action):  # no run of it yet
                     for candidate in action.candidates:
-                        self.truth[candidate] = evidence.NOTHING_YET
+                        self.sources.nothing_yet(candidate)
             case CloseRollout():
                 self.log.close(action)
 
@@ -270,31 +259,9 @@ class World:
     def _is_broken(self, canary: CanaryDeployment) -> bool:
         return any(it.uid == canary.metadata.uid for it in self.invalid)
 
-    def _evidence(self, canary: CanaryDeployment, candidate: str) -> Any:
-        found = self.truth.get(candidate, evidence.NOTHING_YET)
-        doers = [it for it in self.objects() if isinstance(it, Doer)]
-        paired = isinstance(found, ShadowReading)
-        if paired and not any(in_shadow(it.status.traffic) for it in doers):
-            found = evidence.NOTHING_YET  # pairs are told of the shadow stage alone
-        generations = self.log.generations.get((salt_of(canary, canary.status), candidate))
-        if canary.spec.analysis.source is Source.PROMETHEUS or not generations:
-            return found
-        return evidence.of_generation(found, generations[-1])
-
-    def _drift(self, doer: Doer | None) -> Any:
-        assert doer is not None
-        if not self.log.up:
-            return Unavailable(reason=ErrorReason.RUN_LOG_UNAVAILABLE, message="run log: gone")
-        return self.drift.get(doer.status.active_policy or "", DriftReading(runs=0))
-
-    def _queries(self, canary: CanaryDeployment, candidate: str) -> dict[str, QueryAnswer]:
-        told = self.answers.get(candidate, NO_ANSWER)
-        guardrails = on_queries(canary.spec.analysis.guardrails)
-        return {it.name: evaluated(told, at=self.now) for it in guardrails}
-
     def _all_evidence(self) -> dict[str, object]:
         names = {it.metadata.name for it in self.objects() if isinstance(it, Policy)}
-        return {name: self.truth.get(name, evidence.NOTHING_YET) for name in names}
+        return {name: self.sources.truth.get(name, evidence.NOTHING_YET) for name in names}
 
     def _late(self) -> frozenset[tuple[str, str]]:
         if self.chance is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.play import in_order
-from tests.simulation.stories import STORIES
+from tests.simulation.stories.every import STORIES
 
 HERE = Path(__file__).parent / "stories"
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.simulation.play import by_chance, hurried, in_order, outcome
-from tests.simulation.stories import STORIES
+from tests.simulation.stories.every import STORIES
 
 SEEDS = range(12)
 

@@ -4,7 +4,7 @@ import pytest
 
 from learnops.api.policy import Stage
 from tests.simulation.play import in_order
-from tests.simulation.stories import STORIES
+from tests.simulation.stories.every import STORIES
 
 
 def test_the_thresholds_that_would_take_it_down() -> None:

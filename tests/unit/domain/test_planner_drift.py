@@ -10,7 +10,9 @@ from learnops.domain.observed import DriftReading
 from learnops.domain.plan import CreateCanary
 from learnops.domain.planner import decide
 from learnops.domain.planner.conditions import find
-from tests.simulation.acts import Beat, begin, start, watch, win
+from tests.simulation.acts.beats import Beat
+from tests.simulation.acts.people import begin, start
+from tests.simulation.acts.runs import watch, win
 from tests.simulation.evidence import RISEN
 from tests.simulation.play import in_order
 from tests.simulation.world import World
@@ -27,7 +29,7 @@ def doer_of(world: World) -> Doer:
 
 
 def canary_of_alarm(world: World) -> CanaryDeployment:
-    world.drift["v2"] = RISEN
+    world.sources.drift["v2"] = RISEN
     (made,) = (it for it in decide(world.observe()).actions if isinstance(it, CreateCanary))
     metadata = {**made.manifest["metadata"], "uid": "u", "creationTimestamp": world.now}
     return CanaryDeployment.model_validate({**made.manifest, "metadata": metadata})
@@ -73,13 +75,13 @@ def test_one_alarm_per_promotion() -> None:
     world = in_order(story)
     alarms = [it for it in world.events if it.reason == "DriftAlarm"]
     assert len(alarms) == 1
-    world.drift["v2"] = DriftReading(runs=9000, baseline=0.3149, alarm_at_run=9000)
+    world.sources.drift["v2"] = DriftReading(runs=9000, baseline=0.3149, alarm_at_run=9000)
     assert not decide(world.observe()).actions
 
 
 def test_the_pass_of_the_alarm_says_which_policy_waits() -> None:
     world = promoted()
-    world.drift["v2"] = RISEN
+    world.sources.drift["v2"] = RISEN
     world.one_pass()
     reconciling = find(doer_of(world).status.conditions, "Reconciling")
     assert reconciling is not None
@@ -91,7 +93,7 @@ def test_figures_are_written_when_they_have_grown_by_a_tenth(runs: int, written:
     world = in_order(
         [*begin(), *start("v2"), *win("v2"), watch("v2", DriftReading(runs=100), "100 runs")]
     )
-    world.drift["v2"] = DriftReading(runs=runs)
+    world.sources.drift["v2"] = DriftReading(runs=runs)
     assert bool(decide(world.observe()).actions) is written
 
 
@@ -99,5 +101,5 @@ def test_the_baseline_is_written_at_once() -> None:
     world = in_order(
         [*begin(), *start("v2"), *win("v2"), watch("v2", DriftReading(runs=999), "999 runs")]
     )
-    world.drift["v2"] = DriftReading(runs=1000, baseline=0.31)
+    world.sources.drift["v2"] = DriftReading(runs=1000, baseline=0.31)
     assert decide(world.observe()).actions

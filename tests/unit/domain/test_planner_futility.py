@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from learnops.domain.observed import EValue
-from tests.simulation.acts import begin, learn
+from tests.simulation.acts.people import begin
+from tests.simulation.acts.runs import learn
 from tests.simulation.evidence import reading
 from tests.simulation.play import in_order
-from tests.simulation.stories import FUTILITY_BY_HAND
+from tests.simulation.stories.openings import FUTILITY_BY_HAND
 
 
 def crossed(log_e: float, *, threshold: float, at: int | None) -> EValue:

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus, Verdict
 from tests.simulation import objects
-from tests.simulation.acts import reweigh, run_log
+from tests.simulation.acts.mishaps import run_log
+from tests.simulation.acts.people import reweigh
 from tests.simulation.evidence import BETTER, BETTER_BY_FAR, WORSE
 from tests.simulation.world import World
 
@@ -32,7 +33,7 @@ def test_nothing_is_promoted_while_a_generation_cannot_be_put_on_record() -> Non
     world = started()
     reweigh(securityCriticals="1")(world)
     run_log(up=False)(world)
-    world.truth["v2"] = BETTER
+    world.sources.truth["v2"] = BETTER
     world.settle()
     assert (status(world).stage, status(world).generation) == (CanaryStage.CANARY, 1)
     run_log(up=True)(world)
@@ -46,7 +47,7 @@ def test_worse_is_rolled_back_while_a_generation_cannot_be_put_on_record() -> No
     reweigh(securityCriticals="1")(world)
     run_log(up=False)(world)
     world.settle()
-    world.truth["v2"] = WORSE
+    world.sources.truth["v2"] = WORSE
     world.settle()
     assert status(world).stage is CanaryStage.ROLLED_BACK
 
@@ -57,7 +58,7 @@ def test_late_runs_of_the_old_weights_roll_back_and_the_message_says_so() -> Non
     reweigh(securityCriticals="1")(world)
     world.settle()
     assert status(world).generation == 2
-    world.truth["v2"] = replace(WORSE, generation=first)
+    world.sources.truth["v2"] = replace(WORSE, generation=first)
     world.settle()
     told = status(world)
     assert told.stage is CanaryStage.ROLLED_BACK
@@ -82,6 +83,6 @@ def test_an_attempt_is_what_the_record_says() -> None:
     reweigh(grounding="1")(world)
     world.settle()
     assert (status(world).generation, status(world).candidates[0].attempt) == (1, 1)
-    world.truth["v2"] = BETTER_BY_FAR
+    world.sources.truth["v2"] = BETTER_BY_FAR
     world.settle()
     assert status(world).stage is CanaryStage.PROMOTED

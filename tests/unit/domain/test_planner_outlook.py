@@ -8,10 +8,11 @@ from learnops.api.canary import CanaryStatus
 from learnops.domain.plan import WriteStatus
 from learnops.domain.planner import decide
 from learnops.domain.planner.outlook import rounded_runs, rounded_time
-from tests.simulation.acts import begin, learn, start
+from tests.simulation.acts.people import begin, start
+from tests.simulation.acts.runs import learn
 from tests.simulation.evidence import reading
-from tests.simulation.figures import foresee
 from tests.simulation.play import in_order
+from tests.simulation.stories.figures import foresee
 from tests.simulation.world import World
 
 NOON = datetime(2026, 1, 5, 12, 0, 30, tzinfo=UTC)

@@ -7,10 +7,10 @@ import pytest
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.guardrails import QueryStatus
 from learnops.domain.observed import QueryReading
-from tests.simulation.acts import begin
+from tests.simulation.acts.people import begin
 from tests.simulation.evidence import BETTER, BROKEN_TERM
 from tests.simulation.play import in_order
-from tests.simulation.query_stories import watched
+from tests.simulation.stories.queries import watched
 from tests.simulation.world import World
 
 
@@ -22,7 +22,7 @@ def world() -> World:
 
 def told(world: World, value: float, *, ago: float = 0.0) -> QueryStatus:
     """The status after an answer that was evaluated some seconds ago."""
-    world.answers["v2"] = QueryReading(value=value, at=world.now - timedelta(seconds=ago))
+    world.sources.answers["v2"] = QueryReading(value=value, at=world.now - timedelta(seconds=ago))
     world.settle()
     (found,) = canary(world).status.candidates[0].queries
     return found
@@ -48,7 +48,7 @@ def test_one_answer_is_one_breach_however_often_it_is_looked_at(world: World) ->
 @pytest.mark.parametrize("tick_seconds", [1, 10])
 def test_breaches_are_a_tick_apart(world: World, tick_seconds: int) -> None:
     spacing = 0.9 * tick_seconds
-    world.query_spacing = timedelta(seconds=spacing)
+    world.sources.query_spacing = timedelta(seconds=spacing)
     assert told(world, 3.0).breaches == 1
     world.advance(seconds=spacing - 0.01)
     assert told(world, 3.0).breaches == 1
@@ -65,7 +65,7 @@ def test_an_older_answer_does_not_clear_a_newer_breach(world: World) -> None:
 
 @pytest.mark.parametrize("ago", [121, -121])
 def test_an_answer_of_another_time_is_stale(world: World, ago: float) -> None:
-    world.truth["v2"] = BETTER
+    world.sources.truth["v2"] = BETTER
     for _ in range(4):
         found = told(world, 1.0, ago=ago)
         assert (found.value, found.reason, found.breaches) == (None, "StaleData", 0)
@@ -83,7 +83,7 @@ def test_an_unknown_answer_keeps_the_count_and_hides_the_old_value(world: World)
 
 
 def test_the_query_is_named_as_the_culprit(world: World) -> None:
-    world.truth["v2"] = BETTER
+    world.sources.truth["v2"] = BETTER
     for _ in range(3):
         told(world, 3.0)
         world.advance(seconds=10)
@@ -96,7 +96,7 @@ def test_the_query_is_named_as_the_culprit(world: World) -> None:
 
 def test_a_test_that_decided_names_its_own_culprit(world: World) -> None:
     told(world, 3.0)
-    world.truth["v2"] = BROKEN_TERM
+    world.sources.truth["v2"] = BROKEN_TERM
     world.settle()
     evidence = canary(world).status.candidates[0].evidence
     assert evidence is not None

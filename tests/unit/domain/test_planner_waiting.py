@@ -5,7 +5,10 @@ from typing import Any
 from learnops.domain.planner.chain import decide
 from learnops.domain.planner.draft import LOOK_AGAIN
 from tests.simulation import objects
-from tests.simulation.acts import apply, begin, killed_in, reweigh, serve, start, together
+from tests.simulation.acts.beats import together
+from tests.simulation.acts.gateway import serve
+from tests.simulation.acts.mishaps import killed_in
+from tests.simulation.acts.people import apply, begin, reweigh, start
 from tests.simulation.play import in_order
 from tests.simulation.world import World
 

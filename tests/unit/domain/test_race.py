@@ -12,7 +12,7 @@ from learnops.domain.planner.live import Live
 from learnops.domain.planner.race import best
 from tests.simulation.evidence import BETTER, guardrail
 from tests.simulation.play import in_order
-from tests.simulation.races import RACES
+from tests.simulation.stories import races
 
 
 def proved(name, *, at, high, estimate=-0.1, rail_at=None):
@@ -87,7 +87,7 @@ def test_of_two_recorded_promotions_the_one_that_was_made_is_on_it():
     "story", ["two-candidates-one-dropped-one-promoted", "two-candidates-killed-while-dropping"]
 )
 def test_a_drop_is_told_once_in_the_history_whatever_was_interrupted(story):
-    status = in_order(RACES[story]).store.get("CanaryDeployment", "try-both").status
+    status = in_order(races.STORIES[story]).store.get("CanaryDeployment", "try-both").status
     drops = [it for it in status.history if it.reason == "Worse"]
     assert [(it.percent, it.message.split()[0]) for it in drops] == [(0, "v2")]
     assert [it.verdict for it in status.candidates] == [Verdict.ROLLBACK, Verdict.PROMOTE]

@@ -1,24 +1,13 @@
 """Rollouts by weights that nobody wrote down, and terms that nobody reports."""
 
 from tests.simulation import objects
-from tests.simulation.acts import (
-    Beat,
-    apply,
-    learn,
-    lose_reports,
-    lose_status,
-    report,
-    reweigh,
-    run_log,
-    start,
-    together,
-    upgrade,
-    wait,
-    win,
-)
+from tests.simulation.acts.beats import Beat, together
+from tests.simulation.acts.mishaps import lose_status, run_log, upgrade
+from tests.simulation.acts.people import apply, reweigh, start
+from tests.simulation.acts.runs import learn, lose_reports, report, win
 from tests.simulation.evidence import WORSE
+from tests.simulation.stories.openings import STEP
 
-STEP = wait(minutes=11)
 NEWCOMER = apply(objects.policy("v1"), objects.doer(policy="v1", crl={}))
 BOTH = {"weights": {"grounding": "1", "securityCriticals": "1"}}
 GROUNDED = apply(
@@ -34,7 +23,7 @@ GUARDED = apply(
     ),
 )
 
-TERM_STORIES: dict[str, list[Beat]] = {
+STORIES: dict[str, list[Beat]] = {
     "weights-decided-by-what-runs-report": [
         NEWCOMER,
         *start("v2"),

@@ -3,7 +3,9 @@
 from typing import Any
 
 from learnops.domain.observed import FiguresReading, OtherSteps
-from tests.simulation.acts import Beat, begin, learn, start, wait, win
+from tests.simulation.acts.beats import Beat, wait
+from tests.simulation.acts.people import begin, start
+from tests.simulation.acts.runs import learn, win
 from tests.simulation.evidence import reading
 from tests.simulation.world import World
 
@@ -15,12 +17,14 @@ def foresee(candidate: str, what: str, *, runs: int | None, **told: Any) -> Beat
 
     def beat(world: World) -> None:
         world.say(f"{candidate}: {what}")
-        world.figures[candidate] = FiguresReading(as_of=world.now, runs_still_needed=runs, **told)
+        world.sources.figures[candidate] = FiguresReading(
+            as_of=world.now, runs_still_needed=runs, **told
+        )
 
     return beat
 
 
-FIGURES: dict[str, list[Beat]] = {
+STORIES: dict[str, list[Beat]] = {
     "too-little-traffic": [
         *begin(),
         *start("v2"),

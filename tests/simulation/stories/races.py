@@ -1,33 +1,22 @@
-"""Rollouts with several candidates at once. Each is a list of beats, as in `stories`."""
+"""Rollouts with several candidates at once."""
 
 from dataclasses import replace
 
 from learnops.api.canary import ActionType
 from learnops.domain.observed import DifferenceReading
 from tests.simulation import objects
-from tests.simulation.acts import (
-    Beat,
-    answer,
-    apply,
-    begin,
-    killed_in,
-    learn,
-    order,
-    reweigh,
-    serve,
-    start,
-    together,
-    wait,
-    win,
-)
+from tests.simulation.acts.beats import Beat, together, wait
+from tests.simulation.acts.gateway import serve
+from tests.simulation.acts.mishaps import killed_in
+from tests.simulation.acts.people import apply, begin, order, reweigh, start
+from tests.simulation.acts.runs import answer, learn, win
 from tests.simulation.evidence import BETTER, FUTILE, NOT_MUCH_WORSE, NOTHING_YET, WORSE, reading
-from tests.simulation.figures import foresee
 from tests.simulation.queries import NAN
-from tests.simulation.query_stories import P95
+from tests.simulation.stories.figures import foresee
+from tests.simulation.stories.openings import STEP, TICK
+from tests.simulation.stories.queries import P95
 from tests.simulation.world import World
 
-STEP = wait(minutes=11)
-TICK = wait(seconds=10)
 FEW = reading(runs=60, candidate=3)
 BOTH_BY_HAND = apply(
     objects.policy("v2"),
@@ -67,7 +56,7 @@ BETTER_AND_BOUNDED = replace(
 
 def both_better(world: World) -> None:
     """Both are proved in the same block; v3 by more."""
-    world.truth["v3"] = replace(BETTER_AND_BOUNDED, difference=LOWER)
+    world.sources.truth["v3"] = replace(BETTER_AND_BOUNDED, difference=LOWER)
     learn("v2", BETTER_AND_BOUNDED, "300 runs of each, both better, v3 by more")(world)
 
 
@@ -77,7 +66,7 @@ def of_all_arms(runs: int) -> list[Beat]:
     return [learn(name, told, f"{runs} runs of all arms") for name in ("v2", "v3")]
 
 
-RACES: dict[str, list[Beat]] = {
+STORIES: dict[str, list[Beat]] = {
     "two-candidates-one-dropped-one-promoted": [
         *begin(),
         BOTH_BY_HAND,

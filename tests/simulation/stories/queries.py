@@ -1,11 +1,13 @@
 """Rollouts with a guardrail on a PromQL query."""
 
 from tests.simulation import objects
-from tests.simulation.acts import Beat, answer, apply, begin, learn, wait, win
+from tests.simulation.acts.beats import Beat, wait
+from tests.simulation.acts.people import apply, begin
+from tests.simulation.acts.runs import answer, learn, win
 from tests.simulation.evidence import BETTER, RUN_LOG_DOWN, WORSE
 from tests.simulation.queries import NAN, NO_ANSWER, PROMETHEUS_SILENT
+from tests.simulation.stories.openings import TICK
 
-TICK = wait(seconds=10)
 P95 = {"name": "p95", "promQL": 'job:latency:p95{policy="$(candidate)"}', "max": "2.5"}
 
 
@@ -15,7 +17,7 @@ def watched(**analysis: object) -> Beat:
     return apply(objects.policy("v2"), objects.canary("try-v2", candidate="v2", analysis=made))
 
 
-QUERY_STORIES: dict[str, list[Beat]] = {
+STORIES: dict[str, list[Beat]] = {
     "query-breached-three-times": [
         *begin(),
         watched(),
