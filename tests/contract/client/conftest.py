@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner, Options
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 
 @pytest.fixture
-def api() -> Iterator[Api]:
-    served = Api()
+def api() -> Iterator[StandInApi]:
+    served = StandInApi()
     yield served
     served.stop()
 
@@ -27,7 +27,7 @@ def spool(no_spool: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 @pytest.fixture
-def connect(api: Api) -> Iterator[Callable[..., Learner]]:
+def connect(api: StandInApi) -> Iterator[Callable[..., Learner]]:
     """Make learners for `planner` in `agents`, by default patient: the machine may be busy."""
     with ExitStack() as stack:
 

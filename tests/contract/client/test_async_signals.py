@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime
 
 from learnops.client import AsyncLearner
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_signals import told
 
 
-async def test_signals_of_coroutines_go_behind_their_bundles(api: Api) -> None:
+async def test_signals_of_coroutines_go_behind_their_bundles(api: StandInApi) -> None:
     at = datetime(2026, 1, 1, tzinfo=UTC)
     async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
 
@@ -33,7 +33,7 @@ async def test_signals_of_coroutines_go_behind_their_bundles(api: Api) -> None:
     assert sent[1]["observedAt"] == "2026-01-01T00:00:00+00:00"
 
 
-async def test_those_of_a_run_that_is_withdrawn_are_not_sent(api: Api) -> None:
+async def test_those_of_a_run_that_is_withdrawn_are_not_sent(api: StandInApi) -> None:
     async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
         run = await learner.start()
         run.signal("compile", True)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner
-from tests.contract.client.api import Api
 from tests.contract.client.models import Models
+from tests.contract.client.stand_in import StandInApi
 
 ROOT = Path(__file__).parents[3]
 CLIENT = ROOT / "operator/learnops/client"
@@ -27,7 +27,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def environment(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+def environment(api: StandInApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
     """What the pages say to set, and a model that answers."""
     models = Models()
     monkeypatch.setenv("LEARNOPS_API", api.url)
@@ -78,7 +78,7 @@ def play(page: str) -> dict[str, Any]:
     return names
 
 
-def test_the_sdk_page(api: Api, environment: Models) -> None:
+def test_the_sdk_page(api: StandInApi, environment: Models) -> None:
     assert len(blocks("use-the-sdk.md", "python")) == 6
     play("use-the-sdk.md")
     told = list(api.runs.values())
@@ -90,7 +90,7 @@ def test_the_sdk_page(api: Api, environment: Models) -> None:
     assert sum(one["metrics"].get("grounding") == 0.93 for one in told) == 8
 
 
-def test_the_page_of_costs(api: Api, environment: Models) -> None:
+def test_the_page_of_costs(api: StandInApi, environment: Models) -> None:
     play("costs-of-a-run.md")
     (told,) = api.runs.values()
     assert (told["costs"]["modelCalls"], told["costs"]["inputTokens"]) == (2, 2000)
@@ -99,7 +99,7 @@ def test_the_page_of_costs(api: Api, environment: Models) -> None:
 
 
 def test_the_page_of_agents_in_other_languages(
-    api: Api, environment: Models, tmp_path: Path
+    api: StandInApi, environment: Models, tmp_path: Path
 ) -> None:
     """With stand-ins for the reader's `node`, `jq` and `./agent`."""
     (tmp_path / "node").write_text('#!/bin/sh\necho "$LEARNOPS_POLICY: $2"\n')
@@ -143,7 +143,7 @@ def counted() -> set[str]:
     return names | by_answer | {f"{noun}_{end}" for noun in ("bundles", "signals") for end in ends}
 
 
-def test_every_counter_is_documented_and_no_other(api: Api, environment: Models) -> None:
+def test_every_counter_is_documented_and_no_other(api: StandInApi, environment: Models) -> None:
     listed = re.findall(r"^\| `([a-z0-9_]+)` \|", STATS.read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed))
     with Learner("planner") as learner:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 SYNC = """
 import gc, sys
@@ -42,7 +42,7 @@ gc.collect()
 
 
 @pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
-def test_a_learner_that_went_out_of_scope_is_drained(api: Api, script: str) -> None:
+def test_a_learner_that_went_out_of_scope_is_drained(api: StandInApi, script: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", script, api.url], capture_output=True, text=True, timeout=60
     )

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 LATE_IMPORTS = """
 import sys
@@ -24,7 +24,7 @@ sys.exit(f"loaded by a thread: {sorted(late)}" if late else 0)
 """
 
 
-def test_no_background_thread_loads_a_module(api: Api) -> None:
+def test_no_background_thread_loads_a_module(api: StandInApi) -> None:
     """A fork while one does leaves the module's lock held in the child, for ever."""
     api.serve(percent=50)
     done = subprocess.run(
@@ -47,7 +47,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_fork_right_after_the_learner_was_made(api: Api) -> None:
+def test_a_fork_right_after_the_learner_was_made(api: StandInApi) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FORK_AT_ONCE, api.url], capture_output=True, text=True, timeout=60
     )
@@ -74,7 +74,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_daemon_that_closes_all_files_before_it_forks(api: Api) -> None:
+def test_a_daemon_that_closes_all_files_before_it_forks(api: StandInApi) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CLOSED, api.url], capture_output=True, text=True, timeout=60
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from learnops.client import AsyncLearner, AsyncRun, Learner, Run
-from tests.contract.client.api import Api
-from tests.contract.client.test_routing import Connect, ready, unit
+from tests.contract.client.learners import Connect, ready, unit
+from tests.contract.client.stand_in import StandInApi
 
 
-def test_a_block_begins_and_reports_a_run(api: Api, connect: Connect) -> None:
+def test_a_block_begins_and_reports_a_run(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     with learner.run(tenant="acme", run_id="r") as run:
         assert run.policy.name == "planner-v1"
@@ -19,7 +19,7 @@ def test_a_block_begins_and_reports_a_run(api: Api, connect: Connect) -> None:
     assert (api.runs["r"]["tenant"], api.runs["r"]["metrics"]) == ("acme", {"grounding": 1.0})
 
 
-def test_a_block_reports_its_exception_and_lets_it_pass(api: Api, connect: Connect) -> None:
+def test_a_block_reports_its_exception_and_lets_it_pass(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     with pytest.raises(RuntimeError, match="hunter2"), learner.run(run_id="r"):
         raise RuntimeError("password hunter2")
@@ -28,7 +28,9 @@ def test_a_block_reports_its_exception_and_lets_it_pass(api: Api, connect: Conne
     assert api.runs["r"]["gates"] == [{"name": "completed", "passed": False}]
 
 
-def test_a_decorator_finds_tenant_and_session_in_the_call(api: Api, connect: Connect) -> None:
+def test_a_decorator_finds_tenant_and_session_in_the_call(
+    api: StandInApi, connect: Connect
+) -> None:
     api.serve(percent=50, assignment={"unit": "Session"})
     learner = ready(connect(), 2)
 
@@ -47,7 +49,7 @@ def test_a_decorator_finds_tenant_and_session_in_the_call(api: Api, connect: Con
     assert asked == {"session-bridge", "session-tower"}
 
 
-def test_what_finds_the_tenant_is_the_agents_own_code(api: Api, connect: Connect) -> None:
+def test_what_finds_the_tenant_is_the_agents_own_code(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
 
     @learner.agent(tenant=lambda task: task.owner)
@@ -71,7 +73,7 @@ def test_a_generator_is_refused_where_it_is_decorated(connect: Connect) -> None:
 
 @pytest.mark.parametrize("registered", [True, False])
 def test_a_run_that_is_withdrawn_is_no_evidence_and_not_reported(
-    api: Api, connect: Connect, registered: bool
+    api: StandInApi, connect: Connect, registered: bool
 ) -> None:
     api.serve(percent=50 if registered else None)
     learner = ready(connect(), 2)
@@ -84,7 +86,7 @@ def test_a_run_that_is_withdrawn_is_no_evidence_and_not_reported(
     assert api.runs == {}
 
 
-def test_a_run_that_was_reported_is_not_withdrawn(api: Api, connect: Connect) -> None:
+def test_a_run_that_was_reported_is_not_withdrawn(api: StandInApi, connect: Connect) -> None:
     api.serve(percent=50)
     learner = ready(connect(), 2)
     run = learner.start(run_id="r")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import finish
-from tests.contract.client.test_routing import ASSIGNMENTS, Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import ASSIGNMENTS, Connect, finish, ready
+from tests.contract.client.stand_in import StandInApi
 
 SNAPSHOT = "/v1/snapshot"
 
@@ -30,7 +30,7 @@ def edited(body: Any, old: str, new: str) -> bytes:
     ],
 )
 def test_a_malformed_draw_gets_control_and_the_next_its_arm(
-    api: Api, connect: Connect, old: str, new: str
+    api: StandInApi, connect: Connect, old: str, new: str
 ) -> None:
     api.serve(percent=99)
     learner = ready(connect(), 2)
@@ -60,7 +60,7 @@ def test_a_malformed_draw_gets_control_and_the_next_its_arm(
     ],
 )
 def test_a_malformed_snapshot_is_no_news_and_the_next_is(
-    api: Api, connect: Connect, old: str, new: str
+    api: StandInApi, connect: Connect, old: str, new: str
 ) -> None:
     def malformed(handler: Handler) -> None:
         handler.raw(200, edited(api.snapshot(), old, new), {})
@@ -96,7 +96,10 @@ def plant(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> Bug:
 
 
 def test_every_loop_survives_a_bug_and_tells_its_type(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: StandInApi,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     learner = ready(connect(options={"long_poll_seconds": 1}))
     engine = learner._engine

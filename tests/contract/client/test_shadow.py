@@ -6,8 +6,9 @@ import threading
 import pytest
 
 from learnops.client import AsyncLearner, AsyncRun, Learner, Run
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import Connect, ready
+from tests.contract.client.stand_in import StandInApi
 
 SHADOWS, REPORT = "/v1/shadows", "/v1/shadows:report"
 
@@ -15,7 +16,7 @@ SHADOWS, REPORT = "/v1/shadows", "/v1/shadows:report"
 class Beside:
     """An agent that remembers the policies that it ran with."""
 
-    def __init__(self, api: Api, learner: Learner | None = None) -> None:
+    def __init__(self, api: StandInApi, learner: Learner | None = None) -> None:
         self.ran: list[str] = []
         self.told: list[dict[str, object]] = []
         api.misbehave[REPORT] = self._report
@@ -37,7 +38,7 @@ def opened(handler: Handler) -> None:
     handler.answer(200, {"opened": handler.body["runIds"]})
 
 
-def test_the_candidate_reports_under_the_run_of_control(api: Api, connect: Connect) -> None:
+def test_the_candidate_reports_under_the_run_of_control(api: StandInApi, connect: Connect) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())
     beside = Beside(api, learner)
@@ -55,7 +56,7 @@ def test_the_candidate_reports_under_the_run_of_control(api: Api, connect: Conne
     ("status", "body"), [(503, {"detail": "no database"}), (200, {"opened": []}), (200, None)]
 )
 def test_a_pair_that_is_not_opened_runs_no_candidate(
-    api: Api, connect: Connect, status: int, body: object
+    api: StandInApi, connect: Connect, status: int, body: object
 ) -> None:
     api.shadow = "planner-v2"
     api.misbehave[SHADOWS] = lambda handler: handler.answer(status, body)
@@ -67,7 +68,9 @@ def test_a_pair_that_is_not_opened_runs_no_candidate(
     assert learner.stats()["shadows_unopened"] == 1
 
 
-def test_nothing_runs_beside_control_where_nothing_is_in_shadow(api: Api, connect: Connect) -> None:
+def test_nothing_runs_beside_control_where_nothing_is_in_shadow(
+    api: StandInApi, connect: Connect
+) -> None:
     learner = ready(connect())
     beside = Beside(api, learner)
     assert beside.plan() == "planner-v1"
@@ -76,12 +79,12 @@ def test_nothing_runs_beside_control_where_nothing_is_in_shadow(api: Api, connec
     assert beside.ran == ["planner-v1"]
 
 
-def test_an_operator_that_is_not_heard_of_ends_the_stage(api: Api, connect: Connect) -> None:
+def test_an_operator_that_is_not_heard_of_ends_the_stage(api: StandInApi, connect: Connect) -> None:
     api.shadow, api.ttl, api.misbehave[SHADOWS] = "planner-v2", 0.0, opened
     assert ready(connect()).start().shadow is None
 
 
-def test_the_candidate_runs_where_control_failed_as_well(api: Api, connect: Connect) -> None:
+def test_the_candidate_runs_where_control_failed_as_well(api: StandInApi, connect: Connect) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())
     beside = Beside(api, learner)
@@ -99,7 +102,7 @@ def test_the_candidate_runs_where_control_failed_as_well(api: Api, connect: Conn
     assert candidate["gates"] == [{"name": "completed", "passed": False}]
 
 
-def test_a_coroutine_is_refused_where_it_is_decorated(api: Api, connect: Connect) -> None:
+def test_a_coroutine_is_refused_where_it_is_decorated(api: StandInApi, connect: Connect) -> None:
     async def plan(_run: Run) -> None:
         """Never called."""
 
@@ -117,7 +120,7 @@ def test_an_object_that_is_called_as_a_coroutine_is_refused_too(connect: Connect
         connect().agent(Called())
 
 
-def test_an_answer_that_is_still_to_be_awaited_is_no_run(api: Api, connect: Connect) -> None:
+def test_an_answer_that_is_still_to_be_awaited_is_no_run(api: StandInApi, connect: Connect) -> None:
     """As of a lambda that calls a coroutine function: neither arm has run then."""
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())
@@ -129,7 +132,7 @@ def test_an_answer_that_is_still_to_be_awaited_is_no_run(api: Api, connect: Conn
     assert SHADOWS not in {request["path"] for request in api.requests}
 
 
-async def test_an_object_that_is_called_as_a_coroutine_is_one_for_asyncio(api: Api) -> None:
+async def test_an_object_that_is_called_as_a_coroutine_is_one_for_asyncio(api: StandInApi) -> None:
     ran: list[str] = []
 
     class Agent:
@@ -145,7 +148,7 @@ async def test_an_object_that_is_called_as_a_coroutine_is_one_for_asyncio(api: A
     assert list(api.runs) == ran
 
 
-def test_a_candidate_that_exits_ends_nothing_but_its_run(api: Api, connect: Connect) -> None:
+def test_a_candidate_that_exits_ends_nothing_but_its_run(api: StandInApi, connect: Connect) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())
     beside = Beside(api, learner)
@@ -164,7 +167,7 @@ def test_a_candidate_that_exits_ends_nothing_but_its_run(api: Api, connect: Conn
     assert learner.stats()["shadows_run"] == 2
 
 
-async def test_a_candidate_that_exits_leaves_the_loop_alone(api: Api) -> None:
+async def test_a_candidate_that_exits_leaves_the_loop_alone(api: StandInApi) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
         beside = Beside(api)
@@ -183,7 +186,7 @@ async def test_a_candidate_that_exits_leaves_the_loop_alone(api: Api) -> None:
     assert [one["gates"] for one in beside.told] == [[{"name": "completed", "passed": False}]] * 2
 
 
-def test_candidates_that_are_left_out_are_counted(api: Api, connect: Connect) -> None:
+def test_candidates_that_are_left_out_are_counted(api: StandInApi, connect: Connect) -> None:
     go_on = threading.Event()
 
     def hold(handler: Handler) -> None:

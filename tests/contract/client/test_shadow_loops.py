@@ -8,15 +8,16 @@ import pytest
 
 from learnops.client import AsyncLearner, AsyncRun
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_async import DEADLINE_SECONDS, until
+from tests.contract.client.coroutines import DEADLINE_SECONDS, until
+from tests.contract.client.handler import Handler
+from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_shadow import REPORT, SHADOWS, Beside, opened
 
 
 class Held:
     """Pairs that the api opens when it is told to."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: StandInApi) -> None:
         self.asked, self.go_on = threading.Event(), threading.Event()
         api.shadow, api.misbehave[SHADOWS] = "planner-v2", self._hold
 
@@ -27,12 +28,12 @@ class Held:
 
 
 @pytest.fixture
-def held(api: Api) -> Held:
+def held(api: StandInApi) -> Held:
     return Held(api)
 
 
 @pytest.fixture
-def learner(api: Api, held: Held) -> Iterator[AsyncLearner]:
+def learner(api: StandInApi, held: Held) -> Iterator[AsyncLearner]:
     assert held  # before the learner asks for the doer's traffic
     made = AsyncLearner("planner", api=api.url, namespace="agents")
     wait_until(
@@ -44,12 +45,12 @@ def learner(api: Api, held: Held) -> Iterator[AsyncLearner]:
     asyncio.run(made.close())
 
 
-def asked(api: Api, path: str) -> int:
+def asked(api: StandInApi, path: str) -> int:
     return sum(told["path"] == path for told in api.requests)
 
 
 def test_a_loop_for_each_call_costs_the_candidate_nothing(
-    api: Api, held: Held, learner: AsyncLearner
+    api: StandInApi, held: Held, learner: AsyncLearner
 ) -> None:
     beside = Beside(api)
 
@@ -72,7 +73,7 @@ def test_a_loop_for_each_call_costs_the_candidate_nothing(
 
 
 def test_a_loop_that_ends_while_the_pair_is_opened_is_no_failure(
-    api: Api, held: Held, learner: AsyncLearner
+    api: StandInApi, held: Held, learner: AsyncLearner
 ) -> None:
     beside = Beside(api)
 
@@ -92,7 +93,7 @@ def test_a_loop_that_ends_while_the_pair_is_opened_is_no_failure(
 
 
 def test_a_loop_that_ends_under_its_candidate_lets_it_run_anew(
-    api: Api, held: Held, learner: AsyncLearner
+    api: StandInApi, held: Held, learner: AsyncLearner
 ) -> None:
     beside = Beside(api)
     held.go_on.set()
@@ -122,7 +123,7 @@ def test_a_loop_that_ends_under_its_candidate_lets_it_run_anew(
 
 
 def test_what_the_candidate_itself_cancels_is_its_failure(
-    api: Api, held: Held, learner: AsyncLearner
+    api: StandInApi, held: Held, learner: AsyncLearner
 ) -> None:
     beside = Beside(api)
     held.go_on.set()

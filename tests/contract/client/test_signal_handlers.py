@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 GENEROUS_SECONDS = 240
 
@@ -69,7 +69,7 @@ print("handled", closed == 20)
 @pytest.mark.parametrize("script", [TELLS, CLOSES], ids=["tells", "closes"])
 @pytest.mark.parametrize("answers", [True, False], ids=["an api", "no api"])
 def test_what_a_handler_interrupts_does_not_hold_it_up(
-    api: Api, script: str, *, answers: bool
+    api: StandInApi, script: str, *, answers: bool
 ) -> None:
     if not answers:
         api.stop()

@@ -14,9 +14,9 @@ import pytest
 from learnops.client import AsyncLearner
 from learnops.client.segment import Segment
 from tests.agents import agent
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, finish
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_signals import told
 
 serving = partial(agent, serving="planner-v1")
@@ -27,12 +27,12 @@ def segments(spool: Path) -> list[Path]:
     return sorted(spool.glob("*.signals/*/*.seg"))
 
 
-def keys(api: Api) -> list[str]:
+def keys(api: StandInApi) -> list[str]:
     return [signal["key"] for _run, sent in api.signals for signal in sent]
 
 
 def test_what_a_killed_agent_had_not_told_the_next_one_tells_behind_the_bundles(
-    api: Api, connect: Connect, spool: Path
+    api: StandInApi, connect: Connect, spool: Path
 ) -> None:
     api.stop()
     with serving(api.url) as killed:
@@ -59,7 +59,7 @@ def test_what_a_killed_agent_had_not_told_the_next_one_tells_behind_the_bundles(
     assert segments(spool) == []
 
 
-def test_signals_wait_for_bundles_that_are_on_disk_alone(api: Api, connect: Connect) -> None:
+def test_signals_wait_for_bundles_that_are_on_disk_alone(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect(options={"buffer_runs": 2, "signal_seconds": 0.0}))
     api.stop()
     runs = [finish(learner) for _ in range(20)]
@@ -71,7 +71,9 @@ def test_signals_wait_for_bundles_that_are_on_disk_alone(api: Api, connect: Conn
     assert "signals_dropped" not in learner.stats()
 
 
-def test_what_was_told_leaves_nothing_on_disk(api: Api, connect: Connect, spool: Path) -> None:
+def test_what_was_told_leaves_nothing_on_disk(
+    api: StandInApi, connect: Connect, spool: Path
+) -> None:
     learner = ready(connect())
     for turn in range(5):
         run = finish(learner)
@@ -85,7 +87,7 @@ def test_what_was_told_leaves_nothing_on_disk(api: Api, connect: Connect, spool:
 
 
 def test_closing_on_a_dead_api_leaves_them_to_the_next(
-    api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     learner = ready(connect())
     api.stop()
@@ -103,7 +105,7 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
 
 
 def test_a_disk_that_hangs_holds_up_neither_the_agent_nor_a_signal(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = ready(connect())
     run = finish(learner)
@@ -128,7 +130,7 @@ def test_a_disk_that_hangs_holds_up_neither_the_agent_nor_a_signal(
 
 
 def test_a_disk_that_takes_nothing_means_memory(
-    api: Api, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     spool.write_text("in the way")
     learner = ready(connect())
@@ -144,7 +146,7 @@ def test_a_disk_that_takes_nothing_means_memory(
     assert told(api, "r") == [("tests", 1.0)] * 5
 
 
-def test_a_full_buffer_drops_the_newest_and_counts(api: Api, connect: Connect) -> None:
+def test_a_full_buffer_drops_the_newest_and_counts(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     api.stop()
     for place in range(20_100):
@@ -154,7 +156,7 @@ def test_a_full_buffer_drops_the_newest_and_counts(api: Api, connect: Connect) -
 
 
 def test_a_full_spool_leaves_signals_in_memory_and_bundles_their_room(
-    api: Api, connect: Connect
+    api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect(options={"spool_runs": 3}))
     api.stop()
@@ -173,7 +175,7 @@ def test_a_full_spool_leaves_signals_in_memory_and_bundles_their_room(
 
 
 def test_what_is_refused_for_good_can_be_posted_again(
-    api: Api, connect: Connect, spool: Path
+    api: StandInApi, connect: Connect, spool: Path
 ) -> None:
     learner = ready(connect(options={"signal_seconds": 0.0}))
     run = finish(learner)
@@ -197,7 +199,7 @@ def test_what_is_refused_for_good_can_be_posted_again(
 
 
 def test_a_record_that_is_no_signal_is_put_aside_and_its_neighbours_arrive(
-    api: Api, connect: Connect, spool: Path
+    api: StandInApi, connect: Connect, spool: Path
 ) -> None:
     from learnops.client.frames import Record, encode
     from learnops.client.later import SIGNALS_PATH
@@ -247,7 +249,9 @@ print(learner.stats()["signals_left"])
 """
 
 
-def test_a_child_tells_its_own_and_not_what_its_parent_owes(api: Api, connect: Connect) -> None:
+def test_a_child_tells_its_own_and_not_what_its_parent_owes(
+    api: StandInApi, connect: Connect
+) -> None:
     api.stop()
     done = subprocess.run(
         [sys.executable, "-c", FORK, api.url],
@@ -270,7 +274,7 @@ def test_a_child_tells_its_own_and_not_what_its_parent_owes(api: Api, connect: C
 
 
 async def test_a_coroutine_waits_for_no_disk_and_its_signals_survive_it(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
         run = await learner.start()

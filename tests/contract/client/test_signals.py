@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner, Run
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, finish
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_shadow import SHADOWS, Beside, opened
 
 
-def told(api: Api, run_id: str) -> list[tuple[str, Any]]:
+def told(api: StandInApi, run_id: str) -> list[tuple[str, Any]]:
     return [(it["name"], it["value"]) for run, sent in api.signals if run == run_id for it in sent]
 
 
-def test_a_signal_says_what_was_seen(api: Api, connect: Connect) -> None:
+def test_a_signal_says_what_was_seen(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     finish(learner, "job/7..a")
     assert learner.flush(10)
@@ -41,7 +41,9 @@ def test_a_signal_says_what_was_seen(api: Api, connect: Connect) -> None:
     assert learner.stats()["signals_accepted"] == 1
 
 
-def test_those_before_the_end_of_a_run_go_behind_its_bundle(api: Api, connect: Connect) -> None:
+def test_those_before_the_end_of_a_run_go_behind_its_bundle(
+    api: StandInApi, connect: Connect
+) -> None:
     learner = ready(connect(options={"batch_seconds": 30.0}))
     run = learner.start()
     run.signal("compile", False)
@@ -54,7 +56,7 @@ def test_those_before_the_end_of_a_run_go_behind_its_bundle(api: Api, connect: C
     assert told(api, run.id) == [("compile", False), ("compile", True), ("human", True)]
 
 
-def test_a_run_whose_bundle_is_on_its_way_is_waited_for(api: Api, connect: Connect) -> None:
+def test_a_run_whose_bundle_is_on_its_way_is_waited_for(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect(options={"signal_seconds": 0.0}))
     api.serve(percent=50)
     ready(learner, 2)
@@ -73,7 +75,7 @@ def test_a_run_whose_bundle_is_on_its_way_is_waited_for(api: Api, connect: Conne
 
 
 def test_one_of_a_run_that_another_process_has_still_to_report_is_tried_again(
-    api: Api, connect: Connect
+    api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect())
     learner.signal("elsewhere", "tests", 1)
@@ -85,7 +87,7 @@ def test_one_of_a_run_that_another_process_has_still_to_report_is_tried_again(
 
 
 def test_one_of_an_unknown_run_is_given_up_and_its_neighbours_arrive(
-    api: Api, connect: Connect
+    api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect(options={"signal_seconds": 0.2}))
     run_id = finish(learner)
@@ -99,7 +101,7 @@ def test_one_of_an_unknown_run_is_given_up_and_its_neighbours_arrive(
 
 
 def test_one_that_is_refused_does_not_lose_the_others_of_its_run(
-    api: Api, connect: Connect
+    api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect())
     run = learner.start()
@@ -114,7 +116,7 @@ def test_one_that_is_refused_does_not_lose_the_others_of_its_run(
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
 def test_what_is_not_acknowledged_is_sent_again_under_its_key(
-    api: Api, connect: Connect, status: int
+    api: StandInApi, connect: Connect, status: int
 ) -> None:
     learner = ready(connect())
     run_id = finish(learner)
@@ -140,7 +142,7 @@ BAD = [("Tests", 1), ("tests", 3), ("tests", "1"), ("tests", None), ("tests", fl
 
 @pytest.mark.parametrize(("name", "value"), BAD)
 def test_what_can_be_no_signal_costs_neither_the_agent_nor_the_run(
-    api: Api, connect: Connect, name: str, value: Any
+    api: StandInApi, connect: Connect, name: str, value: Any
 ) -> None:
     learner = ready(connect())
     run = learner.start()
@@ -153,7 +155,7 @@ def test_what_can_be_no_signal_costs_neither_the_agent_nor_the_run(
     assert learner.stats()["signals_invalid"] == 3
 
 
-def test_too_many_in_a_report_do_not_cost_the_run(api: Api, connect: Connect) -> None:
+def test_too_many_in_a_report_do_not_cost_the_run(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     run = learner.start()
     run.finish(signals={f"check{place}": 1 for place in range(40)})
@@ -162,7 +164,7 @@ def test_too_many_in_a_report_do_not_cost_the_run(api: Api, connect: Connect) ->
     assert learner.stats()["signals_invalid"] == 8
 
 
-def test_a_run_that_is_never_reported_has_none(api: Api, connect: Connect) -> None:
+def test_a_run_that_is_never_reported_has_none(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     run = learner.start()
     run.signal("compile", True)
@@ -173,7 +175,7 @@ def test_a_run_that_is_never_reported_has_none(api: Api, connect: Connect) -> No
     assert (stats["signals_ignored"], stats["signals_waiting"], api.signals) == (2, 0, [])
 
 
-def test_a_run_without_a_policy_has_none(api: Api, connect: Connect) -> None:
+def test_a_run_without_a_policy_has_none(api: StandInApi, connect: Connect) -> None:
     api.stop()
     learner = connect(options={"first_snapshot_seconds": 0.05})
     run = learner.start()
@@ -184,7 +186,7 @@ def test_a_run_without_a_policy_has_none(api: Api, connect: Connect) -> None:
     assert (stats["signals_ignored"], stats["signals_waiting"]) == (2, 0)
 
 
-def test_a_dry_run_has_none(api: Api, connect: Connect) -> None:
+def test_a_dry_run_has_none(api: StandInApi, connect: Connect) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     learner = ready(connect())
 
@@ -204,7 +206,7 @@ def test_a_dry_run_has_none(api: Api, connect: Connect) -> None:
 
 @pytest.mark.parametrize(("folder", "left"), [(None, 1), ("off", 0)])
 def test_a_closed_learner_counts_what_it_could_not_tell(
-    api: Api, connect: Connect, folder: str | None, left: int
+    api: StandInApi, connect: Connect, folder: str | None, left: int
 ) -> None:
     learner: Learner = ready(connect(spool=folder))
     api.stop()
@@ -216,7 +218,7 @@ def test_a_closed_learner_counts_what_it_could_not_tell(
 
 
 def test_what_was_told_while_others_waited_does_not_count_as_lost(
-    api: Api, connect: Connect
+    api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect(spool="off"))
     known = finish(learner)

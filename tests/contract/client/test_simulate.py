@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 MAIN = """
 import argparse, sys
@@ -26,7 +26,9 @@ policies:
 """
 
 
-def start(api: Api, folder: Path, *arguments: str, truth: str = TRUTH) -> subprocess.Popen[str]:
+def start(
+    api: StandInApi, folder: Path, *arguments: str, truth: str = TRUTH
+) -> subprocess.Popen[str]:
     path = folder / "truth.yaml"
     path.write_text(truth)
     environment = {**os.environ, "LEARNOPS_API": api.url, "LEARNOPS_NAMESPACE": "agents"}
@@ -46,12 +48,12 @@ def finish(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def grounding(api: Api, policy: str) -> list[float]:
+def grounding(api: StandInApi, policy: str) -> list[float]:
     return [1 - one["metrics"]["grounding"] for one in api.runs.values() if one["policy"] == policy]
 
 
 def test_every_run_is_registered_and_reported_with_its_policys_loss(
-    api: Api, tmp_path: Path
+    api: StandInApi, tmp_path: Path
 ) -> None:
     api.serve(percent=50)
     process = start(api, tmp_path, "--rate", "500", "--runs", "400", "--seed", "7")
@@ -66,7 +68,7 @@ def test_every_run_is_registered_and_reported_with_its_policys_loss(
         assert abs(fmean(grounding(api, policy)) - told["meanLoss"]) < 1e-9
 
 
-def test_the_same_seed_gives_the_same_losses(api: Api, tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_losses(api: StandInApi, tmp_path: Path) -> None:
     arguments = ("--rate", "500", "--runs", "50", "--seed", "3", "--run-prefix", "r")
     finish(start(api, tmp_path, *arguments))
     first, api.runs = api.runs, {}
@@ -77,7 +79,7 @@ def test_the_same_seed_gives_the_same_losses(api: Api, tmp_path: Path) -> None:
     assert len(first) == 50
 
 
-def test_sigterm_ends_it_with_nothing_lost(api: Api, tmp_path: Path) -> None:
+def test_sigterm_ends_it_with_nothing_lost(api: StandInApi, tmp_path: Path) -> None:
     process = start(api, tmp_path, "--rate", "200", truth=TRUTH.replace("0.1}", "0.1, seconds: 1}"))
     api.wait_for(lambda: len(api.runs) > 20, "some runs")
     process.send_signal(signal.SIGTERM)
@@ -85,7 +87,7 @@ def test_sigterm_ends_it_with_nothing_lost(api: Api, tmp_path: Path) -> None:
     assert len(api.runs) == total["runs"] > 20
 
 
-def test_crashes_are_never_reported_and_slow_failures_are(api: Api, tmp_path: Path) -> None:
+def test_crashes_are_never_reported_and_slow_failures_are(api: StandInApi, tmp_path: Path) -> None:
     truth = "policies: {planner-v1: {loss: 0.5, slow: 0.4, slowSeconds: 0.3, crash: 0.3}}"
     told, total = finish(start(api, tmp_path, "--rate", "300", "--runs", "150", truth=truth))
     assert told["crashed"] > 20
@@ -96,7 +98,7 @@ def test_crashes_are_never_reported_and_slow_failures_are(api: Api, tmp_path: Pa
     assert all(one["durationMilliseconds"] >= 250 for one in failed[:-40])
 
 
-def test_a_wrong_truth_or_environment_is_exit_code_2(api: Api, tmp_path: Path) -> None:
+def test_a_wrong_truth_or_environment_is_exit_code_2(api: StandInApi, tmp_path: Path) -> None:
     process = start(api, tmp_path, truth="policies: {}")
     _, err = process.communicate(timeout=60)
     assert (process.returncode, "needs `policies`" in err) == (2, True)

@@ -13,8 +13,9 @@ from learnops.client.engine import Engine
 from learnops.client.settings import Settings
 from learnops.client.waiting import in_thread
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_routing import Connect, ready, unit
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import Connect, ready, unit
+from tests.contract.client.stand_in import StandInApi
 
 SNAPSHOT = "/v1/snapshot"
 
@@ -30,7 +31,7 @@ class Clock:
 
 
 @contextmanager
-def engine_on(api: Api, clock: Clock) -> Iterator[Engine]:
+def engine_on(api: StandInApi, clock: Clock) -> Iterator[Engine]:
     settings = Settings.resolve(
         doer="planner",
         api=api.url,
@@ -56,7 +57,7 @@ def assign(engine: Engine, unit_id: str) -> Assignment:
     return in_thread(engine.router.assign(run_id=f"run-{unit_id}", session=unit_id))
 
 
-def test_the_dead_man_switch_gives_new_units_control_and_keeps_drawn_ones(api: Api) -> None:
+def test_the_dead_man_switch_gives_new_units_control_and_keeps_drawn_ones(api: StandInApi) -> None:
     api.serve(percent=50, ttl=30.0)
     clock = Clock()
     with engine_on(api, clock) as engine:
@@ -75,7 +76,7 @@ def test_the_dead_man_switch_gives_new_units_control_and_keeps_drawn_ones(api: A
         assert (kept.arm, kept.policy.name, kept.rollout) == ("candidate", "planner-v2", None)
 
 
-def test_a_304_renews_the_time_to_live(api: Api) -> None:
+def test_a_304_renews_the_time_to_live(api: StandInApi) -> None:
     api.serve(percent=50, ttl=30.0)
     clock = Clock()
     with engine_on(api, clock) as engine:
@@ -88,7 +89,7 @@ def test_a_304_renews_the_time_to_live(api: Api) -> None:
         assert assign(engine, unit("candidate")).arm == "candidate"
 
 
-def test_an_operator_that_is_gone_ends_it_while_the_api_lives(api: Api) -> None:
+def test_an_operator_that_is_gone_ends_it_while_the_api_lives(api: StandInApi) -> None:
     api.serve(percent=50, ttl=30.0)
     clock = Clock()
     with engine_on(api, clock) as engine:
@@ -102,7 +103,7 @@ def test_an_operator_that_is_gone_ends_it_while_the_api_lives(api: Api) -> None:
         assert api.registrations == []
 
 
-def test_a_switch_that_is_turned_off_never_opens(api: Api) -> None:
+def test_a_switch_that_is_turned_off_never_opens(api: StandInApi) -> None:
     api.serve(percent=50, ttl=None)
     clock = Clock()
     with engine_on(api, clock) as engine:
@@ -110,7 +111,7 @@ def test_a_switch_that_is_turned_off_never_opens(api: Api) -> None:
         assert assign(engine, unit("candidate")).arm == "candidate"
 
 
-def test_a_share_of_100_percent_falls_back_to_control_too(api: Api) -> None:
+def test_a_share_of_100_percent_falls_back_to_control_too(api: StandInApi) -> None:
     api.serve(percent=100, ttl=30.0)
     clock = Clock()
     with engine_on(api, clock) as engine:
@@ -120,7 +121,9 @@ def test_a_share_of_100_percent_falls_back_to_control_too(api: Api) -> None:
         assert assign(engine, "b").policy.name == "planner-v1"
 
 
-def test_a_lower_revision_is_refused_but_not_from_a_new_doer(api: Api, connect: Connect) -> None:
+def test_a_lower_revision_is_refused_but_not_from_a_new_doer(
+    api: StandInApi, connect: Connect
+) -> None:
     api.serve(percent=None, revision=9)
     learner = ready(connect(), 9)
     api.serve(percent=50, revision=8)  # a replica that lags
@@ -134,7 +137,7 @@ def test_a_lower_revision_is_refused_but_not_from_a_new_doer(api: Api, connect: 
     assert learner.stats()["revision"] == 1
 
 
-def test_changes_arrive_by_long_poll(api: Api, connect: Connect) -> None:
+def test_changes_arrive_by_long_poll(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     api.serve(percent=50)
     ready(learner, 2)
@@ -145,7 +148,7 @@ def test_changes_arrive_by_long_poll(api: Api, connect: Connect) -> None:
 
 @pytest.mark.parametrize(("ttl", "wait"), [(6.5, "2"), (0.0, "1"), (3000.0, "25"), (None, "25")])
 def test_the_long_poll_ends_before_the_time_to_live(
-    api: Api, connect: Connect, ttl: float | None, wait: str
+    api: StandInApi, connect: Connect, ttl: float | None, wait: str
 ) -> None:
     """Else an operator that lives, or that came back, would not be heard of in time."""
     api.ttl = ttl
@@ -158,7 +161,9 @@ def test_the_long_poll_ends_before_the_time_to_live(
     assert polls()[1] == wait
 
 
-def test_a_server_that_does_not_hold_the_poll_is_not_flooded(api: Api, connect: Connect) -> None:
+def test_a_server_that_does_not_hold_the_poll_is_not_flooded(
+    api: StandInApi, connect: Connect
+) -> None:
     learner = ready(connect())
     hasty = threading.Semaphore(0)
 
@@ -208,7 +213,7 @@ WRONG_SNAPSHOTS: dict[str, Callable[[Handler], None]] = {
 
 @pytest.mark.parametrize("kind", WRONG_SNAPSHOTS)
 def test_a_wrong_snapshot_is_never_used_and_a_right_one_is(
-    api: Api, connect: Connect, kind: str
+    api: StandInApi, connect: Connect, kind: str
 ) -> None:
     api.misbehave[SNAPSHOT] = WRONG_SNAPSHOTS[kind]
     learner = connect(options={"first_snapshot_seconds": 0.0})
@@ -220,7 +225,7 @@ def test_a_wrong_snapshot_is_never_used_and_a_right_one_is(
 
 
 def test_the_token_is_in_no_log_and_no_counter(
-    api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     api.misbehave[SNAPSHOT] = WRONG_SNAPSHOTS["403"]
@@ -230,7 +235,7 @@ def test_the_token_is_in_no_log_and_no_counter(
     assert "s3cret" not in caplog.text + str(learner.stats())
 
 
-def test_closing_breaks_off_the_long_poll(api: Api, connect: Connect) -> None:
+def test_closing_breaks_off_the_long_poll(api: StandInApi, connect: Connect) -> None:
     before = threading.active_count()
     learner = ready(connect())
     api.wait_for(

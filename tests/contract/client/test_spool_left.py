@@ -13,10 +13,9 @@ from learnops.client.folder import name_of
 from learnops.client.frames import Record
 from learnops.client.store import Store, StoreLimits
 from learnops.client.telemetry import Telemetry
-from tests.contract.client.api import Api
-from tests.contract.client.test_reporting import BATCH
-from tests.contract.client.test_routing import Connect, ready
-from tests.contract.client.test_spool import segments, serving
+from tests.contract.client.learners import BATCH, Connect, ready
+from tests.contract.client.spooled import segments, serving
+from tests.contract.client.stand_in import StandInApi
 
 FEW_FILES = """
 import resource
@@ -41,7 +40,9 @@ def leave(folder: Path, runs: Sequence[str]) -> None:
         killed.forget()
 
 
-def test_what_many_killed_agents_left_costs_an_agent_few_open_files(api: Api, spool: Path) -> None:
+def test_what_many_killed_agents_left_costs_an_agent_few_open_files(
+    api: StandInApi, spool: Path
+) -> None:
     runs = [f"r{number}" for number in range(100)]
     leave(spool / name_of(api=api.url, namespace="agents", doer="planner"), runs)
     api.stop()
@@ -56,7 +57,7 @@ def test_what_many_killed_agents_left_costs_an_agent_few_open_files(api: Api, sp
 
 
 def test_flush_waits_for_all_that_ended_processes_left(
-    api: Api, connect: Connect, spool: Path
+    api: StandInApi, connect: Connect, spool: Path
 ) -> None:
     runs = [f"r{number}" for number in range(100)]
     leave(spool / name_of(api=api.url, namespace="agents", doer="planner"), runs)
@@ -67,7 +68,7 @@ def test_flush_waits_for_all_that_ended_processes_left(
 
 
 def test_a_file_that_could_not_be_read_once_is_delivered(
-    api: Api, connect: Connect, spool: Path, monkeypatch: pytest.MonkeyPatch
+    api: StandInApi, connect: Connect, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "_READ_AGAIN_SECONDS", 0.1)
     leave(spool / name_of(api=api.url, namespace="agents", doer="planner"), ["r"])

@@ -13,9 +13,9 @@ import pytest
 from learnops.client import Learner, Run
 from testbed.waiting import wait_until
 from tests.agents import agent
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, finish
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_shadow import SHADOWS, Beside, opened
 from tests.contract.client.test_signals import told
 
@@ -34,7 +34,7 @@ def work(learner: Learner, name: str) -> Run:
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, LookupError])
 def test_no_thread_ends_of_what_is_raised_in_it(
-    api: Api, connect: Connect, error: type[BaseException], caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", opened
     api.serve(percent=50)
@@ -86,7 +86,7 @@ def hook(error: BaseException) -> Iterator[None]:
         LOG.removeFilter(refuse)
 
 
-def test_a_log_that_raises_costs_the_agent_nothing(api: Api, connect: Connect) -> None:
+def test_a_log_that_raises_costs_the_agent_nothing(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     with hook(LookupError("theirs")):
         run = learner.start(run_id="x" * 500)
@@ -101,7 +101,7 @@ def test_a_log_that_raises_costs_the_agent_nothing(api: Api, connect: Connect) -
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
 def test_a_log_that_ends_threads_ends_none_of_these(
-    api: Api, connect: Connect, spool: Path, error: type[BaseException]
+    api: StandInApi, connect: Connect, spool: Path, error: type[BaseException]
 ) -> None:
     learner = ready(connect(options={"long_poll_seconds": 1}))
     with hook(error()):
@@ -118,7 +118,7 @@ def test_a_log_that_ends_threads_ends_none_of_these(
 
 
 def test_a_spool_that_is_replaced_while_it_is_used_is_trouble_and_no_end(
-    api: Api, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     learner = ready(connect())
     finish(learner, "first")
@@ -160,7 +160,7 @@ def refuse_bad(handler: Handler) -> None:
 
 
 def test_what_cannot_be_read_of_an_ended_process_holds_up_nothing(
-    api: Api, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, spool: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     api.stop()
     with agent(api.url, serving="planner-v1") as killed:
@@ -184,7 +184,9 @@ def test_what_cannot_be_read_of_an_ended_process_holds_up_nothing(
         shutil.rmtree(file.parent, ignore_errors=True)
 
 
-def test_a_signal_of_what_is_no_id_costs_the_agent_nothing(api: Api, connect: Connect) -> None:
+def test_a_signal_of_what_is_no_id_costs_the_agent_nothing(
+    api: StandInApi, connect: Connect
+) -> None:
     class Odd:
         def __str__(self) -> str:
             raise LookupError("theirs")

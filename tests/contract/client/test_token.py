@@ -12,7 +12,7 @@ from learnops.client import token as module
 from learnops.client.answer import TransportError
 from learnops.client.transport import Transport
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 Connect = Callable[..., Learner]
 
@@ -39,7 +39,7 @@ def project(folder: Path, token: str) -> None:
     (folder / "..new").rename(folder / "..data")
 
 
-def wait_for(api: Api, token: str, *, path: str | None = None) -> None:
+def wait_for(api: StandInApi, token: str, *, path: str | None = None) -> None:
     wait_until(
         lambda: any(
             request["token"] == f"Bearer {token}" and path in (None, request["path"])
@@ -50,7 +50,7 @@ def wait_for(api: Api, token: str, *, path: str | None = None) -> None:
     )
 
 
-def test_the_token_rotates_for_every_thread(api: Api, connect: Connect, mount: Path) -> None:
+def test_the_token_rotates_for_every_thread(api: StandInApi, connect: Connect, mount: Path) -> None:
     learner = connect(token=None, token_file=str(mount), options={"long_poll_seconds": 1})
     wait_for(api, "first", path="/v1/snapshot")
     project(mount.parent, "second")
@@ -60,7 +60,7 @@ def test_the_token_rotates_for_every_thread(api: Api, connect: Connect, mount: P
     wait_for(api, "second", path="/v1/snapshot")
 
 
-def test_a_refused_token_loses_no_run(api: Api, connect: Connect, mount: Path) -> None:
+def test_a_refused_token_loses_no_run(api: StandInApi, connect: Connect, mount: Path) -> None:
     def refuse(handler: Any) -> None:
         if handler.headers["Authorization"] == "Bearer second":
             api.misbehave.clear()
@@ -107,7 +107,7 @@ def test_without_a_token_at_the_start_it_says_so(
 
 
 def test_where_the_token_comes_from(
-    api: Api, monkeypatch: pytest.MonkeyPatch, mount: Path, tmp_path: Path
+    api: StandInApi, monkeypatch: pytest.MonkeyPatch, mount: Path, tmp_path: Path
 ) -> None:
     """Arguments before the environment, a value before a file, the projected file last."""
     other = tmp_path / "other"
@@ -130,7 +130,7 @@ def test_where_the_token_comes_from(
 
 @pytest.mark.parametrize("blank", ["\n", " ", "\r\n"])
 def test_blanks_around_a_token_are_no_part_of_it(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, blank: str
+    api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch, blank: str
 ) -> None:
     monkeypatch.setenv("LEARNOPS_TOKEN", f"s3cret{blank}")
     with connect(token=None).start() as run:
@@ -147,7 +147,7 @@ def test_what_can_be_no_token_is_refused_and_not_told(connect: Connect, value: s
     assert value not in str(caught.value)
 
 
-def test_what_no_header_can_carry_fails_without_being_told(api: Api) -> None:
+def test_what_no_header_can_carry_fails_without_being_told(api: StandInApi) -> None:
     transport = Transport(api=api.url, token="s3cret\n")
     with pytest.raises(TransportError) as caught:
         transport.get("/v1/snapshot", query={}, timeout=5)

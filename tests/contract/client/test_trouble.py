@@ -10,13 +10,14 @@ import pytest
 
 from learnops.client import Learner
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api, Handler
-from tests.contract.client.test_reporting import BATCH, TRANSIENT, finish
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.handler import Handler
+from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.stand_in import StandInApi
+from tests.contract.client.test_sending_again import TRANSIENT
 
 
 def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
-    api: Api, connect: Connect, caplog: pytest.LogCaptureFixture
+    api: StandInApi, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(handler: Handler) -> None:
         if any(run["runId"] == "poison" for run in handler.body["runs"]):
@@ -39,7 +40,7 @@ def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
 
 
 def test_a_bundle_that_breaks_the_connection_holds_up_nobody(
-    api: Api, connect: Connect, spool: Path
+    api: StandInApi, connect: Connect, spool: Path
 ) -> None:
     def break_off(handler: Handler) -> None:
         if any(run["runId"] == "poison" for run in handler.body["runs"]):
@@ -74,7 +75,7 @@ def hang(handler: Handler) -> None:
 @pytest.mark.parametrize("kind", [*TRANSIENT, "hangs", "dead"])
 @pytest.mark.parametrize("folder", [None, "off"])
 def test_finish_and_close_are_bounded_whatever_the_api_does(
-    api: Api, connect: Connect, kind: str, folder: str | None
+    api: StandInApi, connect: Connect, kind: str, folder: str | None
 ) -> None:
     learner = ready(connect(spool=folder))
     wrong: dict[str, Callable[[Handler], None]] = {**TRANSIENT, "hangs": hang}
@@ -116,7 +117,10 @@ def test_a_learner_without_a_thread_for_snapshots_tries_again(
 
 
 def test_reports_wait_until_a_thread_can_start(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    api: StandInApi,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     learner = ready(connect())
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "learnops.client"):
@@ -129,7 +133,7 @@ def test_reports_wait_until_a_thread_can_start(
 
 
 def test_where_no_thread_can_register_a_run_it_gets_control_at_once(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.serve(percent=50)
     learner = ready(connect(), 2)

@@ -4,8 +4,8 @@ import pytest
 
 from learnops.client.snapshot import MalformedSnapshotError, UnitKind, parse_snapshot
 from learnops.client.units import unit_of
-from tests.contract.client.api import Api
-from tests.contract.client.test_routing import ASSIGNMENTS, Connect, ready, unit
+from tests.contract.client.learners import ASSIGNMENTS, Connect, ready, unit
+from tests.contract.client.stand_in import StandInApi
 
 SESSION = {"unit": "Session"}
 TENANT = {"unit": "TenantEpoch", "epochSeconds": 86400}
@@ -21,7 +21,7 @@ TENANT = {"unit": "TenantEpoch", "epochSeconds": 86400}
     ],
 )
 def test_the_api_is_told_the_unit_that_the_doer_asks_for(
-    api: Api, connect: Connect, assignment: object, given: dict[str, str], told: str | None
+    api: StandInApi, connect: Connect, assignment: object, given: dict[str, str], told: str | None
 ) -> None:
     api.serve(percent=50, assignment=assignment)
     learner = ready(connect(), 2)
@@ -33,7 +33,7 @@ def test_the_api_is_told_the_unit_that_the_doer_asks_for(
     ("assignment", "given"), [(SESSION, {"tenant": "acme"}), (TENANT, {"session": "s"})]
 )
 def test_without_its_unit_a_run_gets_control_and_is_counted(
-    api: Api, connect: Connect, assignment: object, given: dict[str, str]
+    api: StandInApi, connect: Connect, assignment: object, given: dict[str, str]
 ) -> None:
     api.serve(percent=50, assignment=assignment)
     learner = ready(connect(), 2)
@@ -44,7 +44,7 @@ def test_without_its_unit_a_run_gets_control_and_is_counted(
     assert api.registrations == []
 
 
-def test_each_run_of_a_session_is_registered(api: Api, connect: Connect) -> None:
+def test_each_run_of_a_session_is_registered(api: StandInApi, connect: Connect) -> None:
     api.serve(percent=50, assignment=SESSION)
     learner = ready(connect(), 2)
     runs = [learner.start(session="s") for _ in range(3)]
@@ -54,7 +54,9 @@ def test_each_run_of_a_session_is_registered(api: Api, connect: Connect) -> None
     }
 
 
-def test_a_session_does_not_keep_a_candidate_that_was_dropped(api: Api, connect: Connect) -> None:
+def test_a_session_does_not_keep_a_candidate_that_was_dropped(
+    api: StandInApi, connect: Connect
+) -> None:
     api.serve(percent=50, assignment=SESSION)
     learner, session = ready(connect(), 2), unit("candidate")
     assert learner.start(session=session).policy.name == "planner-v2"
@@ -88,7 +90,7 @@ def test_a_tenant_is_another_unit_in_another_epoch() -> None:
     ],
 )
 def test_a_unit_that_cannot_be_drawn_for_is_no_snapshot(
-    api: Api, assignment: object, message: str
+    api: StandInApi, assignment: object, message: str
 ) -> None:
     with pytest.raises(MalformedSnapshotError, match=message):
         parse_snapshot({**api.snapshot(), "assignment": assignment})

@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from tests.contract.client.api import Api
-from tests.contract.client.test_routing import Connect, ready
+from tests.contract.client.learners import Connect, ready
+from tests.contract.client.stand_in import StandInApi
 
 WEST = timezone(timedelta(hours=-5))  # in UTC the end of time is too late
 KEY = UUID("6f1b3a0e-0c1f-4f7e-9d5b-0f6a5a0a3c11")
@@ -57,7 +57,7 @@ class Torn(Mapping[str, Any]):
     ids=lambda wrong: "-".join(f"{name}-{type(wrong[name]).__name__}" for name in wrong),
 )
 def test_a_section_of_the_wrong_type_costs_that_section(
-    api: Api, connect: Connect, wrong: dict[str, Any]
+    api: StandInApi, connect: Connect, wrong: dict[str, Any]
 ) -> None:
     learner = ready(connect())
     learner.start(run_id="a").finish(metrics={"grounding": 0.5}, **wrong)
@@ -66,7 +66,7 @@ def test_a_section_of_the_wrong_type_costs_that_section(
     assert learner.stats()["sections_dropped"] == 1
 
 
-def test_metrics_of_the_wrong_type_are_left_out(api: Api, connect: Connect) -> None:
+def test_metrics_of_the_wrong_type_are_left_out(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     wrong: Any = Ambiguous()
     learner.start(run_id="a").finish(metrics=wrong, qav={"answer": "42"})
@@ -87,7 +87,7 @@ def test_metrics_of_the_wrong_type_are_left_out(api: Api, connect: Connect) -> N
     ids=lambda wrong: "-".join(f"{name}-{type(wrong[name]).__name__}" for name in wrong),
 )
 def test_a_signal_of_wrong_types_is_left_out_and_counted(
-    api: Api, connect: Connect, wrong: dict[str, Any]
+    api: StandInApi, connect: Connect, wrong: dict[str, Any]
 ) -> None:
     learner = ready(connect())
     learner.start(run_id="a").finish(metrics={})
@@ -98,7 +98,7 @@ def test_a_signal_of_wrong_types_is_left_out_and_counted(
     assert [len(sent) for _, sent in api.signals] == [1]
 
 
-def test_a_key_may_be_anything_that_has_a_name(api: Api, connect: Connect) -> None:
+def test_a_key_may_be_anything_that_has_a_name(api: StandInApi, connect: Connect) -> None:
     learner = ready(connect())
     learner.start(run_id="a").finish(metrics={})
     key: Any = KEY
