@@ -15,8 +15,8 @@ from tests.integration.server.world import World
 KILLS = 20
 SEED = 2026
 WORKERS = 4
-# Of a moment under load: long enough for several requests to be under way, each at its own place.
-LONGEST_SECONDS = 0.3
+# One of so many is under way when the process is killed; those of the other workers as well.
+FURTHEST_REQUEST = 40
 
 
 class Agents:
@@ -29,6 +29,7 @@ class Agents:
         self.registered: set[str] = set()
         self.stored: set[str] = set()
         self.lock = threading.Lock()
+        self._begun = 0
         self._threads = [
             threading.Thread(target=self._work, args=(number,)) for number in range(WORKERS)
         ]
@@ -46,6 +47,11 @@ class Agents:
     def acknowledged(self) -> int:
         with self.lock:
             return len(self.stored)
+
+    def begun(self) -> int:
+        """How many requests were about to be sent, answered or not."""
+        with self.lock:
+            return self._begun
 
     def _work(self, worker: int) -> None:
         turn = 0
@@ -77,6 +83,8 @@ class Agents:
         return True
 
     def _post(self, path: str, body: object) -> dict[str, list[dict[str, str]]] | None:
+        with self.lock:
+            self._begun += 1
         try:
             answer = self._api.post(path, body)
         except urllib3.exceptions.HTTPError:
@@ -113,8 +121,14 @@ def test_killed_twenty_times_under_load(
                     deadline_seconds=30,
                 )
                 counted += _counted(api)
-                # Not at the end of an answer, but somewhere in what follows it.
-                threading.Event().wait(moments.uniform(0, LONGEST_SECONDS))
+                # Not at the end of an answer, but while one of the next requests is under way.
+                chosen = agents.begun() + moments.randint(1, FURTHEST_REQUEST)
+                wait_until(
+                    lambda chosen=chosen: agents.begun() >= chosen,
+                    what="the request that is cut off",
+                    deadline_seconds=30,
+                    interval_seconds=0.002,
+                )
                 api.process.kill()
                 api.start()
             before = agents.acknowledged()

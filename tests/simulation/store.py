@@ -16,6 +16,10 @@ class ConflictError(Exception):
     """The object is not the one that was read."""
 
 
+class NotThereError(Exception):
+    """What a person would act on is not there, or not yet."""
+
+
 @dataclass
 class Stored:
     """An object as it is, and as a watcher sees it who missed what people did last."""
@@ -44,8 +48,11 @@ class Store:
         return made
 
     def get(self, kind: str, name: str) -> Obj:
-        """An object as it is; KeyError where there is none."""
-        return self.items[(kind, name)].now
+        """An object as it is; NotThereError where there is none."""
+        stored = self.items.get((kind, name))
+        if stored is None:
+            raise NotThereError(f"{kind} {name}")
+        return stored.now
 
     def edit_spec(self, kind: str, name: str, **changes: Any) -> None:
         """A person changes fields of spec."""

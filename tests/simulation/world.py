@@ -33,7 +33,7 @@ from tests.simulation.objects import NAMESPACE, START
 from tests.simulation.route import Route
 from tests.simulation.runlog import RunLog, RunLogDownError
 from tests.simulation.sources import Sources
-from tests.simulation.store import ConflictError, Obj, Store
+from tests.simulation.store import ConflictError, NotThereError, Obj, Store
 
 KEY = Key(namespace=NAMESPACE, doer="planner")
 _MOST_PASSES = 60
@@ -286,12 +286,13 @@ class World:
         return content.digest(policy.spec)
 
     def live_canary(self) -> str:
-        """The name of the only canary that has not ended."""
+        """The name of the only canary that has not ended; NotThereError: none, or several."""
         live = (None, CanaryStage.PENDING, CanaryStage.SHADOW, CanaryStage.CANARY)
         names = [
             it.metadata.name
             for it in self.objects()
             if isinstance(it, CanaryDeployment) and it.status.stage in live
         ]
-        assert len(names) == 1, names
+        if len(names) != 1:
+            raise NotThereError(f"one live canary, but {names}")
         return names[0]

@@ -166,11 +166,18 @@ async def test_no_generation_of_a_rollout_that_is_not_open(
         await runlog.open_generation(key=key, generation=generation(2, rollout=rollout))
 
 
-async def test_closing_is_idempotent_also_for_what_was_never_opened(runlog: RunLog) -> None:
+async def test_the_first_outcome_stands_and_what_was_never_opened_is_not_made_by_closing_it(
+    runlog: RunLog, database: str
+) -> None:
     await runlog.open_rollout(key=KEY, rollout=ATTEMPT)
     for outcome in ("Promoted", "Aborted"):
         await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="uid.0", outcome=outcome))
     await runlog.close_rollout(key=KEY, rollout=CloseRollout(rollout="none.0", outcome="Error"))
+    with psycopg.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT id, outcome, ended_at IS NOT NULL FROM shadow_deployments"
+        ).fetchall()
+    assert rows == [("uid.0", "Promoted", True)]
 
 
 async def test_an_empty_rollout_has_an_empty_prefix(runlog: RunLog) -> None:

@@ -187,9 +187,13 @@ async def test_events_are_aggregated_and_limited(kube: KubeWriter, objects: Obje
     await emit("x" * 5000)
 
 
-async def test_an_event_never_raises(kube: KubeWriter, operator_kubeconfig: object) -> None:
+async def test_an_event_that_cannot_be_written_is_logged_and_never_raises(
+    kube: KubeWriter, caplog: pytest.LogCaptureFixture
+) -> None:
     event = EmitEvent(kind="Doer", name="x", uid="u", type="Normal", reason="R", note="n")
     await kube.emit(namespace="no-such-namespace", event=event)
+    (lost,) = [one for one in caplog.records if one.message == "event lost"]
+    assert "no-such-namespace" in vars(lost)["error"]
 
 
 async def test_a_server_that_does_not_answer_is_unavailable(

@@ -259,9 +259,11 @@ async def test_two_readers_do_not_take_each_other_for_a_restore(
 ) -> None:
     """A replaced operator may still read once."""
     old, new = RunLogEvidence(runlog=runlog), RunLogEvidence(runlog=runlog)
-    for _ in range(3):
+    for times in range(1, 4):
         log.add(40, control=0.5, candidate=0.5)
-        assert await read(old) == await read(new)
+        seen = await read(old)
+        assert isinstance(seen, EvidenceReading)
+        assert (seen.runs, await read(new)) == (40 * times, seen)
 
 
 async def test_what_was_not_read_anew_is_not_written(log: Log, runlog: PostgresRunLog) -> None:

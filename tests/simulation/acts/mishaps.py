@@ -4,6 +4,7 @@ from learnops.api.crl import CRLStatus, CRLWeights
 from learnops.api.doer import Doer, DoerStatus
 from learnops.api.policy import Policy, PolicyStatus
 from tests.simulation.acts.beats import Beat
+from tests.simulation.store import NotThereError
 from tests.simulation.world import World
 
 
@@ -89,12 +90,14 @@ def restore_traffic(active: str) -> Beat:
 
     def beat(world: World) -> None:
         was_active = {row.policy for row in world.log.rows.values() if row.to_stage == "Active"}
-        assert active in was_active, "a backup holds only what once was"
+        if active not in was_active:
+            raise NotThereError(f"a backup in which {active} is active")
         world.say(f"the doer's status is restored: {active} is active")
         doer = world.store.get("Doer", "planner")
         assert isinstance(doer, Doer)
         traffic = doer.status.traffic
-        assert traffic is not None
+        if traffic is None:
+            raise NotThereError("traffic of the doer")
         shares = tuple(
             it.model_copy(update={"policy": active}) if it.policy == traffic.active else it
             for it in traffic.shares

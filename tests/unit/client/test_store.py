@@ -118,7 +118,7 @@ def test_a_folder_that_others_may_look_into_is_closed_and_a_link_refused(tmp_pat
         secure(tmp_path / "link")
 
 
-def test_bounds(tmp_path: Path) -> None:
+def test_no_more_records_or_bytes_are_written_than_the_bounds_say(tmp_path: Path) -> None:
     by_number = store(tmp_path / "n", records=2)
     by_number.write([record("a"), record("b")], loaded=True)
     with pytest.raises(OSError, match="2 records are on disk") as refused:
@@ -299,7 +299,7 @@ def test_a_half_made_folder_is_removed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_that_exists_no_more_may_be_of_another_version(tmp_path: Path) -> None:
+def test_a_file_of_another_version_stays_where_it_is(tmp_path: Path) -> None:
     owned = Owned.create(tmp_path)
     (owned.path / "note.txt").write_text("not ours")
     owned.remove()
