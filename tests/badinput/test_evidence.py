@@ -10,8 +10,8 @@ from learnops.domain.assignment import Arm
 from learnops.domain.evidence import anytime, codec, counters, levels
 from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.errors import EvidenceError
+from tests.unit.domain.counted import HALF, sample
 from tests.unit.domain.simulate import PLAN, observations
-from tests.unit.domain.test_counters import HALF, sample
 
 NAN, INF = float("nan"), float("inf")
 

@@ -9,7 +9,7 @@ import yaml
 from testbed.faults import Answer, Reset
 from testbed.stack import Stack
 from tests.fault.proxied import Proxied, proxied
-from tests.integration.gateway.test_route import rule
+from tests.integration.gateway.routes import rule
 from tests.integration.gateway.world import (
     make_pod,
     make_route,

@@ -1,6 +1,5 @@
 """The Route port on the real API server, Gateway API CRDs and endpoint controller."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,58 +14,16 @@ from learnops.ports.kube import ConflictError
 from learnops.ports.traffic import RouteUnavailableError
 from testbed.kubeapi import Json
 from testbed.stack import Stack
+from tests.integration.gateway.routes import adapter, doer, route, rule
 from tests.integration.gateway.world import (
     make_pod,
     make_route,
-    make_service,
     refs,
     wait_answered,
     wait_endpoints,
 )
 
-
-@pytest.fixture
-def adapter(rest: RestClient) -> GatewayRoute:
-    """With the operator's own rights."""
-    return GatewayRoute(rest=rest)
-
-
-@pytest.fixture
-def doer(namespace: str) -> Doer:
-    return Doer.model_validate(
-        {
-            "metadata": {
-                "name": "judge",
-                "namespace": namespace,
-                "uid": "u",
-                "creationTimestamp": datetime.now(UTC),
-            },
-            "spec": {
-                "policyRef": {"name": "judge-v1"},
-                "crl": {"weights": {"gatePassRate": "1"}},
-                "rollout": {"analysis": {"source": "Prometheus"}},
-                "traffic": {
-                    "router": "GatewayAPI",
-                    "routeRef": {"name": "judge"},
-                    "backends": ["judge-a", "judge-b"],
-                },
-            },
-        }
-    )
-
-
-def rule(first: int | None = 100, second: int | None = 0) -> Json:
-    return {"backendRefs": refs(("judge-a", first), ("judge-b", second))}
-
-
-@pytest.fixture
-def route(stack: Stack, namespace: str) -> str:
-    """An accepted route whose two Services exist."""
-    for name in ("judge-a", "judge-b"):
-        make_service(stack, namespace, name)
-    path = make_route(stack, namespace, [rule()])
-    wait_answered(stack, path)
-    return path
+__all__ = ["adapter", "doer", "route"]  # fixtures
 
 
 async def test_weights_and_acceptance(adapter: GatewayRoute, doer: Doer, route: str) -> None:
@@ -215,93 +172,3 @@ async def test_a_weight_that_the_api_server_refuses_is_no_conflict(
     action = PatchRoute(weights=(0, 10_000_000), resource_version=reading.resource_version)
     with pytest.raises(RouteUnavailableError, match="weight"):
         await adapter.patch(doer=doer, action=action)
-
-
-async def test_a_parent_that_refuses_says_why(
-    stack: Stack, adapter: GatewayRoute, doer: Doer, route: str
-) -> None:
-    stack.gateway.refuse("NotAllowedByListeners", "the listener takes no routes from here")
-    wait_answered(stack, route, "False")
-    reading = await adapter.read(doer=doer)
-    assert not reading.accepted
-    assert reading.message == (
-        "parent public: NotAllowedByListeners the listener takes no routes from here"
-    )
-
-
-async def test_each_parent_must_accept(
-    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, route: str
-) -> None:
-    stack.gateway.pause()
-    parents = [{"name": "public"}, {"name": "internal"}]
-    stack.plane.api.merge(route, {"spec": {"parentRefs": parents}})
-    current = stack.plane.api.get(route)
-    only_public = [
-        {
-            **current["status"]["parents"][0],
-            "conditions": [
-                {**c, "observedGeneration": current["metadata"]["generation"]}
-                for c in current["status"]["parents"][0]["conditions"]
-            ],
-        }
-    ]
-    stack.plane.api.merge(f"{route}/status", {"status": {"parents": only_public}})
-    reading = await adapter.read(doer=doer)
-    assert (reading.accepted, reading.message) == (False, "parent internal has not answered yet")
-
-
-async def test_a_missing_service_shows_in_the_parents_answer(
-    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer
-) -> None:
-    path = make_route(stack, namespace, [rule()])
-    wait_answered(stack, path)
-    reading = await adapter.read(doer=doer)
-    assert not reading.accepted
-    assert "BackendNotFound no Service judge-a" in reading.message
-
-
-TWICE = {"backendRefs": refs(("judge-a", 1), ("judge-a", 1), ("judge-b", 1))}
-ELSEWHERE = {
-    "backendRefs": [
-        {"name": "judge-a", "port": 80},
-        {"name": "judge-b", "port": 80, "namespace": "x"},
-    ]
-}
-BAD_RULES: dict[str, tuple[list[Json], str]] = {
-    "one backend": ([{"backendRefs": refs(("judge-a", 1))}], "no rule .* add them"),
-    "two rules": (
-        [{"backendRefs": refs(("judge-a", 1))}, {"backendRefs": refs(("judge-b", 1))}],
-        "no rule .* add them",
-    ),
-    "both in two rules": ([rule(), rule()], "2 rules .* leave them in one rule"),
-    "one twice": ([TWICE], "names judge-a more than once"),
-    "another namespace": ([ELSEWHERE], "no rule .* add them"),
-}
-
-
-@pytest.mark.parametrize("kind", BAD_RULES)
-async def test_a_route_without_the_two_slots_says_what_to_mend(
-    stack: Stack, namespace: str, adapter: GatewayRoute, doer: Doer, kind: str
-) -> None:
-    rules, words = BAD_RULES[kind]
-    make_route(stack, namespace, rules)
-    with pytest.raises(RouteUnavailableError, match=words):
-        await adapter.read(doer=doer)
-
-
-async def test_no_route(adapter: GatewayRoute, doer: Doer, namespace: str) -> None:
-    with pytest.raises(RouteUnavailableError, match=f"no HTTPRoute {namespace}/judge; create it"):
-        await adapter.read(doer=doer)
-    action = PatchRoute(weights=(1, 1), resource_version="1")
-    with pytest.raises(RouteUnavailableError, match="create it"):
-        await adapter.patch(doer=doer, action=action)
-
-
-async def test_without_the_right_it_says_which(stack: Stack, doer: Doer, route: str) -> None:
-    api = await connect(kubeconfig=stack.plane.kubeconfig_for("alice"))
-    try:
-        adapter = GatewayRoute(rest=RestClient(api=api, timeout_seconds=10))
-        with pytest.raises(RouteUnavailableError, match='"alice" cannot get resource "httproutes"'):
-            await adapter.read(doer=doer)
-    finally:
-        await api.close()

@@ -1,6 +1,5 @@
 """Counters: whatever Prometheus says, no run is counted twice and nothing unknown becomes good."""
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -9,68 +8,13 @@ import pytest
 
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.unavailable import ErrorReason, Unavailable
-from learnops.ports.metrics import CounterSample, MetricsUnavailableError, QuerySample
+from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.ports.metrics import MetricsUnavailableError
+from tests.unit.app.counters import Answers, answers, evidence, read, sample, state_after
 from tests.unit.app.fakes import FakeClock
-from tests.unit.app.models import KEY, canary, doer
+from tests.unit.app.models import canary, doer
 
-
-class Answers:
-    """A source of samples: what the last question would be answered, and how many there were."""
-
-    def __init__(self) -> None:
-        self.questions = 0
-        self.samples: list[CounterSample] = []
-        self.error: MetricsUnavailableError | None = None
-
-    async def evidence_counters(self) -> list[CounterSample]:
-        self.questions += 1
-        await asyncio.sleep(0)
-        if self.error is not None:
-            raise self.error
-        return self.samples
-
-    async def query(self, promql: str, *, lookback_seconds: int) -> list[QuerySample]:
-        raise NotImplementedError
-
-
-def sample(arm: str, count: int, loss: float, *, revision: int = 5, **change: Any) -> CounterSample:
-    made = CounterSample(
-        process="a1",
-        namespace="agents",
-        doer="planner",
-        policy="v2" if arm == "candidate" else "v1",
-        arm=arm,
-        revision=revision,
-        runs=float(count),
-        loss_sum=count * loss,
-        loss_sumsq=count * loss * loss,
-        age_seconds=1.0,
-        timeouts=0.0,
-        prefix_lag_seconds=1.5,
-    )
-    return replace(made, **change)
-
-
-@pytest.fixture
-def answers() -> Answers:
-    return Answers()
-
-
-@pytest.fixture
-def evidence(answers: Answers) -> CounterEvidence:
-    return CounterEvidence(tick=CounterTick(metrics=answers, clock=FakeClock(), max_age_seconds=-1))
-
-
-async def read(evidence: CounterEvidence, *, of: Any, served: Any = None) -> Any:
-    return await evidence.read(key=KEY, doer=served or doer(), canary=of)
-
-
-async def state_after(evidence: CounterEvidence, *, of: Any, served: Any = None) -> Any:
-    """A good reading, and the canary as the status write leaves it."""
-    found = await read(evidence, of=of, served=served)
-    assert isinstance(found, EvidenceReading), found
-    return found, canary(state=found.state)
+__all__ = ["answers", "evidence"]  # fixtures
 
 
 async def test_what_was_counted_once_is_not_counted_again(
@@ -271,37 +215,3 @@ async def test_controls_timeouts_are_told(
     answers.samples = [sample("candidate", 40, 0.9)]  # the restarted api has not counted yet
     later, _ = await state_after(evidence, of=stored)
     assert later.control_timeout_fraction == fraction
-
-
-async def test_all_who_ask_in_one_tick_share_one_query(answers: Answers) -> None:
-    clock = FakeClock()
-    tick = CounterTick(metrics=answers, clock=clock, max_age_seconds=0.5)
-    await asyncio.gather(*(tick.samples() for _ in range(50)))
-    assert answers.questions == 1
-    clock.advance(0.4)
-    await tick.samples()
-    assert answers.questions == 1
-    clock.advance(0.2)
-    await tick.samples()
-    assert answers.questions == 2
-
-
-async def test_an_answer_is_not_shared_until_it_is_stale(answers: Answers) -> None:
-    clock = FakeClock()
-    tick = CounterTick(metrics=answers, clock=clock, max_age_seconds=1800)
-    await tick.samples()
-    clock.advance(6)
-    await tick.samples()
-    assert answers.questions == 2
-
-
-async def test_one_who_gives_up_does_not_take_the_answer_from_the_others(
-    answers: Answers,
-) -> None:
-    tick = CounterTick(metrics=answers, clock=FakeClock(), max_age_seconds=0.5)
-    impatient = asyncio.create_task(tick.samples())
-    patient = asyncio.create_task(tick.samples())
-    await asyncio.sleep(0)
-    impatient.cancel()
-    assert await patient == []
-    assert answers.questions == 1

@@ -10,8 +10,8 @@ from learnops.domain.evidence import counters, sample_ratio
 from learnops.domain.evidence.counters import ArmSums, CounterIncrement, CounterState
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatioState
+from tests.unit.domain.counted import sample
 from tests.unit.domain.simulate import PLAN, increments, observations
-from tests.unit.domain.test_counters import sample
 
 
 def arm(runs, *, timeouts=0):
