@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from bench.catalog import BENCHMARKS, Benchmark
 from bench.report import Measured, machine, say, show, to_json
-from bench.world import World
+from bench.rig import Rig
 from testbed.errors import TestbedError
 
 _EXAMPLES = """
@@ -38,7 +38,7 @@ def main() -> int:
         return 0
     wanted = set(arguments.only or [one.name for one in BENCHMARKS])
     chosen = [one for one in BENCHMARKS if one.name in wanted]
-    # Ctrl-C and SIGTERM alike unwind the world below, so that nothing is left running.
+    # Ctrl-C and SIGTERM alike unwind the rig below, so that nothing is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         measured = _measure(chosen, as_json=arguments.output == "json")
@@ -53,10 +53,10 @@ def main() -> int:
 def _measure(chosen: Sequence[Benchmark], *, as_json: bool) -> list[Measured]:
     measured: list[Measured] = []
     say(f"machine: {machine()}")
-    with World() as world:
+    with Rig() as rig:
         for one in chosen:
             say(f"== {one.name}: {one.title}")
-            measured.append(_one(one, world))
+            measured.append(_one(one, rig))
             say(f"   {measured[-1].seconds:.0f} s")
             if not as_json:
                 show(measured[-1])
@@ -65,11 +65,11 @@ def _measure(chosen: Sequence[Benchmark], *, as_json: bool) -> list[Measured]:
     return measured
 
 
-def _one(benchmark: Benchmark, world: World) -> Measured:
+def _one(benchmark: Benchmark, rig: Rig) -> Measured:
     began = time.monotonic()
     figures, failure = [], None
     try:
-        figures = benchmark.run(world)
+        figures = benchmark.run(rig)
     except Exception as error:  # noqa: BLE001 - told in the table and by the exit code; others go on
         failure = f"{type(error).__name__}: {error}"
     return Measured(

@@ -17,7 +17,7 @@ from bench import (
     start,
 )
 from bench.figure import Figure
-from bench.world import World
+from bench.rig import Rig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Benchmark:
 
     name: str
     title: str
-    run: Callable[[World], list[Figure]]
+    run: Callable[[Rig], list[Figure]]
 
 
 BENCHMARKS = (

@@ -6,7 +6,7 @@ import sys
 from itertools import pairwise
 
 from bench.figure import Figure
-from bench.world import ROOT, World
+from bench.rig import ROOT, Rig
 from testbed.errors import TestbedError
 
 _LINE = re.compile(r"^\s*(\d+\.\d) s\s+(.*)$", re.MULTILINE)
@@ -19,7 +19,7 @@ _NAMES = {
 }
 
 
-def run(_world: World) -> list[Figure]:
+def run(_rig: Rig) -> list[Figure]:
     """As a process of its own, as `make` runs it."""
     done = subprocess.run(
         [sys.executable, "-m", "testbed.demo"],

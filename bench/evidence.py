@@ -7,7 +7,7 @@ import numpy as np
 import psycopg
 
 from bench.figure import Figure
-from bench.world import World
+from bench.rig import Rig
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.migrate import upgrade
 from learnops.adapters.postgres.prefix import open_prefixes
@@ -35,9 +35,9 @@ FROM generate_series(1, %(runs)s::bigint) n
 """
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """On a database of its own."""
-    url = world.stack.postgres.create_database("long")
+    url = rig.stack.postgres.create_database("long")
     upgrade(url)
     return asyncio.run(_measure(url))
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from bench.figure import Figure
 from bench.objects import Objects
+from bench.rig import Rig
 from bench.runs import Feeder, Runs
-from bench.world import World
 from testbed.errors import TestbedError
 from testbed.kubeapi import Json
 from testbed.ports import LOOPBACK
@@ -22,14 +22,14 @@ _WATCHED_SECONDS = 5.0
 _DOER = "counted"
 _GOOD = "EvidenceAvailable"
 
-Fault = Callable[[World, Json], AbstractContextManager[None]]
+Fault = Callable[[Rig, Json], AbstractContextManager[None]]
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """Each fault on the same live canary, one after the other; it must outlive them all."""
-    objects = world.objects("faults")
-    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
-    with world.operator(namespace=objects.namespace, tick_seconds=TICK_SECONDS):
+    objects = rig.objects("faults")
+    runs = Runs(url=rig.api.url, token=rig.token, namespace=objects.namespace)
+    with rig.operator(namespace=objects.namespace, tick_seconds=TICK_SECONDS):
         objects.doer(_DOER, source="Prometheus")
         objects.wait_served(1)
         objects.start_canary(_DOER, "v2")
@@ -39,7 +39,7 @@ def run(world: World) -> list[Figure]:
         with Feeder(runs, [_DOER]):
             canary = _Canary(objects=objects)
             canary.wait(available=True)
-            return [_one(world, canary, name=name, fault=fault) for name, fault in FAULTS.items()]
+            return [_one(rig, canary, name=name, fault=fault) for name, fault in FAULTS.items()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +70,9 @@ class _Canary:
         return next((one for one in conditions if one["type"] == _GOOD), None)
 
 
-def _one(world: World, canary: _Canary, *, name: str, fault: Fault) -> Figure:
+def _one(rig: Rig, canary: _Canary, *, name: str, fault: Fault) -> Figure:
     before = canary.traffic()
-    with fault(world, before):
+    with fault(rig, before):
         seconds, reason = canary.wait(available=False)
         threading.Event().wait(_WATCHED_SECONDS)  # long enough for a few ticks on bad ground
         held = canary.traffic() == before
@@ -88,33 +88,33 @@ def _one(world: World, canary: _Canary, *, name: str, fault: Fault) -> Figure:
 
 
 @contextmanager
-def _refused(world: World, _traffic: Json) -> Iterator[None]:
-    world.stack.prometheus.stop()
+def _refused(rig: Rig, _traffic: Json) -> Iterator[None]:
+    rig.stack.prometheus.stop()
     yield
-    world.stack.prometheus.start()
+    rig.stack.prometheus.start()
 
 
 @contextmanager
-def _hanging(world: World, _traffic: Json) -> Iterator[None]:
-    world.stack.prometheus.process.signal(signal.SIGSTOP)
+def _hanging(rig: Rig, _traffic: Json) -> Iterator[None]:
+    rig.stack.prometheus.process.signal(signal.SIGSTOP)
     yield
-    world.stack.prometheus.process.signal(signal.SIGCONT)
+    rig.stack.prometheus.process.signal(signal.SIGCONT)
 
 
 @contextmanager
-def _empty(world: World, _traffic: Json) -> Iterator[None]:
-    target = world.api.url.removeprefix("http://")
-    world.stack.prometheus.stop_scraping("learnops-api")
+def _empty(rig: Rig, _traffic: Json) -> Iterator[None]:
+    target = rig.api.url.removeprefix("http://")
+    rig.stack.prometheus.stop_scraping("learnops-api")
     yield
-    world.stack.prometheus.scrape("learnops-api", [target])
+    rig.stack.prometheus.scrape("learnops-api", [target])
 
 
 @contextmanager
-def _nan(world: World, traffic: Json) -> Iterator[None]:
+def _nan(rig: Rig, traffic: Json) -> Iterator[None]:
     """A second process of the api whose counters of this very rollout say NaN."""
     (namespace,) = {
         one["metadata"]["namespace"]
-        for one in world.stack.plane.api.get("/apis/learnops.dev/v1alpha1/doers")["items"]
+        for one in rig.stack.plane.api.get("/apis/learnops.dev/v1alpha1/doers")["items"]
         if one["metadata"]["name"] == _DOER
     }
     labels = (
@@ -136,9 +136,9 @@ def _nan(world: World, traffic: Json) -> Iterator[None]:
 
     with http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        world.stack.prometheus.scrape("nan", [f"{LOOPBACK}:{server.server_port}"])
+        rig.stack.prometheus.scrape("nan", [f"{LOOPBACK}:{server.server_port}"])
         yield
-        world.stack.prometheus.stop_scraping("nan")
+        rig.stack.prometheus.stop_scraping("nan")
         server.shutdown()
 
 

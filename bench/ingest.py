@@ -8,7 +8,7 @@ import urllib3
 from bench.figure import Figure, median, p99
 from bench.load import Load, Target, closed_loop, open_loop
 from bench.objects import Objects
-from bench.world import World
+from bench.rig import Rig
 from testbed.waiting import wait_until
 
 BATCH_RUNS = 500
@@ -20,9 +20,9 @@ _WARM_SECONDS = 3.0
 _DOER = "reporter"
 
 
-def batch(world: World) -> list[Figure]:
+def batch(rig: Rig) -> list[Figure]:
     """As NDJSON of 500 runs a request, about 1 KB a run."""
-    reported = report_batches(world, seconds=BATCH_SECONDS)
+    reported = report_batches(rig, seconds=BATCH_SECONDS)
     runs = max(len(reported.load.seconds) * BATCH_RUNS, 1)
     return [
         Figure(
@@ -46,13 +46,13 @@ def batch(world: World) -> list[Figure]:
         ),
         Figure(
             name="memory of the api at that load",
-            value=world.api.resident_mebibytes(),
+            value=rig.api.resident_mebibytes(),
             unit="MiB",
             at_most=300,
         ),
         Figure(
             name="memory of Postgres at that load",
-            value=world.postgres_mebibytes(),
+            value=rig.postgres_mebibytes(),
             unit="MiB",
             note="what its processes share counted once",
         ),
@@ -74,10 +74,10 @@ class Reported:
         return self.load.rate * BATCH_RUNS
 
 
-def report_batches(world: World, *, seconds: float) -> Reported:
+def report_batches(rig: Rig, *, seconds: float) -> Reported:
     """Report batches in a closed loop for so many seconds, after a warm-up."""
-    bundle = _Bundle(_ready_doer(world).namespace)
-    target = Target.of(world.api.url, token=world.token)
+    bundle = _Bundle(_ready_doer(rig).namespace)
+    target = Target.of(rig.api.url, token=rig.token)
 
     def payload(number: int) -> bytes:
         lines = b"".join(bundle.line(f"b{number}-{one}") for one in range(BATCH_RUNS))
@@ -85,27 +85,27 @@ def report_batches(world: World, *, seconds: float) -> Reported:
 
     warm = lambda number: payload(10**6 + number)  # noqa: E731 - other ids, the same shape
     closed_loop(target, warm, connections=CONNECTIONS, seconds=_WARM_SECONDS)
-    api, postgres = world.api.cpu_seconds(), world.postgres_seconds()
+    api, postgres = rig.api.cpu_seconds(), rig.postgres_seconds()
     load = closed_loop(target, payload, connections=CONNECTIONS, seconds=seconds)
     return Reported(
         load=load,
         bundle_bytes=bundle.size,
-        api_seconds=world.api.cpu_seconds() - api,
-        postgres_seconds=world.postgres_seconds() - postgres,
+        api_seconds=rig.api.cpu_seconds() - api,
+        postgres_seconds=rig.postgres_seconds() - postgres,
     )
 
 
-def single(world: World) -> list[Figure]:
+def single(rig: Rig) -> list[Figure]:
     """200 requests a second, each on time whatever became of the others."""
-    bundle = _Bundle(_ready_doer(world).namespace)
-    target = Target.of(world.api.url, token=world.token)
+    bundle = _Bundle(_ready_doer(rig).namespace)
+    target = Target.of(rig.api.url, token=rig.token)
 
     def payload(number: int) -> bytes:
         return target.request("POST", "/v1/runs", body=bundle.line(f"p{number}"))
 
-    before = world.api.cpu_seconds()
+    before = rig.api.cpu_seconds()
     load = open_loop(target, payload, rate=POST_RATE, seconds=POST_SECONDS)
-    used = world.api.cpu_seconds() - before
+    used = rig.api.cpu_seconds() - before
     name = f"POST /v1/runs at {POST_RATE:.0f}/s"
     return [*_latency(name, load, wanted_p99=25), per_request(name, load, cpu_seconds=used)]
 
@@ -121,16 +121,16 @@ def _latency(name: str, load: Load, *, wanted_p99: float) -> list[Figure]:
     return [median(name, load.seconds), p99(name, load.seconds, wanted=wanted_p99), refused]
 
 
-def _ready_doer(world: World) -> Objects:
+def _ready_doer(rig: Rig) -> Objects:
     """A doer that the api knows; no operator is needed to report a run."""
-    objects = world.objects("ingest")
+    objects = rig.objects("ingest")
     objects.doer(_DOER)
     bundle = _Bundle(objects.namespace)
-    headers = {"Authorization": f"Bearer {world.token}", "Content-Type": "application/json"}
+    headers = {"Authorization": f"Bearer {rig.token}", "Content-Type": "application/json"}
 
     def known() -> bool:
         answer = urllib3.request(
-            "POST", f"{world.api.url}/v1/runs", body=bundle.line("first"), headers=headers
+            "POST", f"{rig.api.url}/v1/runs", body=bundle.line("first"), headers=headers
         )
         return answer.status in (200, 201)
 

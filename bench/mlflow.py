@@ -9,7 +9,7 @@ from bench.figure import Figure
 from bench.ingest import BATCH_RUNS, report_batches
 from bench.load import Ask, Load, Target, closed_scripts
 from bench.mlflow_server import mlflow_server, resident_mebibytes
-from bench.world import World, tree_seconds
+from bench.rig import Rig, tree_seconds
 
 SECONDS = 30.0
 _WARM_SECONDS = 5.0
@@ -28,16 +28,16 @@ _METRICS = {
 }
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """Each has the machine and the same Postgres to itself while it is measured.
 
     MLflow's requests are made as ready bytes too, without its client library, which would cost
     more. It gets what it needs at least: a run is created and its metrics are logged at once, with
     no parameters, tags or end. Ours are redacted, scored, counted and answered as well.
     """
-    reported = report_batches(world, seconds=SECONDS)
+    reported = report_batches(rig, seconds=SECONDS)
     ours = reported.rate
-    with mlflow_server(world) as (process, url):
+    with mlflow_server(rig) as (process, url):
         theirs, used = _measure(url, pid=process.pid)
         memory = resident_mebibytes(process)
     name = f"MLflow, {CONNECTIONS} connections, create and log_batch of {len(_METRICS)} metrics"

@@ -12,7 +12,7 @@ from pathlib import Path
 import urllib3
 
 from bench.report import say
-from bench.world import ROOT, World, tree_of
+from bench.rig import ROOT, Rig, tree_of
 from testbed.binaries.cache import cache_root, fill_once
 from testbed.errors import TestbedError
 from testbed.ports import LOOPBACK, free_port
@@ -25,15 +25,15 @@ _START_SECONDS = 180.0
 
 
 @contextmanager
-def mlflow_server(world: World) -> Iterator[tuple[ManagedProcess, str]]:
+def mlflow_server(rig: Rig) -> Iterator[tuple[ManagedProcess, str]]:
     """The server and its URL, on a fresh database of the testbed's Postgres, with its defaults.
 
     Raises TestbedError where it cannot be installed or does not start.
     """
     python = _python()
-    url = world.stack.postgres.create_database("mlflow")
+    url = rig.stack.postgres.create_database("mlflow")
     port = free_port()
-    artifacts = world.stack.work.path / "mlflow"
+    artifacts = rig.stack.work.path / "mlflow"
     process = ManagedProcess(
         name="mlflow",
         command=[
@@ -41,7 +41,7 @@ def mlflow_server(world: World) -> Iterator[tuple[ManagedProcess, str]]:
             *("--backend-store-uri", url.replace("postgresql://", "postgresql+psycopg2://", 1)),
             *("--default-artifact-root", artifacts),
         ],
-        log=world.stack.work.logs / f"mlflow-{port}.log",
+        log=rig.stack.work.logs / f"mlflow-{port}.log",
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
     )
     say("   starting MLflow; the first start makes its tables")

@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.crowd import IDLE, LIVE, TICK_SECONDS
 from bench.figure import Figure
+from bench.rig import Measured, Rig
 from bench.runs import Feeder, Runs
-from bench.world import Service, World, total
+from testbed.exposition import total
 from testbed.waiting import wait_until
 
 TICKS = 4
@@ -32,22 +33,22 @@ class _Counts:
         return _Counts(**pairs)
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """Idle; with canaries whose evidence stands still; with a run a second for each of them."""
-    crowd = world.crowd
+    crowd = rig.crowd
     namespace = crowd.objects.namespace
-    with world.operator(namespace=namespace, tick_seconds=TICK_SECONDS) as operator:
+    with rig.operator(namespace=namespace, tick_seconds=TICK_SECONDS) as operator:
         crowd.objects.wait_served(IDLE)
-        _wait_still(world, operator)
-        idle = _over_ticks(world, operator)
+        _wait_still(rig, operator)
+        idle = _over_ticks(rig, operator)
         crowd.wait_live()
-        feed = Runs(url=world.api.url, token=world.token, namespace=namespace)
+        feed = Runs(url=rig.api.url, token=rig.token, namespace=namespace)
         feed.prefix = f"q{time.time_ns()}"
         with Feeder(feed, crowd.live):
             _pause(TICK_SECONDS)  # the first block of each canary is under way
-            busy = _over_ticks(world, operator)
-        _wait_still(world, operator)
-        still = _over_ticks(world, operator)
+            busy = _over_ticks(rig, operator)
+        _wait_still(rig, operator)
+        still = _over_ticks(rig, operator)
     return [
         *_idle_figures(idle),
         *_figures(f"{LIVE} canaries, no new runs", still, most_writes=0.0),
@@ -88,27 +89,27 @@ def _figures(name: str, counts: _Counts, *, most_writes: float) -> list[Figure]:
     ]
 
 
-def _wait_still(world: World, operator: Service) -> None:
+def _wait_still(rig: Rig, operator: Measured) -> None:
     """Wait for a tick without a request: what start or the last runs left to do is done then."""
-    before = [_now(world, operator)]
+    before = [_now(rig, operator)]
 
     def still() -> bool:
         _pause(TICK_SECONDS)
-        before.append(_now(world, operator))
+        before.append(_now(rig, operator))
         delta = before[-1].since(before[-2])
         return delta.reads + delta.writes == 0
 
     wait_until(still, what="a tick without a request", deadline_seconds=60)
 
 
-def _over_ticks(world: World, operator: Service) -> _Counts:
-    before = _now(world, operator)
+def _over_ticks(rig: Rig, operator: Measured) -> _Counts:
+    before = _now(rig, operator)
     _pause(TICKS * TICK_SECONDS)
-    return _now(world, operator).since(before)
+    return _now(rig, operator).since(before)
 
 
-def _now(world: World, operator: Service) -> _Counts:
-    plane = world.stack.plane
+def _now(rig: Rig, operator: Measured) -> _Counts:
+    plane = rig.stack.plane
     answer = urllib3.PoolManager(ca_certs=str(plane.ca_file)).request(
         "GET", f"{plane.url}/metrics", headers={"Authorization": f"Bearer {plane.token}"}
     )
@@ -121,7 +122,7 @@ def _now(world: World, operator: Service) -> _Counts:
             if labels["group"] == "learnops.dev":
                 reads += sample.value * (labels["verb"] in _READS)
                 writes += sample.value * (labels["verb"] in _WRITES)
-    own = urllib3.request("GET", f"{world.stack.prometheus.url}/metrics", timeout=5).data.decode()
+    own = urllib3.request("GET", f"{rig.stack.prometheus.url}/metrics", timeout=5).data.decode()
     return _Counts(
         reads=reads,
         writes=writes,

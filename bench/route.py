@@ -3,8 +3,8 @@
 from bench.figure import Figure, median, p99
 from bench.ingest import per_request
 from bench.load import Load, Payload, Target, open_loop
+from bench.rig import Rig
 from bench.runs import Runs
-from bench.world import World
 
 RATES = (1000.0, 750.0, 500.0, 250.0)
 _SECONDS = 5.0
@@ -12,23 +12,23 @@ _P99_SECONDS = 0.005
 _DOER = "routed"
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """Without a canary at 1,000/s, then at the highest rate that is held; with one at 250/s."""
-    objects = world.objects("route")
-    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
-    target = Target.of(world.api.url, token=world.token)
+    objects = rig.objects("route")
+    runs = Runs(url=rig.api.url, token=rig.token, namespace=objects.namespace)
+    target = Target.of(rig.api.url, token=rig.token)
 
     def payload(number: int) -> bytes:
         query = f"namespace={objects.namespace}&doer={_DOER}&runId=x{number}"
         return target.request("GET", f"/v1/route?{query}")
 
-    with world.operator(namespace=objects.namespace):
+    with rig.operator(namespace=objects.namespace):
         objects.doer(_DOER)
         objects.wait_served(1)
         # Warms up as well.
-        before = world.api.cpu_seconds()
+        before = rig.api.cpu_seconds()
         load = open_loop(target, payload, rate=RATES[-1], seconds=_SECONDS)
-        used = world.api.cpu_seconds() - before
+        used = rig.api.cpu_seconds() - before
         figures = _without_canary(target, payload)
         figures.append(per_request("GET /v1/route", load, cpu_seconds=used))
         objects.start_canary(_DOER, "v2")

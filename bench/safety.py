@@ -10,8 +10,8 @@ import psycopg
 from bench.crowd import TICK_SECONDS
 from bench.figure import Figure, median, p99
 from bench.objects import Objects
+from bench.rig import Rig
 from bench.runs import Feeder, Runs
-from bench.world import World
 from testbed.errors import TestbedError
 from testbed.kubeapi import Json
 from testbed.watcher import Watcher
@@ -28,30 +28,30 @@ WHERE namespace = %s AND run_id = %s
 """
 
 
-def alone(world: World) -> list[Figure]:
+def alone(rig: Rig) -> list[Figure]:
     """One canary, nothing else; the tick is 10 s, so that only the wake-up can be in time."""
-    objects = world.objects("safety")
-    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
-    with world.operator(namespace=objects.namespace):
+    objects = rig.objects("safety")
+    runs = Runs(url=rig.api.url, token=rig.token, namespace=objects.namespace)
+    with rig.operator(namespace=objects.namespace):
         objects.doer(_DOER)
-        seconds = _repeat(objects, runs, database=world.database)
+        seconds = _repeat(objects, runs, database=rig.database)
     return [
         median("bad block → Doer at control, 1 canary", seconds, wanted=500),
         p99("bad block → Doer at control, 1 canary", seconds, wanted=1000),
     ]
 
 
-def in_crowd(world: World) -> list[Figure]:
+def in_crowd(rig: Rig) -> list[Figure]:
     """Among 50 canaries with a run a second each, and 500 idle doers."""
-    crowd = world.crowd
-    runs = Runs(url=world.api.url, token=world.token, namespace=crowd.objects.namespace, prefix="s")
-    with world.operator(namespace=crowd.objects.namespace, tick_seconds=TICK_SECONDS):
+    crowd = rig.crowd
+    runs = Runs(url=rig.api.url, token=rig.token, namespace=crowd.objects.namespace, prefix="s")
+    with rig.operator(namespace=crowd.objects.namespace, tick_seconds=TICK_SECONDS):
         crowd.wait_live()
         crowd.objects.doer(_DOER)
-        feed = Runs(url=world.api.url, token=world.token, namespace=crowd.objects.namespace)
+        feed = Runs(url=rig.api.url, token=rig.token, namespace=crowd.objects.namespace)
         feed.prefix = f"f{time.time_ns()}"
         with Feeder(feed, crowd.live):
-            seconds = _repeat(crowd.objects, runs, database=world.database)
+            seconds = _repeat(crowd.objects, runs, database=rig.database)
     name = "bad block → Doer at control, 50 live and 500 idle"
     return [median(name, seconds), p99(name, seconds, wanted=1000)]
 

@@ -4,8 +4,8 @@ import tempfile
 import time
 
 from bench.figure import Figure, p99
+from bench.rig import Rig
 from bench.runs import Runs
-from bench.world import World
 from learnops.client import Learner
 from testbed.waiting import wait_until
 
@@ -15,23 +15,23 @@ REGISTERED = 1_000
 _DOER = "agent"
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """``Learner.start``, one after the other, in the process of the benchmark."""
-    objects = world.objects("sdk")
-    runs = Runs(url=world.api.url, token=world.token, namespace=objects.namespace)
-    with world.operator(namespace=objects.namespace):
+    objects = rig.objects("sdk")
+    runs = Runs(url=rig.api.url, token=rig.token, namespace=objects.namespace)
+    with rig.operator(namespace=objects.namespace):
         objects.doer(_DOER)
         objects.wait_served(1)
         with Learner(
             _DOER,
-            api=world.api.url,
-            token=world.token,
+            api=rig.api.url,
+            token=rig.token,
             namespace=objects.namespace,
             spool="off",
         ) as learner:
             learner.start()
             local = _starts(learner, LOCAL)
-            finishes = _finishes(world, namespace=objects.namespace)
+            finishes = _finishes(rig, namespace=objects.namespace)
             objects.start_canary(_DOER, "v2")
             runs.registered(_DOER, count=1)
             wait_until(
@@ -58,13 +58,13 @@ def _starts(learner: Learner, count: int) -> list[float]:
     return seconds
 
 
-def _finishes(world: World, *, namespace: str) -> list[float]:
+def _finishes(rig: Rig, *, namespace: str) -> list[float]:
     """With a spool of its own, at the pace of an agent that does something in between."""
     seconds = []
     with (
         tempfile.TemporaryDirectory() as spool,
         Learner(
-            _DOER, api=world.api.url, token=world.token, namespace=namespace, spool=spool
+            _DOER, api=rig.api.url, token=rig.token, namespace=namespace, spool=spool
         ) as learner,
     ):
         for _ in range(FINISHED):

@@ -4,16 +4,16 @@ import time
 
 from bench.crowd import IDLE, Crowd
 from bench.figure import Figure
-from bench.world import Service, World
+from bench.rig import Measured, Rig
 from testbed.waiting import wait_until
 
 _RESTARTS = 3
 
 
-def run(world: World) -> list[Figure]:
+def run(rig: Rig) -> list[Figure]:
     """First start: every status is still empty. Restart: all of them say what is true."""
-    crowd = world.crowd
-    operator = world.idle_operator(namespace=crowd.objects.namespace)
+    crowd = rig.crowd
+    operator = rig.idle_operator(namespace=crowd.objects.namespace)
     try:
         first = _seconds(operator, crowd)
         memory = operator.resident_mebibytes()
@@ -50,7 +50,7 @@ def run(world: World) -> list[Figure]:
     ]
 
 
-def _seconds(operator: Service, crowd: Crowd) -> float:
+def _seconds(operator: Measured, crowd: Crowd) -> float:
     began = time.monotonic()
     operator.start()
 

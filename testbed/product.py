@@ -4,45 +4,18 @@ import contextlib
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-
-import urllib3
+from typing import Literal
 
 from testbed.errors import TestbedError
-from testbed.ports import LOOPBACK, free_port
+from testbed.ports import free_port
 from testbed.process import ManagedProcess
+from testbed.service import LEARNOPS, Service, service_process, url_of
 from testbed.stack import Stack
 
 AGENTS_PER_DOER = 2
 RUNS_PER_SECOND = 50.0  # of each agent process
-_LEARNOPS = (sys.executable, "-m", "learnops.cli.main")
-
-
-class Service:
-    """One long-running process of the product, with `/readyz` and `/metrics` at ``url``."""
-
-    def __init__(self, process: ManagedProcess, *, url: str) -> None:
-        self.process = process
-        self.url = url
-
-    def start(self) -> None:
-        """Start it and wait until it is ready."""
-        self.process.start()
-        self.wait_ready()
-
-    def wait_ready(self) -> None:
-        """Wait until it says that it is ready; raises TestbedError with the log's tail."""
-        self.process.wait_ready(lambda: self.get("/readyz") is not None)
-
-    def get(self, path: str) -> str | None:
-        """What it answers; None: nobody there, or not with 200."""
-        try:
-            answer = urllib3.request("GET", self.url + path, timeout=5, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return None
-        return answer.data.decode() if answer.status == 200 else None
 
 
 class Product:
@@ -84,14 +57,14 @@ class Product:
             "LEARNOPS_NAMESPACE": namespace,
             **(environment or {}),
         }
-        self.api = self._service("api", "--port", *api_flags)
+        self.api = self._service("api", *api_flags)
         self._environment["LEARNOPS_API"] = self.api.url
         self.operator = self.another_operator("operator")
 
     def migrate(self) -> None:
         """Bring the database to this version's schema."""
         done = subprocess.run(
-            [*_LEARNOPS, "db", "upgrade"],
+            [*LEARNOPS, "db", "upgrade"],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -114,7 +87,7 @@ class Product:
         """One more instance of the operator, not started yet."""
         flags = ("--kubeconfig", str(self._operator_kubeconfig), *self._operator_flags)
         flags = (*flags, "--prometheus-url", self._stack.prometheus.url)
-        return self._service("operator", "--probe-port", *flags, name=name)
+        return self._service("operator", *flags, name=name)
 
     def start_agents(
         self,
@@ -129,9 +102,7 @@ class Product:
         agents = []
         for number in range(1, count + 1):
             told = ("--doer", doer, "--truth", str(truth), "--rate", str(rate))
-            agent = self._process(
-                "simulate", *told, "--seed", str(number), *flags, name=f"agent-{doer}-{number}"
-            )
+            agent = self._agent(f"agent-{doer}-{number}", *told, "--seed", str(number), *flags)
             agents.append(agent.start())
         return agents
 
@@ -144,19 +115,31 @@ class Product:
         """Stop everything, agents first; idempotent."""
         self._processes.close()
 
-    def _service(self, command: str, port_flag: str, *flags: str, name: str = "") -> Service:
-        port = free_port()
-        process = self._process(command, port_flag, str(port), *flags, name=name or command)
-        return Service(process, url=f"http://{LOOPBACK}:{port}")
+    def _service(self, command: Literal["api", "operator"], *flags: str, name: str = "") -> Service:
+        port, name = free_port(), name or command
+        process = service_process(
+            command,
+            *flags,
+            port=port,
+            log=self.logs / f"{name}.log",
+            environment=self._environment,
+            name=name,
+            root=self._root,
+        )
+        return Service(self._ended(process), url=url_of(port))
 
-    def _process(self, command: str, *arguments: str, name: str) -> ManagedProcess:
+    def _agent(self, name: str, *arguments: str) -> ManagedProcess:
         process = ManagedProcess(
             name=name,
-            command=[*_LEARNOPS, command, *arguments],
+            command=[*LEARNOPS, "simulate", *arguments],
             log=self.logs / f"{name}.log",
             env=self._environment,
             cwd=self._root,
         )
+        return self._ended(process)
+
+    def _ended(self, process: ManagedProcess) -> ManagedProcess:
+        """The process, which `stop` ends."""
         self._all.append(process)
         self._processes.callback(process.stop)
         return process

@@ -35,7 +35,7 @@ class Secrets:
 
 
 @dataclass(frozen=True, kw_only=True)
-class World:
+class Installation:
     """A running product, and what a user does to it with kubectl."""
 
     product: Product
@@ -137,9 +137,9 @@ class World:
             return connection.execute(statement.encode(), values).fetchall()
 
     def metric(self, service: str, name: str, **labels: str) -> float:
-        """The sum of a metric's series with these labels; service: api or operator."""
-        text = getattr(self.product, service).get("/metrics") or ""
-        return total(text, name, **labels)
+        """The sum of a metric's samples with these labels; service: api or operator."""
+        told: float = getattr(self.product, service).total(name, **labels)
+        return told
 
     def passes(self) -> float:
         """How many passes over a doer ended well."""
@@ -164,14 +164,6 @@ class World:
         return [where for where, text in texts.items() if any(one in text for one in planted)]
 
 
-def total(text: str, name: str, **labels: str) -> float:
-    """The sum of a metric's series with these labels in an exposition."""
-    series = re.compile(rf"^{name}(?:\{{(.*)\}})? (\S+)$", re.MULTILINE)
-    wanted = [f'{label}="{value}"' for label, value in labels.items()]
-    found = series.findall(text)
-    return sum(float(value) for told, value in found if all(one in told for one in wanted))
-
-
 @contextmanager
 def running(
     stack: Stack,
@@ -182,7 +174,7 @@ def running(
     api_flags: tuple[str, ...] = (),
     operator_flags: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
-) -> Iterator[World]:
+) -> Iterator[Installation]:
     """The product started in the namespace of `objects`; at its end no secret may have leaked.
 
     `environment` is added to that of each process, over what is there.
@@ -212,11 +204,11 @@ def running(
     try:
         product.start()
         changes.start()
-        world = World(
+        installed = Installation(
             product=product, objects=objects, changes=changes, planted=planted, folder=folder
         )
-        yield world
-        assert world.leaks() == []
+        yield installed
+        assert installed.leaks() == []
     finally:
         changes.stop()
         product.stop()

@@ -4,10 +4,10 @@ import os
 
 from bench.decisions.table import ROWS, SEED, play
 from bench.figure import Figure
-from bench.world import World
+from bench.rig import Rig
 
 
-def run(_world: World) -> list[Figure]:
+def run(_rig: Rig) -> list[Figure]:
     """The whole table in small; with its thousands of canaries it is `make bench-decisions`."""
     numbers = [row.number for row in ROWS]
     found = play(numbers, fast=True, seed=SEED, workers=os.cpu_count() or 1)

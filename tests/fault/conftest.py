@@ -12,10 +12,10 @@ from tests.databases import database
 from tests.integration.conftest import kube, objects, operator_kubeconfig, rest
 from tests.integration.objects import Objects
 from tests.integration.operator.conftest import start_operator
-from tests.product import World, running
+from tests.product import Installation, running
 
 __all__ = ["database", "kube", "objects", "operator_kubeconfig", "rest", "start_operator"]
-StartProduct = Callable[..., World]
+StartProduct = Callable[..., Installation]
 
 
 @pytest.fixture
@@ -25,20 +25,20 @@ def start_product(
     """Starts api, operator and whatever the test asks for next, with what `running` takes."""
     with ExitStack() as cleanup:
 
-        def start(**given: Any) -> World:
-            world = running(
+        def start(**given: Any) -> Installation:
+            installed = running(
                 stack,
                 operator_kubeconfig=operator_kubeconfig,
                 objects=objects,
                 folder=tmp_path,
                 **given,
             )
-            return cleanup.enter_context(world)
+            return cleanup.enter_context(installed)
 
         yield start
 
 
 @pytest.fixture
-def world(start_product: StartProduct) -> World:
+def installed(start_product: StartProduct) -> Installation:
     """The product with its usual flags."""
     return start_product()

@@ -12,6 +12,7 @@ import pytest
 
 from learnops.adapters.postgres.migrate import upgrade
 from learnops.client import Learner, Options
+from testbed.exposition import total
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
@@ -77,9 +78,7 @@ class Fault:
     def counted(self) -> float:
         """What `learnops_runs_total` says of the doer, over policies and arms."""
         text = str(self.api.get("/metrics", token=None).body)
-        lines = [line for line in text.splitlines() if line.startswith("learnops_runs_total{")]
-        own = [line for line in lines if f'namespace="{self.world.namespace}"' in line]
-        return sum(float(line.rpartition(" ")[2]) for line in own)
+        return total(text, "learnops_runs_total", namespace=self.world.namespace)
 
     def wait(self, check: Callable[[], object], what: str) -> None:
         """Wait with the api's log where it fails."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import urllib3
 
+from testbed.exposition import total
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api, launch
@@ -182,6 +183,4 @@ def _check_counters(api: Api, database: str, *, before_kills: float) -> None:
 
 
 def _counted(api: Api) -> float:
-    text = str(api.get("/metrics", token=None).body)
-    lines = [line for line in text.splitlines() if line.startswith("learnops_evidence_runs_total{")]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
+    return total(str(api.get("/metrics", token=None).body), "learnops_evidence_runs_total")

@@ -5,7 +5,7 @@ import itertools
 from learnops.client import Learner, Options
 from testbed.waiting import wait_until
 from tests.fault.conftest import StartProduct
-from tests.product import World
+from tests.product import Installation
 
 TTL_SECONDS = 4
 ROLLOUT = {
@@ -17,14 +17,14 @@ ROLLOUT = {
 def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
     start_product: StartProduct,
 ) -> None:
-    world = start_product(api_flags=("--ttl-seconds", str(TTL_SECONDS)))
-    world.doer("planner", rollout=ROLLOUT)
-    world.roll_out("planner")
-    world.wait_share("planner", 50)
-    with learner(world) as agent:
+    installed = start_product(api_flags=("--ttl-seconds", str(TTL_SECONDS)))
+    installed.doer("planner", rollout=ROLLOUT)
+    installed.roll_out("planner")
+    installed.wait_share("planner", 50)
+    with learner(installed) as agent:
         drawn = draw_both_arms(agent)
-        served = world.changes.shares("planner")[-1]
-        world.product.operator.process.kill()
+        served = installed.changes.shares("planner")[-1]
+        installed.product.operator.process.kill()
         wait_until(
             lambda: agent.stats()["snapshot_seconds_left"] == 0,
             what="the time to live to end",
@@ -36,11 +36,11 @@ def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
             assert run.policy.name == policy
             assert run.policy.prompts  # its content is there without the api, too
             run.finish(gates=[{"name": "done", "passed": True}])
-        with learner(world) as newcomer:
+        with learner(installed) as newcomer:
             check_control(newcomer)
         assert agent.stats()["dead_man_switch"] >= 20
-        assert world.changes.shares("planner")[-1] == served
-        world.product.operator.start()
+        assert installed.changes.shares("planner")[-1] == served
+        installed.product.operator.start()
         resumed = itertools.count()
         wait_until(
             lambda: agent.start(session=f"later-{next(resumed)}").propensity == 0.5,
@@ -48,21 +48,21 @@ def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
             deadline_seconds=30,
         )
         assert agent.flush(10)
-    evidence = world.sql("SELECT count(*) FROM deployment_routings WHERE propensity <> 0.5")
+    evidence = installed.sql("SELECT count(*) FROM deployment_routings WHERE propensity <> 0.5")
     assert evidence == [(0,)]
-    unregistered = world.sql(
+    unregistered = installed.sql(
         "SELECT count(*) FROM runs WHERE rollout IS NOT NULL AND run_id NOT IN"
         " (SELECT run_id FROM deployment_routings)"
     )
     assert unregistered == [(0,)]
 
 
-def learner(world: World) -> Learner:
+def learner(installed: Installation) -> Learner:
     return Learner(
         "planner",
-        api=world.product.api.url,
-        token=world.product.token,
-        namespace=world.objects.namespace,
+        api=installed.product.api.url,
+        token=installed.product.token,
+        namespace=installed.objects.namespace,
         # A loaded machine may take longer than an agent would wait.
         options=Options(registration_seconds=2.0),
     )

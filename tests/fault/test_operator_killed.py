@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 from testbed.waiting import wait_until
-from tests.product import World
+from tests.product import Installation
 
 SEED = 20240611
 KILLS = 10
@@ -17,23 +17,23 @@ ROLLOUT = {
 FIRST_RUNS = 300  # of each doer's first agent
 
 
-def test_ten_kills_change_nothing_about_the_outcome(world: World) -> None:
+def test_ten_kills_change_nothing_about_the_outcome(installed: Installation) -> None:
     chance = random.Random(SEED)
-    truth = world.truth(planner_v1=0.6, planner_v2=0.25, critic_v1=0.25, critic_v2=0.5)
+    truth = installed.truth(planner_v1=0.6, planner_v2=0.25, critic_v1=0.25, critic_v2=0.5)
     for doer in ("planner", "critic"):
-        world.doer(doer, rollout=ROLLOUT)
+        installed.doer(doer, rollout=ROLLOUT)
         first = ("--runs", str(FIRST_RUNS))
-        world.product.start_agents(doer, truth=truth, count=1, rate=15, flags=first)
-        world.roll_out(doer)
+        installed.product.start_agents(doer, truth=truth, count=1, rate=15, flags=first)
+        installed.roll_out(doer)
     for _ in range(KILLS - 1):
-        kill_at_random_moment(world, chance)
-    assert world.status("doers", "planner")["activePolicy"] == "planner-v1"
+        kill_at_random_moment(installed, chance)
+    assert installed.status("doers", "planner")["activePolicy"] == "planner-v1"
     for doer in ("planner", "critic"):
-        world.product.start_agents(doer, truth=truth, count=2, rate=40)
-    kill_while_promoting(world)
-    assert world.wait_end("planner") == "Promoted"
-    assert world.wait_end("critic") == "RolledBack"
-    world.wait_stages(
+        installed.product.start_agents(doer, truth=truth, count=2, rate=40)
+    kill_while_promoting(installed)
+    assert installed.wait_end("planner") == "Promoted"
+    assert installed.wait_end("critic") == "RolledBack"
+    installed.wait_stages(
         {
             "planner-v1": "Archived",
             "planner-v2": "Active",
@@ -41,48 +41,49 @@ def test_ten_kills_change_nothing_about_the_outcome(world: World) -> None:
             "critic-v2": "Rejected",
         }
     )
-    check_steps(world)
-    check_record(world)
+    check_steps(installed)
+    check_record(installed)
 
 
-def kill_at_random_moment(world: World, chance: random.Random) -> None:
+def kill_at_random_moment(installed: Installation, chance: random.Random) -> None:
     """After the k-th change of any object or after a while; in half of the cases, rather at once
     when a doer's traffic changes, in the middle of what belongs to it."""
     stop_at = chance.choice(["doers", ""])
-    world.changes.wait(chance.randint(1, 6), seconds=chance.uniform(0.2, 2.0), stop_at=stop_at)
-    restart(world)
+    installed.changes.wait(chance.randint(1, 6), seconds=chance.uniform(0.2, 2.0), stop_at=stop_at)
+    restart(installed)
 
 
-def kill_while_promoting(world: World) -> None:
+def kill_while_promoting(installed: Installation) -> None:
     """The Doer serves the new policy, and nothing else says so yet."""
     wait_until(
         lambda: (
-            world.changes.wait(1, seconds=5, stop_at="doers")
-            and world.changes.of("doers", "planner")[-1]["status"]["activePolicy"] == "planner-v2"
+            installed.changes.wait(1, seconds=5, stop_at="doers")
+            and installed.changes.of("doers", "planner")[-1]["status"]["activePolicy"]
+            == "planner-v2"
         ),
         what="the promotion",
         deadline_seconds=90,
         interval_seconds=0,
-        explain=world.explain,
+        explain=installed.explain,
     )
-    restart(world)
+    restart(installed)
 
 
-def restart(world: World) -> None:
-    operator = world.product.operator
+def restart(installed: Installation) -> None:
+    operator = installed.product.operator
     assert operator.process.running, operator.process.log_tail()
     operator.process.kill()
     operator.start()
-    world.wait(lambda: operator.get("/readyz") == "active", "the operator to act again")
+    installed.wait(lambda: operator.get("/readyz") == "active", "the operator to act again")
 
 
-def check_steps(world: World) -> None:
+def check_steps(installed: Installation) -> None:
     """No step is missing, none is there twice, and revisions rise one by one."""
-    assert world.changes.ramp("planner", "planner-v2") == [*STEPS, 100]
-    down = world.changes.ramp("critic", "critic-v2")
+    assert installed.changes.ramp("planner", "planner-v2") == [*STEPS, 100]
+    down = installed.changes.ramp("critic", "critic-v2")
     assert down == [*STEPS[: len(down) - 1], 0]
     for doer, stage in (("planner", "Promoted"), ("critic", "RolledBack")):
-        canary = world.canary(doer)
+        canary = installed.canary(doer)
         assert canary is not None
         history = canary["status"]["history"]
         seen = Counter((one["reason"], one["percent"]) for one in history)
@@ -90,15 +91,15 @@ def check_steps(world: World) -> None:
         assert history[-1]["stage"] == stage
     active = [
         policy["metadata"]["name"]
-        for policy in world.objects.api.get(world.objects.path("policies"))["items"]
+        for policy in installed.objects.api.get(installed.objects.path("policies"))["items"]
         if policy["status"]["stage"] == "Active"
     ]
     assert sorted(active) == ["critic-v1", "planner-v2"]
 
 
-def check_record(world: World) -> None:
+def check_record(installed: Installation) -> None:
     """The audit trail holds each move once; each rollout was opened once and has ended."""
-    moves = world.sql("SELECT policy_id, to_stage FROM policy_promotions")
+    moves = installed.sql("SELECT policy_id, to_stage FROM policy_promotions")
     assert set(Counter(moves).values()) == {1}, moves
     assert {
         ("planner-v1", "Active"),
@@ -107,7 +108,7 @@ def check_record(world: World) -> None:
         ("critic-v1", "Active"),
         ("critic-v2", "Rejected"),
     } <= set(moves)
-    rollouts = world.sql(
+    rollouts = installed.sql(
         "SELECT doer, attempt, ended_at IS NULL, outcome FROM shadow_deployments ORDER BY doer"
     )
     assert rollouts == [("critic", 1, False, "RolledBack"), ("planner", 1, False, "Promoted")]

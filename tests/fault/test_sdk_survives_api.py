@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from learnops.client import Learner, Options
-from tests.product import World
+from tests.product import Installation
 
 KILLS = 3
 THREADS = 4
@@ -54,45 +54,45 @@ class Agents:
                 self.finished[run.id] = (run.arm, run.propensity)
 
 
-def test_killed_three_times_under_agents(world: World) -> None:
-    world.doer("planner", rollout=ROLLOUT)
-    world.roll_out("planner")
-    world.wait_share("planner", 50)
+def test_killed_three_times_under_agents(installed: Installation) -> None:
+    installed.doer("planner", rollout=ROLLOUT)
+    installed.roll_out("planner")
+    installed.wait_share("planner", 50)
     options = Options(registration_seconds=1.0, close_seconds=20.0)
     learner = Learner(
         "planner",
-        api=world.product.api.url,
-        token=world.product.token,
-        namespace=world.objects.namespace,
+        api=installed.product.api.url,
+        token=installed.product.token,
+        namespace=installed.objects.namespace,
         options=options,
     )
     with learner, Agents(learner) as agents:
         counted = 0.0
         for _ in range(KILLS):
-            wait_registered(world, agents)
-            counted += world.metric("api", "learnops_evidence_runs_total")
-            world.product.api.process.kill()
-            world.product.api.start()
-        wait_registered(world, agents)
+            wait_registered(installed, agents)
+            counted += installed.metric("api", "learnops_evidence_runs_total")
+            installed.product.api.process.kill()
+            installed.product.api.start()
+        wait_registered(installed, agents)
         agents.stop()
         assert learner.flush(20), learner.stats()
-        check_log(world, agents)
-        check_evidence(world, counted)
+        check_log(installed, agents)
+        check_evidence(installed, counted)
 
 
-def wait_registered(world: World, agents: Agents) -> None:
+def wait_registered(installed: Installation, agents: Agents) -> None:
     """Wait until the api has registered some more runs."""
     before = agents.registered()
-    world.wait(lambda: agents.registered() > before + 150, "runs to be registered")
+    installed.wait(lambda: agents.registered() > before + 150, "runs to be registered")
 
 
-def check_log(world: World, agents: Agents) -> None:
+def check_log(installed: Installation, agents: Agents) -> None:
     """All that was finished is there once; registered runs with the arm and π they ran with."""
-    reported = [run for (run,) in world.sql("SELECT run_id FROM runs")]
+    reported = [run for (run,) in installed.sql("SELECT run_id FROM runs")]
     assert sorted(reported) == sorted(agents.finished)
-    scored = [run for (run,) in world.sql("SELECT run_id FROM crl_results")]
+    scored = [run for (run,) in installed.sql("SELECT run_id FROM crl_results")]
     assert sorted(scored) == sorted(agents.finished)
-    rows = world.sql(
+    rows = installed.sql(
         "SELECT seq, run_id, arm, propensity, resolution FROM deployment_routings ORDER BY seq"
     )
     assert [seq for seq, *_ in rows] == list(range(1, len(rows) + 1))
@@ -105,19 +105,19 @@ def check_log(world: World, agents: Agents) -> None:
     assert unknown <= {"Void"}
 
 
-def check_evidence(world: World, counted: float) -> None:
+def check_evidence(installed: Installation, counted: float) -> None:
     """No run was counted by two lives of the api, and the operator saw no more than there is."""
     # Those whose time was up on a slow machine are evidence as well.
-    (resolved,) = world.sql(
+    (resolved,) = installed.sql(
         "SELECT count(*) FROM deployment_routings WHERE resolution IN ('Bundle', 'Timeout')"
     )
-    total = counted + world.metric("api", "learnops_evidence_runs_total")
+    total = counted + installed.metric("api", "learnops_evidence_runs_total")
     assert 0 < total <= resolved[0]
 
     def whole() -> bool:
-        (candidate,) = (world.canary("planner") or {})["status"]["candidates"]
+        (candidate,) = (installed.canary("planner") or {})["status"]["candidates"]
         seen: int = candidate["runs"] + candidate["controlRuns"]
         assert seen <= resolved[0]
         return seen > resolved[0] - 10  # the last block is not full
 
-    world.wait(whole, "the evidence to hold every whole block")
+    installed.wait(whole, "the evidence to hold every whole block")

@@ -8,7 +8,7 @@ import pytest
 
 from testbed.kubeapi import Json
 from testbed.stack import Stack
-from tests.product import World
+from tests.product import Installation
 
 ROLLOUT: Json = {
     "strategy": {"canary": {"steps": [25, 50], "stepSeconds": 2}},
@@ -39,24 +39,26 @@ def away(server: Any) -> Any:
     ],
 )
 def test_nothing_moves_without_evidence(
-    stack: Stack, world: World, source: str, server: Callable[[Stack], Any], reason: str
+    stack: Stack, installed: Installation, source: str, server: Callable[[Stack], Any], reason: str
 ) -> None:
-    world.doer("planner", rollout=rollout(source))
-    world.roll_out("planner")
-    world.wait_share("planner", 25)
+    installed.doer("planner", rollout=rollout(source))
+    installed.roll_out("planner")
+    installed.wait_share("planner", 25)
     with away(server(stack)):
         # Better beyond doubt: were it not for the lost source, it would be promoted in seconds.
-        truth = world.truth(planner_v1=0.7, planner_v2=0.2)
-        world.product.start_agents("planner", truth=truth, count=1, rate=60)
-        told = world.wait_reason("planner", reason)
-        assert world.reasons(told)["EvidenceAvailable"] == reason
-        served = world.changes.shares("planner")[-1]
-        world.wait_passes(4)
-        assert world.changes.shares("planner")[-1] == served
-        canary = world.canary("planner")
+        truth = installed.truth(planner_v1=0.7, planner_v2=0.2)
+        installed.product.start_agents("planner", truth=truth, count=1, rate=60)
+        told = installed.wait_reason("planner", reason)
+        assert installed.reasons(told)["EvidenceAvailable"] == reason
+        served = installed.changes.shares("planner")[-1]
+        installed.wait_passes(4)
+        assert installed.changes.shares("planner")[-1] == served
+        canary = installed.canary("planner")
         assert canary is not None
         assert canary["status"]["stage"] == "Canary"
         assert canary["status"]["recommendation"] == "Hold"
-        assert "Held" in {one["reason"] for one in world.objects.events(canary["metadata"]["name"])}
-    assert world.wait_end("planner") == "Promoted"
-    assert world.changes.ramp("planner", "planner-v2") in ([25, 50, 100], [25, 100])
+        assert "Held" in {
+            one["reason"] for one in installed.objects.events(canary["metadata"]["name"])
+        }
+    assert installed.wait_end("planner") == "Promoted"
+    assert installed.changes.ramp("planner", "planner-v2") in ([25, 50, 100], [25, 100])

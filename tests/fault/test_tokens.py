@@ -6,7 +6,7 @@ from testbed.stack import Stack
 from tests.accounts import Accounts
 from tests.fault.conftest import StartProduct
 from tests.integration.objects import Objects
-from tests.product import World
+from tests.product import Installation
 
 ROLLOUT = {
     "strategy": {"canary": {"steps": [50], "stepSeconds": 0}},
@@ -23,7 +23,7 @@ def test_a_rollout_under_rotating_tokens_and_none_in_any_log(
         accounts.bind("learnops-agent", within=namespace, namespace=namespace, name=name)
     token.write_text(accounts.token(namespace, "blue"))
     kubeconfig = stack.plane.kubeconfig_for_service_account("learnops-system", "learnops-api")
-    world = start_product(
+    installed = start_product(
         api_flags=("--kubeconfig", str(kubeconfig), "--access-seconds", "1"),
         environment={
             "LEARNOPS_DEV_TOKEN": "",
@@ -31,25 +31,25 @@ def test_a_rollout_under_rotating_tokens_and_none_in_any_log(
             "LEARNOPS_TOKEN_FILE": str(token),
         },
     )
-    world.doer("planner", rollout=ROLLOUT)
-    truth = world.truth(planner_v1=0.7, planner_v2=0.2)
-    world.product.start_agents("planner", truth=truth, count=1, rate=30)
-    world.wait(lambda: runs(world) > 30, "runs under the first account")
+    installed.doer("planner", rollout=ROLLOUT)
+    truth = installed.truth(planner_v1=0.7, planner_v2=0.2)
+    installed.product.start_agents("planner", truth=truth, count=1, rate=30)
+    installed.wait(lambda: runs(installed) > 30, "runs under the first account")
     accounts.delete(namespace, "blue")
-    world.wait(
+    installed.wait(
         lambda: "401" in (tmp_path / "agent-planner-1.log").read_text(),
         "the first account to be nobody",
     )
-    refused_at = runs(world)
+    refused_at = runs(installed)
     token.write_text(accounts.token(namespace, "green"))
-    world.wait(lambda: runs(world) > refused_at, "runs under the second account")
-    world.roll_out("planner")
-    assert world.wait_end("planner") == "Promoted"
+    installed.wait(lambda: runs(installed) > refused_at, "runs under the second account")
+    installed.roll_out("planner")
+    assert installed.wait_end("planner") == "Promoted"
     logs = {path.name: path.read_text() for path in tmp_path.rglob("*.log")}
     assert {"api.log", "operator.log", "agent-planner-1.log"} <= logs.keys()
     assert {name: accounts.leaked(text) for name, text in logs.items()} == dict.fromkeys(logs, 0)
 
 
-def runs(world: World) -> int:
+def runs(installed: Installation) -> int:
     """How many are stored."""
-    return int(world.sql("SELECT count(*) FROM runs")[0][0])
+    return int(installed.sql("SELECT count(*) FROM runs")[0][0])

@@ -1,6 +1,7 @@
 """Two instances of the operator on the whole product: one acts, the other waits and takes over."""
 
-from tests.product import World, total
+from testbed.exposition import total
+from tests.product import Installation
 
 ROLLOUT = {
     "strategy": {"canary": {"steps": [10, 25, 50], "stepSeconds": 3}},
@@ -9,37 +10,37 @@ ROLLOUT = {
 STATUSES = ("doers", "policies", "canarydeployments")
 
 
-def test_one_acts_and_the_other_finishes_the_rollout(world: World) -> None:
-    first, second = world.product.operator, world.product.another_operator("operator-2")
+def test_one_acts_and_the_other_finishes_the_rollout(installed: Installation) -> None:
+    first, second = installed.product.operator, installed.product.another_operator("operator-2")
     second.start()
-    world.wait(lambda: second.get("/readyz") == "standby", "the second to stand by")
-    world.doer("planner", rollout=ROLLOUT)
-    truth = world.truth(planner_v1=0.6, planner_v2=0.3)
-    world.product.start_agents("planner", truth=truth, count=1, rate=60)
-    world.roll_out("planner")
-    world.wait_share("planner", 25)
+    installed.wait(lambda: second.get("/readyz") == "standby", "the second to stand by")
+    installed.doer("planner", rollout=ROLLOUT)
+    truth = installed.truth(planner_v1=0.6, planner_v2=0.3)
+    installed.product.start_agents("planner", truth=truth, count=1, rate=60)
+    installed.roll_out("planner")
+    installed.wait_share("planner", 25)
     assert (first.get("/readyz"), second.get("/readyz")) == ("active", "standby")
-    (fence,) = fences(world)
+    (fence,) = fences(installed)
     said = second.get("/metrics") or ""
     assert total(said, "learnops_reconcile_total") == 0
     assert total(said, "learnops_api_requests_total", verb="GET") > 0  # it looks at the Lease
     for verb in ("PUT", "PATCH", "POST"):
         assert total(said, "learnops_api_requests_total", verb=verb) == 0
     first.process.kill()
-    world.product.operator = second
-    assert world.wait_end("planner") == "Promoted"
-    world.wait_stages({"planner-v1": "Archived", "planner-v2": "Active"})
-    assert world.changes.ramp("planner", "planner-v2") == [10, 25, 50, 100]
-    assert fences(world) == [fence, fence + 1]
+    installed.product.operator = second
+    assert installed.wait_end("planner") == "Promoted"
+    installed.wait_stages({"planner-v1": "Archived", "planner-v2": "Active"})
+    assert installed.changes.ramp("planner", "planner-v2") == [10, 25, 50, 100]
+    assert fences(installed) == [fence, fence + 1]
 
 
-def fences(world: World) -> list[int]:
+def fences(installed: Installation) -> list[int]:
     """The fences on all objects, in the order in which they were stored, each once."""
     for plural in STATUSES:
-        for name in {one["metadata"]["name"] for one in world.changes.of(plural)}:
-            told = [fence(one) for one in world.changes.of(plural, name)]
+        for name in {one["metadata"]["name"] for one in installed.changes.of(plural)}:
+            told = [fence(one) for one in installed.changes.of(plural, name)]
             assert told == sorted(told), (plural, name, told)
-    stored = {fence(one) for plural in STATUSES for one in world.changes.of(plural)}
+    stored = {fence(one) for plural in STATUSES for one in installed.changes.of(plural)}
     return sorted(stored - {0})
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import urllib3
 
+from testbed.exposition import total
 from testbed.stack import Stack
-from tests.product import TICK_SECONDS, World, total
+from tests.product import TICK_SECONDS, Installation
 
 DOERS = ("coder", "critic", "planner", "writer")
 TICKS = 8
@@ -30,20 +31,20 @@ class Count:
     passes: float
 
 
-def test_one_query_a_tick_for_all_canaries(world: World, stack: Stack) -> None:
-    truth = world.truth(**{f"{doer}_v{version}": 0.4 for doer in DOERS for version in (1, 2)})
+def test_one_query_a_tick_for_all_canaries(installed: Installation, stack: Stack) -> None:
+    truth = installed.truth(**{f"{doer}_v{version}": 0.4 for doer in DOERS for version in (1, 2)})
     for doer in DOERS:
-        world.doer(doer, rollout=ROLLOUT)
-        world.roll_out(doer)
-        world.wait_share(doer, 50)
-        world.product.start_agents(doer, truth=truth, count=1, rate=10)
+        installed.doer(doer, rollout=ROLLOUT)
+        installed.roll_out(doer)
+        installed.wait_share(doer, 50)
+        installed.product.start_agents(doer, truth=truth, count=1, rate=10)
     for doer in DOERS:
-        world.wait(lambda doer=doer: runs(world, doer) > 0, f"evidence of {doer}")
-    before = count(world, stack)
-    world.wait(
-        lambda: count(world, stack).passes >= before.passes + TICKS * len(DOERS), "some ticks"
+        installed.wait(lambda doer=doer: runs(installed, doer) > 0, f"evidence of {doer}")
+    before = count(installed, stack)
+    installed.wait(
+        lambda: count(installed, stack).passes >= before.passes + TICKS * len(DOERS), "some ticks"
     )
-    after = count(world, stack)
+    after = count(installed, stack)
     ticks = (after.at - before.at) / TICK_SECONDS
     asked = after.queries - before.queries
     # A pass of its own for each canary, and for all of them one question.
@@ -51,12 +52,12 @@ def test_one_query_a_tick_for_all_canaries(world: World, stack: Stack) -> None:
     assert asked * 2 <= after.passes - before.passes
 
 
-def runs(world: World, doer: str) -> int:
-    status = (world.canary(doer) or {}).get("status", {})
+def runs(installed: Installation, doer: str) -> int:
+    status = (installed.canary(doer) or {}).get("status", {})
     return sum(one.get("runs", 0) for one in status.get("candidates", []))
 
 
-def count(world: World, stack: Stack) -> Count:
+def count(installed: Installation, stack: Stack) -> Count:
     own = urllib3.request("GET", f"{stack.prometheus.url}/metrics", timeout=5).data.decode()
     queries = total(own, "prometheus_http_requests_total", handler="/api/v1/query")
-    return Count(at=time.monotonic(), queries=queries, passes=world.passes())
+    return Count(at=time.monotonic(), queries=queries, passes=installed.passes())

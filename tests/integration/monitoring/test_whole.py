@@ -11,7 +11,7 @@ from testbed.errors import TestbedError
 from testbed.prometheus import Prometheus
 from testbed.stack import Stack
 from tests.monitoring import DASHBOARD, RULES, described, names_in, of_api, of_operator, promtool
-from tests.product import World
+from tests.product import Installation
 
 ROLLOUT = {
     "strategy": {"canary": {"steps": [10, 50], "stepSeconds": 1}},
@@ -25,39 +25,39 @@ ENDLESS = {
 
 
 @pytest.fixture
-def busy(world: World) -> World:
+def busy(installed: Installation) -> Installation:
     """A doer whose bad candidate was rolled back, and one with a live canary."""
-    truth = world.truth(critic_v1=0.2, critic_v2=0.7, planner_v1=0.4, planner_v2=0.4)
+    truth = installed.truth(critic_v1=0.2, critic_v2=0.7, planner_v1=0.4, planner_v2=0.4)
     for doer, rollout in (("critic", ROLLOUT), ("planner", ENDLESS)):
-        world.doer(doer, rollout=rollout)
-        world.product.start_agents(doer, truth=truth, count=1, rate=40)
-        world.roll_out(doer)
-    world.wait_share("planner", 50)
-    assert world.wait_end("critic") == "RolledBack"
-    return world
+        installed.doer(doer, rollout=rollout)
+        installed.product.start_agents(doer, truth=truth, count=1, rate=40)
+        installed.roll_out(doer)
+    installed.wait_share("planner", 50)
+    assert installed.wait_end("critic") == "RolledBack"
+    return installed
 
 
-def test_a_real_prometheus_sees_all_of_it(busy: World, stack: Stack) -> None:
+def test_a_real_prometheus_sees_all_of_it(busy: Installation, stack: Stack) -> None:
     check_expositions(busy)
     check_health(busy)
     check_dashboard(busy, stack.prometheus)
     check_alerts(busy, stack.prometheus)
 
 
-def check_expositions(world: World) -> None:
+def check_expositions(installed: Installation) -> None:
     """promtool has no complaint, and only what is declared is exposed."""
     declared = {"api": of_api(), "operator": of_operator()}
     for service, metrics in declared.items():
-        text = getattr(world.product, service).get("/metrics") or ""
+        text = getattr(installed.product, service).get("/metrics") or ""
         assert promtool("check", "metrics", stdin=text) == (0, ""), service
         names = {line.split("{")[0].split(" ")[0] for line in text.splitlines() if line[0] != "#"}
         assert names
         assert names <= {name for one in metrics for name in one.series}, service
-        assert world.product.token not in text
+        assert installed.product.token not in text
 
 
-def check_health(world: World) -> None:
-    answer = urllib3.request("GET", f"{world.product.api.url}/health", timeout=5, retries=False)
+def check_health(installed: Installation) -> None:
+    answer = urllib3.request("GET", f"{installed.product.api.url}/health", timeout=5, retries=False)
     told = json.loads(answer.data)
     assert (answer.status, told["status"]) == (200, "ok"), told
     components = told["components"]
@@ -65,14 +65,19 @@ def check_health(world: World) -> None:
     assert components["kubernetes"]["snapshotAgeSeconds"] < 90
     assert components["database"]["schemaRevision"]
     assert components["database"]["latencyMilliseconds"] > 0
-    for secret in (world.planted.token, world.planted.password, world.objects.namespace, "planner"):
+    for secret in (
+        installed.planted.token,
+        installed.planted.password,
+        installed.objects.namespace,
+        "planner",
+    ):
         assert secret not in answer.data.decode()
 
 
-def check_dashboard(world: World, prometheus: Prometheus) -> None:
+def check_dashboard(installed: Installation, prometheus: Prometheus) -> None:
     """Every expression of every panel has data, and asks for what exists."""
     exposed = {name for one in (*of_api(), *of_operator()) for name in one.series}
-    chosen = {"$namespace": world.objects.namespace, "$doer": "critic|planner"}
+    chosen = {"$namespace": installed.objects.namespace, "$doer": "critic|planner"}
     empty = []
     for panel, target in targets():
         expression = target["expr"].replace("$__rate_interval", "30s")
@@ -81,7 +86,7 @@ def check_dashboard(world: World, prometheus: Prometheus) -> None:
         for name, value in chosen.items():
             expression = expression.replace(name, value)
         try:
-            world.wait(
+            installed.wait(
                 lambda expression=expression: prometheus.query(expression),
                 f"data for {panel}",
                 deadline_seconds=20,
@@ -99,7 +104,7 @@ def targets() -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def check_alerts(world: World, prometheus: Prometheus) -> None:
+def check_alerts(installed: Installation, prometheus: Prometheus) -> None:
     """The rules as shipped: the roll-back fires, the dead api after it is gone, nothing else."""
     prometheus.load_rules("learnops", yaml.safe_load(RULES.read_text()))
     rolled_back = 'ALERTS{alertname="LearnopsRolledBack",alertstate="firing"}'
@@ -107,10 +112,10 @@ def check_alerts(world: World, prometheus: Prometheus) -> None:
     assert (alert.labels["doer"], alert.labels["verdict"]) == ("critic", "Rollback")
     firing = prometheus.query('ALERTS{alertstate="firing"}')
     assert {one.labels["alertname"] for one in firing} == {"LearnopsRolledBack"}
-    world.product.api.process.kill()
+    installed.product.api.process.kill()
     prometheus.wait_for('ALERTS{alertname="LearnopsApiDown",alertstate="pending"}')
-    world.product.api.start()
-    world.wait(
+    installed.product.api.start()
+    installed.wait(
         lambda: not prometheus.query('ALERTS{alertname="LearnopsApiDown"}'),
         "the alert to end with the api's return",
     )

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
-from testbed.process import ManagedProcess
+from testbed.service import service_process
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 
@@ -27,7 +26,7 @@ class OperatorProcess:
     changes: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        port = self.url.rsplit(":", 1)[1]
+        port = int(self.url.rsplit(":", 1)[1])
         flags = {
             "kubeconfig": str(self.kubeconfig),
             **({"namespace": self.namespace} if self.namespace else {}),
@@ -35,20 +34,17 @@ class OperatorProcess:
             "lease-namespace": "learnops-system",
             "lease-seconds": "3",
             "tick-seconds": "0.5",
-            "probe-port": port,
             "log-format": "json",
             **{name.replace("_", "-"): value for name, value in self.changes.items()},
         }
-        command = [sys.executable, "-m", "learnops.cli.main", "operator"]
         self.log = self.stack.work.logs / f"operator-{port}.log"
-        self.process = ManagedProcess(
-            name=f"operator-{port}",
-            command=[
-                *command,
-                *(part for name, one in flags.items() for part in (f"--{name}", one)),
-            ],
+        self.process = service_process(
+            "operator",
+            *(part for name, one in flags.items() for part in (f"--{name}", one)),
+            port=port,
             log=self.log,
-            env={**os.environ, "LEARNOPS_DATABASE_URL": self.database},
+            environment={**os.environ, "LEARNOPS_DATABASE_URL": self.database},
+            name=f"operator-{port}",
         )
 
     def start(self) -> None:

@@ -9,13 +9,13 @@ import pytest
 from learnops.client import Learner, Options
 from testbed.stack import Stack
 from tests.integration.objects import Objects
-from tests.product import World, running
+from tests.product import Installation, running
 
 
 @pytest.fixture
-def world(
+def installed(
     stack: Stack, operator_kubeconfig: Path, objects: Objects, tmp_path: Path
-) -> Iterator[World]:
+) -> Iterator[Installation]:
     """Operator and api on the real servers, in the test's namespace."""
     with ExitStack() as ended:
         yield ended.enter_context(
@@ -26,13 +26,13 @@ def world(
 
 
 @pytest.fixture
-def agent(world: World) -> Iterator[Learner]:
+def agent(installed: Installation) -> Iterator[Learner]:
     """A learner of `planner`, patient: the machine may be busy."""
     learner = Learner(
         "planner",
-        api=world.product.api.url,
-        token=world.product.token,
-        namespace=world.objects.namespace,
+        api=installed.product.api.url,
+        token=installed.product.token,
+        namespace=installed.objects.namespace,
         options=Options(registration_seconds=10.0),
     )
     with learner:

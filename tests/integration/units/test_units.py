@@ -6,7 +6,7 @@ from typing import Any
 from learnops.client import Learner, Run
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
-from tests.product import World
+from tests.product import Installation
 
 # Arms of the runs of a unit, where they are not all one.
 MIXED = """
@@ -16,28 +16,25 @@ GROUP BY u.rollout, u.seq HAVING count(DISTINCT r.arm) > 1
 
 
 def begin(
-    world: World,
-    *,
-    assignment: Json,
-    steps: list[int],
-    maturation_seconds: int,
-    step_seconds: int = 3,
+    installed: Installation, *, assignment: Json, steps: list[int], maturation_seconds: int
 ) -> None:
     """A doer with such a unit, and a canary of its second policy with its first traffic."""
     rollout = {
         "strategy": {"canary": {"steps": steps, "gate": "Timed", "stepSeconds": step_seconds}},
         "analysis": {"maturationSeconds": maturation_seconds, "minCandidateRuns": 10},
     }
-    world.objects.doer(assignment=assignment, rollout=rollout)
-    world.objects.policy("planner-v1")
-    world.wait(lambda: world.status("doers", "planner").get("traffic"), "planner-v1 to be served")
-    world.roll_out("planner")
-    world.wait_share("planner", steps[0])
+    installed.objects.doer(assignment=assignment, rollout=rollout)
+    installed.objects.policy("planner-v1")
+    installed.wait(
+        lambda: installed.status("doers", "planner").get("traffic"), "planner-v1 to be served"
+    )
+    installed.roll_out("planner")
+    installed.wait_share("planner", steps[0])
 
 
-def ready(world: World, agent: Learner) -> None:
+def ready(installed: Installation, agent: Learner) -> None:
     """Wait until the agent knows of the canary."""
-    revision = world.status("doers", "planner")["traffic"]["revision"]
+    revision = installed.status("doers", "planner")["traffic"]["revision"]
     wait_until(
         lambda: (agent.stats()["revision"] or 0) >= revision,
         what="the canary in the SDK",
@@ -52,31 +49,24 @@ def report(run: Run, *, good: bool) -> None:
     )
 
 
-def work_until_the_end(world: World, work: Callable[[int], Any]) -> str:
+def work_until_the_end(installed: Installation, work: Callable[[int], Any]) -> str:
     """Go on, round by round, until the canary has ended; its stage."""
     rounds = iter(range(10_000))
 
     def ended() -> str | None:
         work(next(rounds))
-        canary = world.canary("planner")
+        canary = installed.canary("planner")
         stage: str = (canary or {}).get("status", {}).get("stage", "")
         return stage if stage not in ("", "Pending", "Canary") else None
 
-    return str(wait_until(ended, what="a verdict", deadline_seconds=120, explain=world.explain))
+    return str(wait_until(ended, what="a verdict", deadline_seconds=120, explain=installed.explain))
 
 
 def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
-    world: World, agent: Learner
+    installed: Installation, agent: Learner
 ) -> None:
-    # The first step is long enough for the early sessions on a machine with other things to do.
-    begin(
-        world,
-        assignment={"unit": "Session"},
-        steps=[30, 50],
-        maturation_seconds=4,
-        step_seconds=12,
-    )
-    ready(world, agent)
+    begin(installed, assignment={"unit": "Session"}, steps=[30, 50], maturation_seconds=4)
+    ready(installed, agent)
 
     def converse(session: str) -> tuple[str, float]:
         """Control fails in the first of two runs, the candidate in none."""
@@ -89,7 +79,7 @@ def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
     begun = {name: converse(name) for name in (f"early-{number}" for number in range(30))}
     assert {share for _, share in begun.values()} == {0.3}
     assert {arm for arm, _ in begun.values()} == {"control", "candidate"}
-    world.wait_share("planner", 50)
+    installed.wait_share("planner", 50)
     wait_until(
         lambda: agent.start(session=f"probe-{agent.stats()['runs_started']}").propensity == 0.5,
         what="the step in the SDK",
@@ -99,13 +89,13 @@ def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
     assert {name: (run.arm, run.propensity) for name, run in again.items()} == begun
     for run in again.values():
         report(run, good=True)
-    assert work_until_the_end(world, lambda n: converse(f"late-{n}")) == "Promoted"
+    assert work_until_the_end(installed, lambda n: converse(f"late-{n}")) == "Promoted"
 
-    (told,) = (world.canary("planner") or {})["status"]["candidates"]
+    (told,) = (installed.canary("planner") or {})["status"]["candidates"]
     assert float(told["loss"]) < float(told["controlLoss"]) < 0.75
-    assert world.sql(MIXED) == []
+    assert installed.sql(MIXED) == []
     # Control lost one run of two, or of three; by their first run its sessions would have lost 1.
-    means = world.sql(
+    means = installed.sql(
         "SELECT count(*) FROM deployment_routings WHERE unit_id LIKE 'early-%%' AND arm = 'control'"
         " AND loss BETWEEN 0.3 AND 0.55"
     )
@@ -113,15 +103,15 @@ def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
 
 
 def test_a_tenant_is_drawn_anew_each_epoch_and_a_roll_back_ends_it_for_all(
-    world: World, agent: Learner
+    installed: Installation, agent: Learner
 ) -> None:
     begin(
-        world,
+        installed,
         assignment={"unit": "TenantEpoch", "epochSeconds": 2},
         steps=[50],
         maturation_seconds=2,
     )
-    ready(world, agent)
+    ready(installed, agent)
     tenants = [f"tenant-{number}" for number in range(12)]
 
     def serve(_round: int) -> None:
@@ -129,14 +119,14 @@ def test_a_tenant_is_drawn_anew_each_epoch_and_a_roll_back_ends_it_for_all(
         for run in (agent.start(tenant=one) for one in tenants for _ in range(2)):
             report(run, good=run.arm == "control")
 
-    assert work_until_the_end(world, serve) == "RolledBack"
+    assert work_until_the_end(installed, serve) == "RolledBack"
     assert agent.flush(30)
-    assert world.sql(MIXED) == []
-    units, runs = world.sql(
+    assert installed.sql(MIXED) == []
+    units, runs = installed.sql(
         "SELECT (SELECT count(*) FROM deployment_routings), (SELECT count(*) FROM unit_runs)"
     )[0]
     assert runs > units  # a tenant's runs of an epoch are one observation
-    both = world.sql(
+    both = installed.sql(
         "SELECT split_part(unit_id, '/', 2) FROM deployment_routings GROUP BY 1"
         " HAVING count(DISTINCT arm) = 2"
     )

@@ -36,7 +36,7 @@ class Log:
         ]
 
 
-class World:
+class WatchedDoers:
     def __init__(self, *doers: str) -> None:
         self.log, self.cache, self.looks = Log(), ObjectCache(), list[tuple[str, float]]()
         self.version = 0
@@ -70,52 +70,52 @@ class World:
 
 
 def test_all_doers_are_read_by_one_query_and_only_news_is_looked_at() -> None:
-    world = World("a", "b", "idle")
-    world.activate("new", None)
-    world.log.told = {"a": (50, {"grounding": 50}), "b": (12, {})}
-    assert world.reading("idle") is None
-    assert world.once() == [("a", 0.0), ("b", 0.0), ("idle", 0.0)]
-    assert [len(it) for it in world.log.asked] == [3]
-    assert world.once() == []  # no run since
-    world.log.told["a"] = (60, {"grounding": 59})
-    world.log.told["b"] = (13, {})
-    assert world.once() == [("b", 0.0)]  # for a no rule could decide otherwise
-    assert world.reading("a") == TermsReading(policy="v1", runs=60, reported={"grounding": 59})
-    assert world.reading("idle") == TermsReading(policy="v1", runs=0, reported={})
+    doers = WatchedDoers("a", "b", "idle")
+    doers.activate("new", None)
+    doers.log.told = {"a": (50, {"grounding": 50}), "b": (12, {})}
+    assert doers.reading("idle") is None
+    assert doers.once() == [("a", 0.0), ("b", 0.0), ("idle", 0.0)]
+    assert [len(it) for it in doers.log.asked] == [3]
+    assert doers.once() == []  # no run since
+    doers.log.told["a"] = (60, {"grounding": 59})
+    doers.log.told["b"] = (13, {})
+    assert doers.once() == [("b", 0.0)]  # for a no rule could decide otherwise
+    assert doers.reading("a") == TermsReading(policy="v1", runs=60, reported={"grounding": 59})
+    assert doers.reading("idle") == TermsReading(policy="v1", runs=0, reported={})
 
 
 def test_another_active_policy_is_read_from_its_own_runs() -> None:
-    world = World("a")
-    world.log.told = {"a": (50, {"grounding": 50})}
-    world.once()
-    world.activate("a", "v2")
-    assert world.once() == [("a", 0.0)]
-    told = world.reading("a")
+    doers = WatchedDoers("a")
+    doers.log.told = {"a": (50, {"grounding": 50})}
+    doers.once()
+    doers.activate("a", "v2")
+    assert doers.once() == [("a", 0.0)]
+    told = doers.reading("a")
     assert isinstance(told, TermsReading)
     assert told.policy == "v2"
 
 
 def test_a_run_log_that_is_away_for_long_is_told_once_and_spread() -> None:
-    world = World("a", "idle")
-    world.log.told = {"a": (50, {"grounding": 50})}
-    world.once()
-    world.log.away = True
-    assert world.once() == world.once() == []
-    assert isinstance(world.reading("a"), TermsReading)
-    assert world.once() == [("a", 30.0), ("idle", 30.0)]
-    told = world.reading("a")
+    doers = WatchedDoers("a", "idle")
+    doers.log.told = {"a": (50, {"grounding": 50})}
+    doers.once()
+    doers.log.away = True
+    assert doers.once() == doers.once() == []
+    assert isinstance(doers.reading("a"), TermsReading)
+    assert doers.once() == [("a", 30.0), ("idle", 30.0)]
+    told = doers.reading("a")
     assert isinstance(told, Unavailable)
     assert "gone" in told.message
-    assert world.once() == []
-    world.log.away = False
-    assert world.once() == [("a", 30.0), ("idle", 30.0)]
-    assert isinstance(world.reading("a"), TermsReading)
+    assert doers.once() == []
+    doers.log.away = False
+    assert doers.once() == [("a", 30.0), ("idle", 30.0)]
+    assert isinstance(doers.reading("a"), TermsReading)
 
 
 def test_a_run_log_that_was_never_there_is_told_of_too() -> None:
-    world = World("a")
-    world.log.away = True
-    assert world.once() == world.once() == []
-    assert world.reading("a") is None
-    assert world.once() == [("a", 30.0)]
-    assert isinstance(world.reading("a"), Unavailable)
+    doers = WatchedDoers("a")
+    doers.log.away = True
+    assert doers.once() == doers.once() == []
+    assert doers.reading("a") is None
+    assert doers.once() == [("a", 30.0)]
+    assert isinstance(doers.reading("a"), Unavailable)

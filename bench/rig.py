@@ -1,41 +1,29 @@
-"""What is measured: the product's own processes on the testbed's real servers."""
+"""What benchmarks run on: the product's own processes on the testbed's real servers."""
 
 import contextlib
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import psutil
-import urllib3
-from prometheus_client.parser import text_string_to_metric_families
 
 from bench.crowd import Crowd, make_crowd
 from bench.objects import Objects
 from learnops.adapters.postgres.migrate import upgrade
-from testbed.ports import LOOPBACK, free_port
-from testbed.process import ManagedProcess
+from testbed.ports import free_port
+from testbed.service import Service, service_process, url_of
 from testbed.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[1]
 _OPERATOR_NAMESPACE = "learnops-system"
 
 
-class Service:
-    """One process of the product, with an HTTP port of its own."""
-
-    def __init__(self, *, process: ManagedProcess, url: str) -> None:
-        self.process = process
-        self.url = url
-
-    def start(self) -> "Service":
-        """Start it and wait until /readyz is good; TestbedError with the log's tail."""
-        self.process.start()
-        self.process.wait_ready(self._ready)
-        return self
+class Measured(Service):
+    """A process of the product, and what it costs the machine."""
 
     def resident_mebibytes(self) -> float:
         """Its resident memory now."""
@@ -46,20 +34,8 @@ class Service:
         times = psutil.Process(self.process.pid).cpu_times()
         return float(times.user + times.system)
 
-    def total(self, metric: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
-        text = urllib3.request("GET", f"{self.url}/metrics", timeout=5, retries=False).data
-        return total(text.decode(), metric, **labels)
 
-    def _ready(self) -> bool:
-        try:
-            answer = urllib3.request("GET", f"{self.url}/readyz", timeout=2, retries=False)
-        except urllib3.exceptions.HTTPError:
-            return False
-        return answer.status == 200
-
-
-class World:
+class Rig:
     """A context manager; each part is started when a benchmark first asks for it."""
 
     def __init__(self) -> None:
@@ -84,9 +60,10 @@ class World:
         return url
 
     @cached_property
-    def api(self) -> Service:
+    def api(self) -> Measured:
         """`learnops api`, scraped by Prometheus."""
-        api = self._service("api", "--port", "--ttl-seconds", "0").start()
+        api = self._service("api", "--ttl-seconds", "0")
+        api.start()
         self._cleanup.callback(api.process.stop)
         self.stack.prometheus.scrape("learnops-api", [api.url.removeprefix("http://")])
         return api
@@ -106,22 +83,22 @@ class World:
         return sum(float(process.memory_full_info().pss) for process in tree) / 2**20
 
     @contextlib.contextmanager
-    def operator(self, *, namespace: str, tick_seconds: float = 10.0) -> Iterator[Service]:
+    def operator(self, *, namespace: str, tick_seconds: float = 10.0) -> Iterator[Measured]:
         """`learnops operator` of one namespace, under the operator's own rights."""
-        operator = self.idle_operator(namespace=namespace, tick_seconds=tick_seconds).start()
+        operator = self.idle_operator(namespace=namespace, tick_seconds=tick_seconds)
+        operator.start()
         try:
             yield operator
         finally:
             operator.process.stop()
 
-    def idle_operator(self, *, namespace: str, tick_seconds: float = 10.0) -> Service:
+    def idle_operator(self, *, namespace: str, tick_seconds: float = 10.0) -> Measured:
         """The same, not started."""
         rights = self.stack.plane.kubeconfig_for_service_account(
             _OPERATOR_NAMESPACE, "learnops-operator"
         )
         return self._service(
             "operator",
-            "--probe-port",
             *("--namespace", namespace, "--kubeconfig", str(rights)),
             *("--tick-seconds", str(tick_seconds), "--log-format", "text"),
             *("--prometheus-url", self.stack.prometheus.url),
@@ -132,25 +109,23 @@ class World:
         """A namespace of its own."""
         return Objects(kube=self.stack.plane.api, namespace=self.stack.namespace(prefix))
 
-    def _service(self, command: str, port_flag: str, *arguments: str) -> Service:
+    def _service(self, command: Literal["api", "operator"], *flags: str) -> Measured:
         port = free_port()
-        process = ManagedProcess(
-            name=command,
-            command=[
-                *(sys.executable, "-m", "learnops.cli.main", command, port_flag, str(port)),
-                *arguments,
-            ],
+        process = service_process(
+            command,
+            *flags,
+            port=port,
             log=self.stack.work.logs / f"{command}-{port}.log",
-            env={
+            environment={
                 **os.environ,
                 "KUBECONFIG": str(self.stack.plane.kubeconfig),
                 "LEARNOPS_DATABASE_URL": self.database,
                 "LEARNOPS_DEV_TOKEN": self.token,
             },
         )
-        return Service(process=process, url=f"http://{LOOPBACK}:{port}")
+        return Measured(process, url=url_of(port))
 
-    def __enter__(self) -> "World":
+    def __enter__(self) -> "Rig":
         return self
 
     def __exit__(
@@ -173,13 +148,3 @@ def tree_seconds(pid: int) -> float:
     times = [process.cpu_times() for process in tree_of(pid)]
     ended = times[0].children_user + times[0].children_system
     return float(ended + sum(each.user + each.system for each in times))
-
-
-def total(text: str, metric: str, **labels: str) -> float:
-    """The sum of a metric's samples in the text format that have these labels."""
-    return sum(
-        sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == metric and labels.items() <= sample.labels.items()
-    )
