@@ -18,7 +18,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 from tests.integration.server.conftest import TOKEN, Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 THREADS = 4
 METRICS = {"grounding": 0.9, "contradictions": 0}
@@ -39,7 +39,7 @@ class Fault:
     """An api with a live canary, its run log, and the folder in which agents spool."""
 
     api: Api
-    world: World
+    world: LiveDoer
     url: str
     spool: Path
 
@@ -93,7 +93,7 @@ def fault(crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path) -> It
     api = launch(
         url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
     )
-    world = World(kube=crds.plane.api, namespace=namespace, database=url)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
     world.setup()
     api.start()
     world.renew_lease(create=True)

@@ -15,7 +15,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.accounts import Accounts
 from tests.integration.server.conftest import Answer, Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 RBAC = Path(__file__).parents[2] / "config" / "rbac.yaml"
 LEASE = ("--lease-namespace", "learnops-system", "--lease-name", "learnops-operator")
@@ -36,16 +36,16 @@ def accounts(stack: Stack) -> Accounts:
 
 
 @pytest.fixture
-def tenant(stack: Stack, proxy: FaultProxy, database: str, namespace: str) -> World:
+def tenant(stack: Stack, proxy: FaultProxy, database: str, namespace: str) -> LiveDoer:
     """A doer with a live canary."""
-    world = World(kube=stack.plane.api, namespace=namespace, database=database)
+    world = LiveDoer(kube=stack.plane.api, namespace=namespace, database=database)
     world.setup()
     return world
 
 
 @pytest.fixture
 def start_api(
-    tenant: World, proxy: FaultProxy, accounts: Accounts, tmp_path: Path
+    tenant: LiveDoer, proxy: FaultProxy, accounts: Accounts, tmp_path: Path
 ) -> Iterator[StartApi]:
     """Starts apis, by how many seconds they remember; no token is in their logs in the end."""
     logs = []
@@ -78,12 +78,12 @@ def agent(accounts: Accounts, namespace: str, name: str = "agent") -> str:
     return token
 
 
-def report(api: Api, tenant: World, run_id: str, *, token: str) -> Answer:
+def report(api: Api, tenant: LiveDoer, run_id: str, *, token: str) -> Answer:
     return api.post("/v1/runs", tenant.bundle(run_id), token=token)
 
 
 def test_an_outage_closes_no_door_that_is_open_and_opens_none(
-    start_api: StartApi, stack: Stack, tenant: World, accounts: Accounts
+    start_api: StartApi, stack: Stack, tenant: LiveDoer, accounts: Accounts
 ) -> None:
     patient, forgetful = start_api(600), start_api(1)
     known, unknown = (agent(accounts, tenant.namespace, name) for name in ("known", "unknown"))
@@ -130,7 +130,7 @@ def test_an_outage_closes_no_door_that_is_open_and_opens_none(
 
 
 def test_a_burst_of_one_new_token_is_one_review(
-    start_api: StartApi, tenant: World, accounts: Accounts, proxy: FaultProxy
+    start_api: StartApi, tenant: LiveDoer, accounts: Accounts, proxy: FaultProxy
 ) -> None:
     api = start_api(600)
     token = agent(accounts, tenant.namespace)
@@ -145,7 +145,7 @@ def test_a_burst_of_one_new_token_is_one_review(
 
 
 def test_the_api_has_the_rights_that_it_uses_and_no_others(
-    start_api: StartApi, tenant: World, accounts: Accounts, proxy: FaultProxy
+    start_api: StartApi, tenant: LiveDoer, accounts: Accounts, proxy: FaultProxy
 ) -> None:
     api = start_api(600)
     token = agent(accounts, tenant.namespace)
@@ -180,7 +180,7 @@ def granted() -> set[tuple[str, str, str]]:
 
 
 def test_a_slow_api_server_holds_up_nobody_who_is_known(
-    start_api: StartApi, tenant: World, accounts: Accounts, proxy: FaultProxy
+    start_api: StartApi, tenant: LiveDoer, accounts: Accounts, proxy: FaultProxy
 ) -> None:
     api = start_api(30)
     known, new = (agent(accounts, tenant.namespace, name) for name in ("known", "new"))

@@ -11,7 +11,7 @@ from testbed.exposition import total
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 KILLS = 20
 SEED = 2026
@@ -23,7 +23,7 @@ FURTHEST_REQUEST = 40
 class Agents:
     """Register and report runs until told to stop; repeat whatever was not acknowledged."""
 
-    def __init__(self, api: Api, world: World) -> None:
+    def __init__(self, api: Api, world: LiveDoer) -> None:
         self._api = api
         self._world = world
         self._stop = threading.Event()
@@ -108,7 +108,7 @@ def test_killed_twenty_times_under_load(
         namespace=namespace,
         log=tmp_path / "api.log",
     )
-    world = World(kube=crds.plane.api, namespace=namespace, database=database)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     world.setup()
     api.start()
     try:

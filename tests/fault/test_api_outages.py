@@ -16,7 +16,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 from tests.integration.server.conftest import Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 SDK_WAITS_SECONDS = 10.0
 AT_ONCE_SECONDS = 2.0  # a deadline of 8 s and a flush of 20 s are not waited for
@@ -35,26 +35,26 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def running(
     crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, World]]:
+) -> Iterator[tuple[Api, LiveDoer]]:
     """An api on that server, with a live canary."""
     url = postgres.create_database()
     upgrade(url)
     api = launch(
         url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
     )
-    world = World(kube=crds.plane.api, namespace=namespace, database=url)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
     world.setup()
     api.start()
     yield api, world
     api.process.stop()
 
 
-def snapshot(world: World, *, wait: int = 0) -> str:
+def snapshot(world: LiveDoer, *, wait: int = 0) -> str:
     return f"/v1/snapshot?namespace={world.namespace}&doer=planner&waitSeconds={wait}"
 
 
 def test_postgres_away_is_503_and_snapshots_go_on(
-    running: tuple[Api, World], postgres: Postgres
+    running: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
     api, world = running
     assert api.post("/v1/runs", world.bundle("before")).status == 201
@@ -75,7 +75,7 @@ def test_postgres_away_is_503_and_snapshots_go_on(
 
 
 def test_a_postgres_that_takes_no_writes_is_503_and_says_so(
-    running: tuple[Api, World], postgres: Postgres
+    running: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
     """As after a failover onto a standby: it answers, and stores nothing."""
     api, world = running
@@ -117,7 +117,7 @@ def postgres_is_read_only(postgres: Postgres) -> bool:
 
 
 def test_a_frozen_postgres_holds_no_route_up(
-    running: tuple[Api, World], postgres: Postgres
+    running: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
     api, world = running
     route = f"/v1/route?namespace={world.namespace}&doer=planner&runId="
@@ -153,7 +153,7 @@ def test_a_frozen_postgres_holds_no_route_up(
     assert registered.body["registered"] is True
 
 
-def test_the_api_server_away_and_back(running: tuple[Api, World], crds: Stack) -> None:
+def test_the_api_server_away_and_back(running: tuple[Api, LiveDoer], crds: Stack) -> None:
     api, world = running
     world.renew_lease(create=True)
     wait_until(
@@ -185,7 +185,7 @@ def test_the_api_server_away_and_back(running: tuple[Api, World], crds: Stack) -
     )
 
 
-def test_sigterm_ends_long_polls_at_once(running: tuple[Api, World]) -> None:
+def test_sigterm_ends_long_polls_at_once(running: tuple[Api, LiveDoer]) -> None:
     api, world = running
     etag = api.get(snapshot(world)).body["etag"]
     with ThreadPoolExecutor() as pool:

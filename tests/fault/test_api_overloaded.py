@@ -15,7 +15,7 @@ import pytest
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Answer, Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 CALLERS = 40
 BATCHES = 2
@@ -54,9 +54,9 @@ class Seen:
 @pytest.fixture
 def served(
     crds: Stack, database: str, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, World]]:
+) -> Iterator[tuple[Api, LiveDoer]]:
     """An api of its own, with a live canary."""
-    world = World(kube=crds.plane.api, namespace=namespace, database=database)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     world.setup()
     log = tmp_path / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
@@ -66,7 +66,7 @@ def served(
 
 
 def test_more_than_it_can_store_is_refused_in_time_and_stored_when_sent_again(
-    served: tuple[Api, World],
+    served: tuple[Api, LiveDoer],
 ) -> None:
     api, world = served
     seen, done = Seen(), threading.Event()

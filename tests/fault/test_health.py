@@ -14,7 +14,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 from tests.integration.server.conftest import Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 ASKED = 20
 MOST_SECONDS = 0.1  # the promise; of the middle one, as this machine has other things to do
@@ -35,7 +35,7 @@ def api(crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path) -> Iter
     """An api on that server that asks Kubernetes about tokens and has seen a heartbeat."""
     url = postgres.create_database()
     upgrade(url)
-    world = World(kube=crds.plane.api, namespace=namespace, database=url)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
     world.renew_lease(create=True)
     running = launch(
         url=url,

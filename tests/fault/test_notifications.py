@@ -13,7 +13,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 from tests.integration.server.conftest import Api, launch
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 Sleeper = psycopg.Connection[Any]
 
@@ -34,21 +34,21 @@ def postgres() -> Iterator[Postgres]:
 @pytest.fixture
 def running(
     crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, World]]:
+) -> Iterator[tuple[Api, LiveDoer]]:
     """An api on that server, with a live canary."""
     url = postgres.create_database()
     upgrade(url)
     api = launch(
         url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
     )
-    world = World(kube=crds.plane.api, namespace=namespace, database=url)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
     world.setup()
     api.start()
     yield api, world
     api.process.stop()
 
 
-def full_queue(world: World) -> Sleeper:
+def full_queue(world: LiveDoer) -> Sleeper:
     """Somebody who listens and stands still in a transaction; the queue behind is full."""
     sleeper = psycopg.connect(world.database)
     sleeper.execute("LISTEN crl_computed")
@@ -67,7 +67,7 @@ def full_queue(world: World) -> Sleeper:
     return sleeper
 
 
-def prefix(world: World) -> int:
+def prefix(world: LiveDoer) -> int:
     with psycopg.connect(world.database) as connection:
         row = connection.execute(
             "SELECT prefix_seq FROM rollout_prefixes WHERE rollout = %s", (SALT,)
@@ -75,14 +75,14 @@ def prefix(world: World) -> int:
     return 0 if row is None else int(row[0])
 
 
-def register(api: Api, world: World, *run_ids: str) -> None:
+def register(api: Api, world: LiveDoer, *run_ids: str) -> None:
     runs = [{"runId": run_id} for run_id in run_ids]
     body = {"namespace": world.namespace, "doer": "planner", "runs": runs}
     assert api.post("/v1/assignments", body).status == 200
 
 
 def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
-    running: tuple[Api, World],
+    running: tuple[Api, LiveDoer],
 ) -> None:
     api, world = running
     register(api, world, "r1", "r2", "r3")
@@ -111,7 +111,7 @@ def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
     assert prefix(world) == 3
 
 
-def test_what_a_candidate_in_shadow_tells_is_stored(running: tuple[Api, World]) -> None:
+def test_what_a_candidate_in_shadow_tells_is_stored(running: tuple[Api, LiveDoer]) -> None:
     api, world = running
     shares = [{"policy": "planner-v1", "percent": 100}]
     shadow = {"revision": 3, "salt": SALT, "canary": "planner-canary", "shares": shares}

@@ -14,7 +14,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.fault.dribbling import Dribblers
 from tests.integration.server.conftest import TOKEN, Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 MANY = 100
 # A machine with other work to do closes, and answers, a little later.
@@ -26,10 +26,10 @@ OPEN_FILES = 1024
 @pytest.fixture
 def served(
     crds: Stack, database: str, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, World]]:
+) -> Iterator[tuple[Api, LiveDoer]]:
     """An api with the fewest open files that machines usually allow, with a live canary."""
     upgrade(database)
-    world = World(kube=crds.plane.api, namespace=namespace, database=database)
+    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     world.setup()
     log = tmp_path / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
@@ -49,7 +49,7 @@ def post(path: str, *, token: str = TOKEN, **headers: str) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def report(api: Api, world: World, run: str) -> None:
+def report(api: Api, world: LiveDoer, run: str) -> None:
     """A run that is stored in good time, whoever else is there."""
     began = time.monotonic()
     answer = api.post("/v1/runs", world.bundle(run))
@@ -58,7 +58,7 @@ def report(api: Api, world: World, run: str) -> None:
     assert time.monotonic() - began < LATE_SECONDS / 2
 
 
-def test_who_dribbles_is_cut_off_and_starves_nobody(served: tuple[Api, World]) -> None:
+def test_who_dribbles_is_cut_off_and_starves_nobody(served: tuple[Api, LiveDoer]) -> None:
     api, world = served
     began = post("/v1/runs:batch", Content_Length=str(BATCH)) + b'{"runs": ["'
     with Dribblers(api.url) as dribblers:
@@ -88,7 +88,7 @@ def test_who_dribbles_is_cut_off_and_starves_nobody(served: tuple[Api, World]) -
 
 
 def test_more_of_them_than_there_are_connections_make_room_for_others(
-    served: tuple[Api, World],
+    served: tuple[Api, LiveDoer],
 ) -> None:
     api, world = served
     with Dribblers(api.url) as dribblers:

@@ -17,7 +17,7 @@ from testbed.process import ManagedProcess
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.databases import database, migrated_database
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 __all__ = ["database"]
 TOKEN = "a-token-for-these-tests-alone"
@@ -148,9 +148,9 @@ def api(crds: Stack, database: str, namespace: str, tmp_path: Path) -> Iterator[
 
 
 @pytest.fixture
-def world(api: Api, crds: Stack, database: str, namespace: str) -> World:
+def world(api: Api, crds: Stack, database: str, namespace: str) -> LiveDoer:
     """A doer with a live canary at 50 %, seen by the api."""
-    made = World(kube=crds.plane.api, namespace=namespace, database=database)
+    made = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     made.setup()
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
@@ -165,7 +165,7 @@ class Served:
     """An api for all tests of a file, which change nothing of the doer."""
 
     api: Api
-    world: World
+    world: LiveDoer
     log: Path
 
 
@@ -177,7 +177,7 @@ def served(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     log = tmp_path_factory.mktemp("served") / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
     api.start()
-    made = World(kube=crds.plane.api, namespace=namespace, database=database)
+    made = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     made.setup()
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,

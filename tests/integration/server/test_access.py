@@ -15,7 +15,7 @@ from testbed.waiting import wait_until
 from tests.accounts import Accounts
 from tests.databases import migrated_database
 from tests.integration.server.conftest import Answer, Api, launch
-from tests.integration.server.world import WEIGHTS, World
+from tests.live_doer import WEIGHTS, LiveDoer
 from tests.unit.server.routes import Asks, rows
 
 ACCESS_SECONDS = 1.0
@@ -28,7 +28,7 @@ class Tenants:
 
     api: Api
     accounts: Accounts
-    ours: World
+    ours: LiveDoer
     theirs: str
 
     @property
@@ -71,9 +71,9 @@ def tenants(
     )
     api.start()
     accounts = Accounts(kube=crds.plane.api)
-    world = World(kube=crds.plane.api, namespace=ours, database=database)
+    world = LiveDoer(kube=crds.plane.api, namespace=ours, database=database)
     world.setup()
-    other = World(kube=crds.plane.api, namespace=theirs, database=database)
+    other = LiveDoer(kube=crds.plane.api, namespace=theirs, database=database)
     spec = {"policyRef": {"name": "planner-v1"}, "crl": {"weights": WEIGHTS}}
     other.create("doers", "Doer", "planner", spec)
     other.create_policy(1)

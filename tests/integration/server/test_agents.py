@@ -12,14 +12,14 @@ import pytest
 from learnops.client import AsyncLearner, Options
 from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.test_sdk import evidence_runs, of_arm, wait_for
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner"]
 PRICES = {"small": {"input": "1000", "output": "1000"}}
 
 
 @pytest.fixture
-def environment(api: Api, world: World) -> dict[str, str]:
+def environment(api: Api, world: LiveDoer) -> dict[str, str]:
     """What an agent finds set."""
     world.renew_lease(create=True)  # without an operator the dead-man switch gives control
     wait_for(lambda: _seconds_left(api, world) > 0, "a snapshot with a live operator")
@@ -30,17 +30,17 @@ def environment(api: Api, world: World) -> dict[str, str]:
     }
 
 
-def _seconds_left(api: Api, world: World) -> float:
+def _seconds_left(api: Api, world: LiveDoer) -> float:
     answer = api.get(f"/v1/snapshot?namespace={world.namespace}&doer=planner")
     return float(answer.body["ttlSeconds"]) if answer.status == 200 else 0.0
 
 
-def stored(api: Api, world: World, run_id: str) -> Any:
+def stored(api: Api, world: LiveDoer, run_id: str) -> Any:
     return api.get(f"/v1/runs/{run_id}?namespace={world.namespace}").body
 
 
 async def test_coroutines_are_drawn_registered_and_scored_with_their_costs(
-    api: Api, world: World, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    api: Api, world: LiveDoer, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -67,7 +67,7 @@ async def test_coroutines_are_drawn_registered_and_scored_with_their_costs(
 
 
 def test_commands_are_drawn_registered_and_scored(
-    api: Api, world: World, environment: dict[str, str]
+    api: Api, world: LiveDoer, environment: dict[str, str]
 ) -> None:
     told = json.dumps({"metrics": {"grounding": 1, "contradictions": 0}})
     script = f"""echo '{told}' > "$LEARNOPS_BUNDLE_FILE"; echo "$LEARNOPS_POLICY"; exit $0"""

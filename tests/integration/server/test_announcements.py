@@ -9,13 +9,13 @@ import pytest
 
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 Listener = psycopg.Connection[Any]
 
 
 @pytest.fixture
-def listener(world: World) -> Iterator[Listener]:
+def listener(world: LiveDoer) -> Iterator[Listener]:
     with psycopg.connect(world.database, autocommit=True) as connection:
         connection.execute("LISTEN crl_computed")
         yield connection
@@ -37,7 +37,7 @@ def heard(listener: Listener, *, runs: int) -> list[tuple[int, Any]]:
 
 
 @pytest.mark.every_postgres
-def test_a_stored_run_is_told_with_its_crl(api: Api, world: World, listener: Listener) -> None:
+def test_a_stored_run_is_told_with_its_crl(api: Api, world: LiveDoer, listener: Listener) -> None:
     stored = api.post("/v1/runs", world.bundle("a")).body
     ((_, told),) = heard(listener, runs=1)
     crl = stored["loss"] * sum(stored["weights"].values())
@@ -50,7 +50,7 @@ def test_a_stored_run_is_told_with_its_crl(api: Api, world: World, listener: Lis
     assert found["crl"] == pytest.approx(crl)
 
 
-def test_a_batch_is_told_whole_and_once(api: Api, world: World, listener: Listener) -> None:
+def test_a_batch_is_told_whole_and_once(api: Api, world: LiveDoer, listener: Listener) -> None:
     ids = [f"{'r' * 150}-{number}" for number in range(300)]
     bundles = [world.bundle(run_id) for run_id in ids]
     refused = world.bundle("refused", metrics={"grounding": 2})

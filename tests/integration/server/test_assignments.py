@@ -7,10 +7,10 @@ import psycopg
 from learnops.domain.assignment import draw
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 
-def assign(api: Api, world: World, *runs: dict[str, str]) -> list[dict[str, object]]:
+def assign(api: Api, world: LiveDoer, *runs: dict[str, str]) -> list[dict[str, object]]:
     body = {"namespace": world.namespace, "doer": "planner", "runs": list(runs)}
     answer = api.post("/v1/assignments", body)
     assert answer.status == 200, answer.body
@@ -18,7 +18,7 @@ def assign(api: Api, world: World, *runs: dict[str, str]) -> list[dict[str, obje
     return assignments
 
 
-def test_the_arm_is_the_keyed_hash_and_is_registered(api: Api, world: World) -> None:
+def test_the_arm_is_the_keyed_hash_and_is_registered(api: Api, world: LiveDoer) -> None:
     runs = [f"run-{number}" for number in range(40)]
     told = assign(api, world, *({"runId": run} for run in runs))
     for run, assignment in zip(runs, told, strict=True):
@@ -39,7 +39,7 @@ def test_the_arm_is_the_keyed_hash_and_is_registered(api: Api, world: World) -> 
     assert rows == [(each["runId"], each["arm"]) for each in told]
 
 
-def test_a_unit_keeps_arm_and_propensity_when_the_share_rises(api: Api, world: World) -> None:
+def test_a_unit_keeps_arm_and_propensity_when_the_share_rises(api: Api, world: LiveDoer) -> None:
     (first,) = assign(api, world, {"runId": "a", "unitId": "session"})
     world.traffic(revision=3, percent=25)
     _see_revision(api, world, 3)
@@ -50,7 +50,7 @@ def test_a_unit_keeps_arm_and_propensity_when_the_share_rises(api: Api, world: W
     assert later == first | {"runId": "b", "registered": False}
 
 
-def test_without_a_live_canary_nothing_is_written(api: Api, world: World) -> None:
+def test_without_a_live_canary_nothing_is_written(api: Api, world: LiveDoer) -> None:
     world.traffic(revision=3, percent=0)
     _see_revision(api, world, 3)
     (told,) = assign(api, world, {"runId": "a"})
@@ -67,7 +67,9 @@ def test_without_a_live_canary_nothing_is_written(api: Api, world: World) -> Non
         assert connection.execute("SELECT count(*) FROM deployment_routings").fetchone() == (0,)
 
 
-def test_an_ended_rollout_gives_control_whatever_traffic_still_says(api: Api, world: World) -> None:
+def test_an_ended_rollout_gives_control_whatever_traffic_still_says(
+    api: Api, world: LiveDoer
+) -> None:
     world.close()
     told = assign(api, world, *({"runId": f"r-{number}"} for number in range(10)))
     assert {(each["arm"], each["propensity"], each["registered"]) for each in told} == {
@@ -76,7 +78,7 @@ def test_an_ended_rollout_gives_control_whatever_traffic_still_says(api: Api, wo
 
 
 def test_behind_a_gateway_a_run_counts_once_the_weights_have_settled(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     world.behind_gateway(settle_seconds=30)
     # The revision is younger than that.
@@ -92,7 +94,7 @@ def test_behind_a_gateway_a_run_counts_once_the_weights_have_settled(
     assert (other["arm"], other["policy"], other["registered"]) == ("control", "planner-v0", False)
 
 
-def test_a_caller_that_chooses_its_policy_itself_is_no_evidence(api: Api, world: World) -> None:
+def test_a_caller_that_chooses_its_policy_itself_is_no_evidence(api: Api, world: LiveDoer) -> None:
     # settleSeconds 0, so that nothing but the router stands in the way.
     patch = {"spec": {"traffic": {"settleSeconds": 0}}}
     world.kube.merge(f"{world.base}/doers/planner", patch)
@@ -104,7 +106,7 @@ def test_a_caller_that_chooses_its_policy_itself_is_no_evidence(api: Api, world:
         assert connection.execute("SELECT count(*) FROM deployment_routings").fetchone() == (0,)
 
 
-def test_void_and_route(api: Api, world: World) -> None:
+def test_void_and_route(api: Api, world: LiveDoer) -> None:
     query = f"namespace={world.namespace}&doer=planner&runId=a"
     routed = api.get(f"/v1/route?{query}").body
     assert routed["registered"] is True
@@ -115,7 +117,7 @@ def test_void_and_route(api: Api, world: World) -> None:
     assert api.post("/v1/assignments:void", body).body == {"voided": []}
 
 
-def test_concurrent_callers_get_gapless_numbers(api: Api, world: World) -> None:
+def test_concurrent_callers_get_gapless_numbers(api: Api, world: LiveDoer) -> None:
     def work(worker: int) -> None:
         for number in range(10):
             assign(api, world, {"runId": f"{worker}-{number}"}, {"runId": f"{worker}-{number}b"})
@@ -127,7 +129,7 @@ def test_concurrent_callers_get_gapless_numbers(api: Api, world: World) -> None:
     assert [seq for (seq,) in rows] == list(range(1, 321))
 
 
-def _see_revision(api: Api, world: World, revision: int) -> None:
+def _see_revision(api: Api, world: LiveDoer, revision: int) -> None:
     path = f"/v1/snapshot?namespace={world.namespace}&doer=planner"
     wait_until(
         lambda: api.get(path).body.get("revision") == revision,

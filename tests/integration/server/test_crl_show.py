@@ -6,11 +6,11 @@ import pytest
 
 from learnops.cli.main import main
 from tests.integration.server.conftest import TOKEN, Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 
 def test_a_run_and_why_it_lost(
-    api: Api, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: Api, world: LiveDoer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert api.post("/v1/runs", world.bundle("job/7")).status == 201
     monkeypatch.setenv("LEARNOPS_API", api.url)
@@ -31,7 +31,7 @@ def test_a_run_and_why_it_lost(
 
 
 def test_no_such_run_nobodys_token_and_no_api(
-    api: Api, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    api: Api, world: LiveDoer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     show = ("crl", "show", "r1", "-n", world.namespace)
     monkeypatch.delenv("LEARNOPS_API", raising=False)

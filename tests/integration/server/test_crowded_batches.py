@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.server.conftest import TOKEN, Answer, Served
 from tests.integration.server.test_access import Tenants, tenants
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 __all__ = ["tenants"]  # a fixture
 MIB = 1024 * 1024
@@ -23,12 +23,12 @@ def crowd(entries: int) -> dict[str, int]:
     return {f"X{number:06d}": 1 for number in range(entries)}
 
 
-def fat(world: World) -> list[dict[str, Any]]:
+def fat(world: LiveDoer) -> list[dict[str, Any]]:
     """13 MiB: good bundles, and one object that is no bundle."""
     return [*(world.bundle(f"fat-{number}") for number in range(200)), crowd(1_200_000)]
 
 
-def unknown(world: World) -> list[dict[str, Any]]:
+def unknown(world: LiveDoer) -> list[dict[str, Any]]:
     """13 MiB: a million signals whose names are wrong, none in a bundle that is too long."""
     return [world.bundle(f"many-{number}", signals=crowd(80_000)) for number in range(15)]
 
@@ -58,7 +58,7 @@ def post(served: Any, runs: list[dict[str, Any]], *, token: str) -> Callable[[],
 
 
 @pytest.mark.parametrize("made", [fat, unknown])
-def test_it_holds_up_nobody(served: Served, made: Callable[[World], Any]) -> None:
+def test_it_holds_up_nobody(served: Served, made: Callable[[LiveDoer], Any]) -> None:
     runs = made(served.world)
     answer, waited, grown = meanwhile(served, post(served, runs, token=TOKEN))
     results = answer.body["results"]
@@ -70,7 +70,7 @@ def test_it_holds_up_nobody(served: Served, made: Callable[[World], Any]) -> Non
 
 @pytest.mark.parametrize("made", [fat, unknown])
 def test_nor_does_that_of_somebody_without_a_right(
-    tenants: Tenants, made: Callable[[World], Any]
+    tenants: Tenants, made: Callable[[LiveDoer], Any]
 ) -> None:
     token = tenants.accounts.token(tenants.namespace, "nobody")
     runs = [*made(tenants.ours), tenants.ours.bundle("one")]

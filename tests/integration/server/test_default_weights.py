@@ -7,11 +7,11 @@ import pytest
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 
 def test_runs_are_scored_by_their_own_terms_until_weights_are_decided(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     world.create("doers", "Doer", "newcomer", {"policyRef": {"name": "newcomer-v1"}})
     numbers = count()

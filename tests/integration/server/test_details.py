@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.server.conftest import Api
 from tests.integration.server.test_sdk import Connect, connect, evidence_runs, wait_for
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 __all__ = ["connect"]
 
@@ -35,7 +35,7 @@ CASES: dict[str, tuple[dict[str, Any], float, list[str]]] = {
 }
 
 
-def test_each_costs_its_detail_and_no_run(api: Api, world: World, connect: Connect) -> None:
+def test_each_costs_its_detail_and_no_run(api: Api, world: LiveDoer, connect: Connect) -> None:
     learner = connect()
     for name, (given, _, _) in CASES.items():
         learner.start(run_id=name).finish(**{"metrics": GOOD, **given})

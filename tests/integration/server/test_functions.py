@@ -10,7 +10,7 @@ from learnops.cli.main import main
 from learnops.client import Reader, ReaderError
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import TOKEN, Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 TABLE = Path(__file__).parents[3] / "docs" / "reference" / "functions.md"
 FUNCTIONS = {
@@ -52,7 +52,7 @@ def _route(told: str, paths: dict[str, object]) -> str:
     return next(it for it in paths if it.replace(":path", "") == route)
 
 
-def test_the_python_forms_answer_what_http_answers(api: Api, world: World) -> None:
+def test_the_python_forms_answer_what_http_answers(api: Api, world: LiveDoer) -> None:
     assert api.post("/v1/runs", world.bundle("job/7")).status == 201
     with Reader(api=api.url, token=TOKEN, namespace=world.namespace) as reader:
         found = reader.active_policy("planner")
@@ -71,7 +71,7 @@ def test_the_python_forms_answer_what_http_answers(api: Api, world: World) -> No
     assert away.value.status is None
 
 
-def test_a_report_of_a_canary(api: Api, world: World) -> None:
+def test_a_report_of_a_canary(api: Api, world: LiveDoer) -> None:
     spec = {"doerRef": {"name": "planner"}, "candidateRefs": [{"name": "planner-v2"}]}
     world.create("canarydeployments", "CanaryDeployment", "planner-canary", spec)
     world.status("canarydeployments", "planner-canary", {"stage": "Canary"})

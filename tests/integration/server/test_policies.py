@@ -2,10 +2,10 @@
 
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 
-def test_content_with_an_etag(api: Api, world: World) -> None:
+def test_content_with_an_etag(api: Api, world: LiveDoer) -> None:
     path = f"/v1/policies/planner-v1?namespace={world.namespace}"
     world.status("policies", "planner-v1", {"digest": "v1:abc", "stage": "Active"})
     wait_until(

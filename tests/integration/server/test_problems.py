@@ -11,7 +11,7 @@ from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.databases import migrated_database
 from tests.integration.server.conftest import TOKEN, Api, launch
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 # The field at fault is what `changes` replaces; the detail is the whole sentence.
 BUNDLES: list[tuple[dict[str, Any], str, str]] = [
@@ -134,14 +134,14 @@ BUNDLES: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def world(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, World]]:
+def world(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Api, LiveDoer]]:
     """One api for all of this file: nothing here changes anything."""
     namespace = crds.namespace()
     database = migrated_database(crds.postgres)
     log: Path = tmp_path_factory.mktemp("problems") / "api.log"
     api = launch(url=database, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=log)
     api.start()
-    made = World(kube=crds.plane.api, namespace=namespace, database=database)
+    made = LiveDoer(kube=crds.plane.api, namespace=namespace, database=database)
     made.setup()
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
@@ -155,7 +155,7 @@ def world(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 @pytest.mark.parametrize(("changes", "field", "detail"), BUNDLES, ids=lambda value: str(value)[:30])
 def test_a_bad_bundle_is_refused_alone_and_in_a_batch(
-    world: tuple[Api, World], changes: dict[str, Any], field: str, detail: str
+    world: tuple[Api, LiveDoer], changes: dict[str, Any], field: str, detail: str
 ) -> None:
     api, made = world
     bad = made.bundle("bad") | changes
@@ -214,7 +214,7 @@ def test_a_bad_bundle_is_refused_alone_and_in_a_batch(
     ],
 )
 def test_requests_that_cannot_be_served(
-    world: tuple[Api, World],
+    world: tuple[Api, LiveDoer],
     method: str,
     path: str,
     body: bytes | None,
@@ -228,7 +228,7 @@ def test_requests_that_cannot_be_served(
 
 
 @pytest.mark.parametrize("path", ["/v1/runs", "/v1/runs:batch"])
-def test_what_is_not_json(world: tuple[Api, World], path: str) -> None:
+def test_what_is_not_json(world: tuple[Api, LiveDoer], path: str) -> None:
     answer = world[0].call("POST", path, raw=b'{"runs": [')
     assert answer.status == 400
     assert answer.body["detail"].startswith("the body is not JSON: ")
@@ -239,7 +239,7 @@ def test_what_is_not_json(world: tuple[Api, World], path: str) -> None:
 )
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit(
-    world: tuple[Api, World], path: str, limit: int, chunked: bool
+    world: tuple[Api, LiveDoer], path: str, limit: int, chunked: bool
 ) -> None:
     api, _made = world
     body = b" " * (limit + 1)
@@ -267,14 +267,14 @@ def test_a_body_over_the_limit(
     ],
 )
 def test_without_the_token_nothing_is_read(
-    world: tuple[Api, World], token: str | None, detail: str
+    world: tuple[Api, LiveDoer], token: str | None, detail: str
 ) -> None:
     answer = world[0].call("POST", "/v1/runs", raw=b"{not json", token=token)
     assert (answer.status, answer.body["detail"]) == (401, detail)
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
-def test_probes_and_metrics_need_no_token(world: tuple[Api, World]) -> None:
+def test_probes_and_metrics_need_no_token(world: tuple[Api, LiveDoer]) -> None:
     api, _made = world
     assert api.get("/livez", token=None).body == {"status": "ok"}
     ready = api.get("/readyz", token=None).body
@@ -282,7 +282,7 @@ def test_probes_and_metrics_need_no_token(world: tuple[Api, World]) -> None:
     assert "learnops_build_info" in str(api.get("/metrics", token=None).body)
 
 
-def test_the_document_has_examples_and_names_the_token(world: tuple[Api, World]) -> None:
+def test_the_document_has_examples_and_names_the_token(world: tuple[Api, LiveDoer]) -> None:
     document = world[0].get("/openapi.json", token=None).body
     assert document["components"]["schemas"]["Bundle"]["examples"][0]["runId"] == "r-81f3"
     assert document["security"] == [{"bearer": []}]

@@ -9,18 +9,18 @@ from psycopg import sql
 
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 PERSONAL = ("jane@example.com", "4111 1111 1111 1111", "536-90-4399", "(415) 555-2671")
 
 
-def told(world: World, run_id: str, **changes: Any) -> dict[str, object]:
+def told(world: LiveDoer, run_id: str, **changes: Any) -> dict[str, object]:
     qav = {"question": "Who asks?", "answer": f"{PERSONAL[0]}, card {PERSONAL[1]}", "score": 0.9}
     artifacts = [{"kind": "note", "text": f"{PERSONAL[2]} {PERSONAL[3]} EMP-123456"}]
     return world.bundle(run_id, **{"qav": qav, "artifacts": artifacts, **changes})
 
 
-def everything_stored(world: World) -> str:
+def everything_stored(world: LiveDoer) -> str:
     """Every row of every table of ours, as text."""
     with psycopg.connect(world.database) as connection:
         tables = connection.execute(
@@ -36,7 +36,7 @@ def everything_stored(world: World) -> str:
     return "\n".join(rows)
 
 
-def test_personal_data_is_gone_before_it_is_stored(api: Api, world: World) -> None:
+def test_personal_data_is_gone_before_it_is_stored(api: Api, world: LiveDoer) -> None:
     assert api.post("/v1/runs", told(world, "secret-run")).status == 201
     stored = everything_stored(world)
     assert "secret-run" in stored
@@ -48,7 +48,7 @@ def test_personal_data_is_gone_before_it_is_stored(api: Api, world: World) -> No
         assert f'learnops_redactions_total{{kind="{kind}"}} 1.0' in metrics
 
 
-def test_names_that_an_agent_chooses_are_redacted_too(api: Api, world: World) -> None:
+def test_names_that_an_agent_chooses_are_redacted_too(api: Api, world: LiveDoer) -> None:
     named = told(
         world,
         "named",
@@ -73,14 +73,14 @@ def test_names_that_an_agent_chooses_are_redacted_too(api: Api, world: World) ->
 
 
 def test_a_repeated_report_is_a_duplicate_and_another_one_a_conflict(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     assert api.post("/v1/runs", told(world, "a")).status == 201
     assert api.post("/v1/runs", told(world, "a")).body["status"] == "duplicate"
     assert api.post("/v1/runs", told(world, "a", qav={"question": "Another?"})).status == 409
 
 
-def test_the_doers_own_patterns_hold_from_their_change_on(api: Api, world: World) -> None:
+def test_the_doers_own_patterns_hold_from_their_change_on(api: Api, world: LiveDoer) -> None:
     patterns = [{"name": "employee", "pattern": "EMP-[0-9]{6}"}]
     world.kube.merge(f"{world.base}/doers/planner", {"spec": {"redaction": {"patterns": patterns}}})
     runs = iter(range(1000))
@@ -105,7 +105,7 @@ def test_the_doers_own_patterns_hold_from_their_change_on(api: Api, world: World
     ],
     ids=["numbers upon numbers", "a map by address"],
 )
-def test_a_bundle_that_takes_long_holds_up_nobody(api: Api, world: World, artifact: Any) -> None:
+def test_a_bundle_that_takes_long_holds_up_nobody(api: Api, world: LiveDoer, artifact: Any) -> None:
     with ThreadPoolExecutor(1) as pool:
         large = pool.submit(api.post, "/v1/runs", told(world, "large", artifacts=[artifact]))
         between = 0
@@ -120,7 +120,7 @@ def test_a_bundle_that_takes_long_holds_up_nobody(api: Api, world: World, artifa
 
 
 def test_of_a_doer_that_is_gone_nothing_is_stored_that_an_agent_chose(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     """Its own patterns went with it, and its registered runs are still scored."""
     world.open()
@@ -144,6 +144,6 @@ def test_of_a_doer_that_is_gone_nothing_is_stored_that_an_agent_chose(
     assert api.get(f"/v1/runs/drawn?namespace={world.namespace}").body["loss"] < 1.0
 
 
-def assigned(api: Api, world: World) -> Any:
+def assigned(api: Api, world: LiveDoer) -> Any:
     body = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "drawn"}]}
     return api.post("/v1/assignments", body)

@@ -11,10 +11,10 @@ from learnops.server.models import BatchAnswer
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
 from tests.integration.server.test_assignments import assign
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 
-def test_a_run_is_scored_and_told_again(api: Api, world: World) -> None:
+def test_a_run_is_scored_and_told_again(api: Api, world: LiveDoer) -> None:
     first = api.post("/v1/runs", world.bundle("a"))
     assert first.status == 201
     assert first.body == {
@@ -35,7 +35,7 @@ def test_a_run_is_scored_and_told_again(api: Api, world: World) -> None:
     assert api.get(f"/v1/runs/never?namespace={world.namespace}").status == 404
 
 
-def test_another_content_for_a_known_run_is_a_conflict(api: Api, world: World) -> None:
+def test_another_content_for_a_known_run_is_a_conflict(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     other = api.post("/v1/runs", world.bundle("a", metrics={"grounding": 1.0}))
     assert other.status == 409
@@ -50,7 +50,7 @@ def test_another_content_for_a_known_run_is_a_conflict(api: Api, world: World) -
     assert found["loss"] == pytest.approx(0.15)
 
 
-def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: World) -> None:
+def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: LiveDoer) -> None:
     items = [
         world.bundle("a"),
         world.bundle("a"),
@@ -80,7 +80,7 @@ def test_a_bad_item_does_not_lose_its_neighbours(api: Api, world: World) -> None
     assert fields == ["runId", "metrics", "doer", "metrics.grounding", "body"]
 
 
-def test_a_bad_report_does_not_lose_a_good_one_of_the_same_run(api: Api, world: World) -> None:
+def test_a_bad_report_does_not_lose_a_good_one_of_the_same_run(api: Api, world: LiveDoer) -> None:
     (drawn,) = assign(api, world, {"runId": "drawn"})
     items = [
         world.bundle("a", metrics={"grounding": "bad"}),
@@ -102,14 +102,14 @@ def test_a_bad_report_does_not_lose_a_good_one_of_the_same_run(api: Api, world: 
     )
 
 
-def test_a_conflict_does_not_lose_a_repetition_beside_it(api: Api, world: World) -> None:
+def test_a_conflict_does_not_lose_a_repetition_beside_it(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     items = [world.bundle("a", tenant="acme"), world.bundle("a")]
     results = api.post("/v1/runs:batch", {"runs": items}).body["results"]
     assert [it["status"] for it in results] == ["conflict", "duplicate"]
 
 
-def test_names_are_taken_as_people_write_them(api: Api, world: World) -> None:
+def test_names_are_taken_as_people_write_them(api: Api, world: LiveDoer) -> None:
     """With spaces that do not break, wide ones, marks of direction, joiners."""
     for name in (
         "Soci\u00e9t\u00e9\u00a0G",
@@ -126,7 +126,7 @@ def test_names_are_taken_as_people_write_them(api: Api, world: World) -> None:
         assert api.post(f"/v1/runs/{quote(name)}/signals", body).status == 201
 
 
-def test_ndjson_with_a_broken_line(api: Api, world: World) -> None:
+def test_ndjson_with_a_broken_line(api: Api, world: LiveDoer) -> None:
     lines = [json.dumps(world.bundle("a")), '{"runId": ', json.dumps(world.bundle("b"))]
     answer = api.call(
         "POST",
@@ -138,7 +138,7 @@ def test_ndjson_with_a_broken_line(api: Api, world: World) -> None:
     assert statuses == ["accepted", "invalid", "accepted"]
 
 
-def test_the_registration_stands_over_what_the_bundle_says(api: Api, world: World) -> None:
+def test_the_registration_stands_over_what_the_bundle_says(api: Api, world: LiveDoer) -> None:
     runs = [{"runId": f"r-{number}"} for number in range(20)]
     told = {each["runId"]: each for each in assign(api, world, *runs)}
     (candidate, *_) = [run for run, each in told.items() if each["arm"] == "candidate"]
@@ -153,7 +153,7 @@ def test_the_registration_stands_over_what_the_bundle_says(api: Api, world: Worl
     )
 
 
-def test_a_run_is_scored_by_the_weights_at_its_registration(api: Api, world: World) -> None:
+def test_a_run_is_scored_by_the_weights_at_its_registration(api: Api, world: LiveDoer) -> None:
     assign(api, world, {"runId": "old"}, {"runId": "older"})
     assert api.post("/v1/runs", world.bundle("older")).body["loss"] == pytest.approx(0.15)
     world.reweigh(number=2, contradictions="1")
@@ -169,7 +169,7 @@ def test_a_run_is_scored_by_the_weights_at_its_registration(api: Api, world: Wor
     assert [one["loss"] for one in results] == [0.0, pytest.approx(0.2)]
 
 
-def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world: World) -> None:
+def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world: LiveDoer) -> None:
     runs = [f"r-{number}" for number in range(20)]
     told = {each["runId"]: each for each in assign(api, world, *({"runId": run} for run in runs))}
     late = runs[0]
@@ -193,7 +193,7 @@ def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world
     assert _sum(api, "learnops_assignments_total") == 20
 
 
-def test_a_silent_run_times_out_and_counts_one(api: Api, world: World) -> None:
+def test_a_silent_run_times_out_and_counts_one(api: Api, world: LiveDoer) -> None:
     assign(api, world, {"runId": "silent"})
     with psycopg.connect(world.database, autocommit=True) as connection:
         connection.execute(
@@ -214,7 +214,7 @@ def test_a_silent_run_times_out_and_counts_one(api: Api, world: World) -> None:
     assert routing == ("Timeout", 1.0)
 
 
-def test_weights_are_those_of_the_registration(api: Api, world: World) -> None:
+def test_weights_are_those_of_the_registration(api: Api, world: LiveDoer) -> None:
     assign(api, world, {"runId": "before"})
     weights = {"spec": {"crl": {"weights": {"grounding": "1", "contradictions": "0"}}}}
     world.kube.merge(f"{world.base}/doers/planner", weights)
@@ -231,7 +231,7 @@ def test_weights_are_those_of_the_registration(api: Api, world: World) -> None:
 
 
 def test_a_rollout_whose_weights_cannot_be_read_harms_its_own_runs_alone(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     assign(api, world, {"runId": "registered"})
     with psycopg.connect(world.database) as connection:

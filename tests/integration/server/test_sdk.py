@@ -12,14 +12,14 @@ from learnops.client import Learner, Options
 from learnops.domain.assignment import Region, choose, draw
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import TOKEN, Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 Connect = Callable[..., Learner]
 METRICS = {"grounding": 0.9, "contradictions": 0}
 
 
 @pytest.fixture
-def connect(api: Api, world: World) -> Iterator[Connect]:
+def connect(api: Api, world: LiveDoer) -> Iterator[Connect]:
     """Learners of the world's doer, with a snapshot."""
     world.renew_lease(create=True)  # without an operator the dead-man switch gives control
     with ExitStack() as stack:
@@ -53,7 +53,7 @@ def of_arm(arm: str, *, after: str) -> str:
     return next(f"{after}{n}" for n in range(99) if draw(SALT, f"{after}{n}", 50).value == arm)
 
 
-def evidence_runs(api: Api, world: World) -> float:
+def evidence_runs(api: Api, world: LiveDoer) -> float:
     series = [
         api.series("learnops_evidence_runs_total", namespace=world.namespace, arm=arm) or 0.0
         for arm in ("control", "candidate")
@@ -61,7 +61,9 @@ def evidence_runs(api: Api, world: World) -> float:
     return sum(series)
 
 
-def test_a_run_is_drawn_registered_run_and_scored(api: Api, world: World, connect: Connect) -> None:
+def test_a_run_is_drawn_registered_run_and_scored(
+    api: Api, world: LiveDoer, connect: Connect
+) -> None:
     learner = connect()
     for arm, policy in (("candidate", "planner-v2"), ("control", "planner-v1")):
         run = learner.start(run_id=of_arm(arm, after=arm), tenant="acme")
@@ -77,7 +79,7 @@ def test_a_run_is_drawn_registered_run_and_scored(api: Api, world: World, connec
 
 
 def test_an_api_that_stalls_means_control_and_no_evidence(
-    api: Api, world: World, connect: Connect
+    api: Api, world: LiveDoer, connect: Connect
 ) -> None:
     learner = connect(registration_seconds=0.25)
     wait_for(lambda: learner.start().propensity == 0.5, "a registration in time")
@@ -96,7 +98,7 @@ def test_an_api_that_stalls_means_control_and_no_evidence(
 
 
 def test_an_api_that_is_killed_loses_nothing_that_was_finished(
-    api: Api, world: World, connect: Connect
+    api: Api, world: LiveDoer, connect: Connect
 ) -> None:
     learner = connect(registration_seconds=0.25)
     ids = []
@@ -117,7 +119,7 @@ def test_an_api_that_is_killed_loses_nothing_that_was_finished(
     assert missing == []
 
 
-def test_a_roll_back_reaches_the_sdk_by_long_poll(world: World, connect: Connect) -> None:
+def test_a_roll_back_reaches_the_sdk_by_long_poll(world: LiveDoer, connect: Connect) -> None:
     learner = connect()
     world.traffic(revision=3, percent=0)
     wait_for(lambda: learner.stats()["revision"] == 3, "the roll-back in the SDK")
@@ -125,7 +127,7 @@ def test_a_roll_back_reaches_the_sdk_by_long_poll(world: World, connect: Connect
 
 
 def test_each_of_several_candidates_is_run_with_its_own_content(
-    world: World, connect: Connect
+    world: LiveDoer, connect: Connect
 ) -> None:
     world.create_policy(3)
     shares = [

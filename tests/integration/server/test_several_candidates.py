@@ -7,7 +7,7 @@ from learnops.server.models import SnapshotAnswer
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 BOTH: list[Json] = [
     {"policy": "planner-v1", "percent": 45},
@@ -22,7 +22,7 @@ REGIONS = [
 RUNS = [f"run-{number}" for number in range(60)]
 
 
-def assign(api: Api, world: World, *runs: dict[str, str]) -> list[Json]:
+def assign(api: Api, world: LiveDoer, *runs: dict[str, str]) -> list[Json]:
     body = {"namespace": world.namespace, "doer": "planner", "runs": list(runs)}
     answer = api.post("/v1/assignments", body)
     assert answer.status == 200, answer.body
@@ -30,7 +30,7 @@ def assign(api: Api, world: World, *runs: dict[str, str]) -> list[Json]:
     return found
 
 
-def serve(api: Api, world: World, shares: list[Json], *, revision: int) -> Json:
+def serve(api: Api, world: LiveDoer, shares: list[Json], *, revision: int) -> Json:
     """Change the traffic; the snapshot once the api has seen it."""
     traffic = {"revision": revision, "active": "planner-v1", "shares": shares}
     told = {**traffic, "salt": SALT, "canary": "planner-canary"}
@@ -45,7 +45,7 @@ def serve(api: Api, world: World, shares: list[Json], *, revision: int) -> Json:
 
 
 def test_each_run_gets_the_arm_of_its_region_and_keeps_the_propensity_of_all(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     world.create_policy(3)
     snapshot = serve(api, world, BOTH, revision=3)
@@ -72,7 +72,7 @@ def test_each_run_gets_the_arm_of_its_region_and_keeps_the_propensity_of_all(
 
 
 def test_whoever_had_a_dropped_candidate_gets_control_and_nobody_else_moves(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     world.create_policy(3)
     serve(api, world, BOTH, revision=3)

@@ -16,7 +16,7 @@ from learnops.ports.runlog import PairRows
 from learnops.server.models import MAX_BATCH
 from testbed.waiting import wait_until as wait_until_by
 from tests.integration.server.conftest import TOKEN, Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 
 def wait_until(check: Callable[[], Any], what: str) -> None:
@@ -24,7 +24,7 @@ def wait_until(check: Callable[[], Any], what: str) -> None:
 
 
 @pytest.fixture
-def learner(api: Api, world: World) -> Iterator[Learner]:
+def learner(api: Api, world: LiveDoer) -> Iterator[Learner]:
     """A learner whose doer is in the shadow stage of planner-v2."""
     in_shadow(world)
     world.renew_lease(create=True)
@@ -37,14 +37,14 @@ def learner(api: Api, world: World) -> Iterator[Learner]:
         yield made
 
 
-def in_shadow(world: World) -> None:
+def in_shadow(world: LiveDoer) -> None:
     """planner-v2 runs beside planner-v1, which answers everything."""
     shares = [{"policy": "planner-v1", "percent": 100}]
     told = {"revision": 3, "salt": SALT, "canary": "planner-canary", "shares": shares}
     world.status("doers", "planner", {"traffic": {**told, "shadow": "planner-v2"}})
 
 
-def pairs(world: World) -> list[tuple[int, str, float | None]]:
+def pairs(world: LiveDoer) -> list[tuple[int, str, float | None]]:
     with psycopg.connect(world.database) as connection:
         return connection.execute(
             "SELECT seq, run_id, reported_loss FROM shadow_pairs WHERE rollout = %s ORDER BY seq",
@@ -52,7 +52,7 @@ def pairs(world: World) -> list[tuple[int, str, float | None]]:
         ).fetchall()
 
 
-def resolved(world: World) -> PairRows:
+def resolved(world: LiveDoer) -> PairRows:
     """The pairs as the operator reads them."""
 
     async def read() -> PairRows:
@@ -70,7 +70,7 @@ def resolved(world: World) -> PairRows:
 
 
 def test_the_candidate_runs_beside_control_and_is_no_traffic(
-    api: Api, world: World, learner: Learner
+    api: Api, world: LiveDoer, learner: Learner
 ) -> None:
     seen: list[tuple[str, bool, bool]] = []
 
@@ -98,7 +98,7 @@ def test_the_candidate_runs_beside_control_and_is_no_traffic(
 
 
 def test_a_candidate_that_raises_harms_no_answer_and_counts_as_worst(
-    world: World, learner: Learner
+    world: LiveDoer, learner: Learner
 ) -> None:
     @learner.agent
     def plan(run: Run) -> str:
@@ -113,7 +113,7 @@ def test_a_candidate_that_raises_harms_no_answer_and_counts_as_worst(
     assert loss == 1.0
 
 
-def test_more_candidates_than_may_wait_are_left_out(world: World, learner: Learner) -> None:
+def test_more_candidates_than_may_wait_are_left_out(world: LiveDoer, learner: Learner) -> None:
     go_on = Event()
 
     @learner.agent
@@ -129,7 +129,7 @@ def test_more_candidates_than_may_wait_are_left_out(world: World, learner: Learn
     assert 2 <= len(pairs(world)) <= 3
 
 
-def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world: World) -> None:
+def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world: LiveDoer) -> None:
     with psycopg.connect(world.database) as connection:
         connection.execute("UPDATE shadow_deployments SET maturation_seconds = 1")
     in_shadow(world)
@@ -153,7 +153,7 @@ def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world:
 
 
 @pytest.mark.timeout(120)
-def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: World) -> None:
+def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: LiveDoer) -> None:
     in_shadow(world)
     body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT}
     names = [f"r{number}" for number in range(MAX_BATCH)]
@@ -172,7 +172,7 @@ def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: World)
     assert all(loss is not None for _, _, loss in pairs(world))
 
 
-def test_of_two_reports_in_a_batch_the_first_counts(api: Api, world: World) -> None:
+def test_of_two_reports_in_a_batch_the_first_counts(api: Api, world: LiveDoer) -> None:
     in_shadow(world)
     body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT, "runIds": ["r1"]}
     wait_until(
@@ -191,7 +191,7 @@ def report(api: Api, bundle: dict[str, object]) -> dict[str, Any]:
     return found
 
 
-def test_what_is_no_pair_is_refused_by_name(api: Api, world: World, learner: Learner) -> None:
+def test_what_is_no_pair_is_refused_by_name(api: Api, world: LiveDoer, learner: Learner) -> None:
     body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT, "runIds": ["r1"]}
     assert api.post("/v1/shadows", body).body == {"opened": ["r1"]}
     assert api.post("/v1/shadows", body).body == {"opened": []}
@@ -212,7 +212,7 @@ def test_what_is_no_pair_is_refused_by_name(api: Api, world: World, learner: Lea
     assert report(api, {**told, "metrics": {}})["status"] == "conflict"
 
 
-def test_the_report_compares_all_terms(api: Api, world: World) -> None:
+def test_the_report_compares_all_terms(api: Api, world: LiveDoer) -> None:
     spec = {
         "doerRef": {"name": "planner"},
         "candidateRefs": [{"name": "planner-v2"}],

@@ -8,23 +8,23 @@ from learnops.server.signal_models import SignalsAnswer
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Answer, Api
 from tests.integration.server.test_assignments import assign
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 
 def signal(name: str, value: object, key: str, **more: object) -> dict[str, object]:
     return {"name": name, "value": value, "key": key, **more}
 
 
-def tell(api: Api, world: World, run_id: str, *signals: object, doer: str = "planner") -> Answer:
+def tell(api: Api, world: LiveDoer, run_id: str, *signals: object, doer: str = "planner") -> Answer:
     body = {"namespace": world.namespace, "doer": doer, "signals": list(signals)}
     return api.post(f"/v1/runs/{run_id}/signals", body)
 
 
-def stored(api: Api, world: World, run_id: str) -> Any:
+def stored(api: Api, world: LiveDoer, run_id: str) -> Any:
     return api.get(f"/v1/runs/{run_id}?namespace={world.namespace}").body
 
 
-def test_they_make_the_reward_and_leave_the_loss_alone(api: Api, world: World) -> None:
+def test_they_make_the_reward_and_leave_the_loss_alone(api: Api, world: LiveDoer) -> None:
     first = api.post("/v1/runs", world.bundle("a", signals={"compile": True, "tests": 0.5}))
     assert first.status == 201
     before = stored(api, world, "a")
@@ -50,7 +50,7 @@ def test_they_make_the_reward_and_leave_the_loss_alone(api: Api, world: World) -
     assert (rest["loss"], rest["crl"]) == (pytest.approx(0.15), pytest.approx(0.6))
 
 
-def test_a_run_tells_its_signals_in_the_order_of_arrival(api: Api, world: World) -> None:
+def test_a_run_tells_its_signals_in_the_order_of_arrival(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a", signals={"tests": 0.5}))
     late = signal(
         "human", 1, "b", observedAt="2020-01-01T01:00:00+01:00", source="thumbs", note="ok"
@@ -89,7 +89,7 @@ def test_a_run_tells_its_signals_in_the_order_of_arrival(api: Api, world: World)
     ]
 
 
-def test_the_last_to_arrive_counts_whatever_time_it_tells(api: Api, world: World) -> None:
+def test_the_last_to_arrive_counts_whatever_time_it_tells(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     for number, (value, time) in enumerate(((1, "2026-01-02"), (0.25, "2026-01-01"))):
         sent = signal("tests", value, f"ci/{number}", observedAt=f"{time}T00:00:00Z")
@@ -97,7 +97,9 @@ def test_the_last_to_arrive_counts_whatever_time_it_tells(api: Api, world: World
     assert stored(api, world, "a")["reward"]["value"] == 0.25
 
 
-def test_a_repetition_is_told_so_and_another_content_is_a_conflict(api: Api, world: World) -> None:
+def test_a_repetition_is_told_so_and_another_content_is_a_conflict(
+    api: Api, world: LiveDoer
+) -> None:
     api.post("/v1/runs", world.bundle("a"))
     one = signal("tests", 0.5, "ci/7", source="ci", note="call 555-123-4567")
     first = tell(api, world, "a", one)
@@ -114,7 +116,7 @@ def test_a_repetition_is_told_so_and_another_content_is_a_conflict(api: Api, wor
     assert told == [("tests", 0.5)]  # of the refused request nothing is stored
 
 
-def test_a_registered_run_takes_them_before_its_bundle(api: Api, world: World) -> None:
+def test_a_registered_run_takes_them_before_its_bundle(api: Api, world: LiveDoer) -> None:
     assign(api, world, {"runId": "a"})
     assert tell(api, world, "a", signal("tests", 1, "ci/7")).status == 201
     api.post("/v1/runs", world.bundle("a", signals={"tests": 0, "compile": True}))
@@ -123,7 +125,7 @@ def test_a_registered_run_takes_them_before_its_bundle(api: Api, world: World) -
     assert [it["origin"] for it in found["signals"]] == ["Later", "Bundle", "Bundle"]
 
 
-def test_a_run_that_nobody_knows_has_none(api: Api, world: World) -> None:
+def test_a_run_that_nobody_knows_has_none(api: Api, world: LiveDoer) -> None:
     answer = tell(api, world, "never", signal("tests", 1, "ci/7"))
     assert (answer.status, answer.body["detail"]) == (
         404,
@@ -135,14 +137,14 @@ def test_a_run_that_nobody_knows_has_none(api: Api, world: World) -> None:
     assert (found["signals"], found["reward"]) == ([], None)
 
 
-def test_a_run_of_another_doer(api: Api, world: World) -> None:
+def test_a_run_of_another_doer(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     answer = tell(api, world, "a", signal("tests", 1, "ci/7"), doer="judge")
     assert (answer.status, answer.body["field"]) == (422, "doer")
     assert answer.body["detail"] == "doer: is 'judge', but the run is another doer's; name that one"
 
 
-def test_a_run_takes_a_hundred(api: Api, world: World) -> None:
+def test_a_run_takes_a_hundred(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     many = [signal("tests", 1, f"ci/{number}") for number in range(100)]
     assert tell(api, world, "a", *many[:99]).status == 201
@@ -153,7 +155,7 @@ def test_a_run_takes_a_hundred(api: Api, world: World) -> None:
     assert tell(api, world, "a", *many).status == 200
 
 
-def test_an_id_with_slashes_and_no_reward_without_weights(api: Api, world: World) -> None:
+def test_an_id_with_slashes_and_no_reward_without_weights(api: Api, world: LiveDoer) -> None:
     path = f"{world.base}/doers/planner"
     reward = {"reward": {"weights": {"human": "2"}}}
     world.kube.merge(path, {"spec": {"learning": reward}})
@@ -172,7 +174,7 @@ def test_an_id_with_slashes_and_no_reward_without_weights(api: Api, world: World
     assert (answer.body["reward"]["value"], answer.body["reward"]["partial"]) == (0.5, False)
 
 
-def test_personal_data_is_taken_out_of_free_text(api: Api, world: World) -> None:
+def test_personal_data_is_taken_out_of_free_text(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     sent = signal("human", 1, "k", source="bob@example.com", note="ask alice@example.com")
     assert tell(api, world, "a", sent).status == 201
@@ -180,7 +182,7 @@ def test_personal_data_is_taken_out_of_free_text(api: Api, world: World) -> None
     assert (told["source"], told["note"]) == ("[email]", "ask [email]")
 
 
-def test_a_key_with_personal_data_is_refused_and_not_told_back(api: Api, world: World) -> None:
+def test_a_key_with_personal_data_is_refused_and_not_told_back(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     sent = (signal("tests", 1, "ci/7"), signal("human", 1, "thumb/jane@example.com"))
     answer = tell(api, world, "a", *sent)
@@ -193,7 +195,7 @@ def test_a_key_with_personal_data_is_refused_and_not_told_back(api: Api, world: 
 
 
 def test_a_time_counts_as_the_instant_that_it_is_whatever_its_offset(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     """ISO 8601 has offsets up to 23:59, Postgres takes them below 16:00."""
     api.post("/v1/runs", world.bundle("a"))
@@ -230,7 +232,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def test_what_is_no_signal_is_refused_with_its_field(api: Api, world: World) -> None:
+def test_what_is_no_signal_is_refused_with_its_field(api: Api, world: LiveDoer) -> None:
     for changes, field, detail in BAD:
         answer = tell(api, world, "a", {**signal("tests", 1, "k"), **changes})
         assert (answer.status, answer.body["field"]) == (422, f"signals[0].{field}")

@@ -10,7 +10,7 @@ from learnops.cli.main import main
 from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.test_sdk import METRICS, Connect
 from tests.integration.server.test_sdk import connect as connect
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 Said = pytest.CaptureFixture[str]
 
@@ -20,7 +20,7 @@ def signal(*arguments: str) -> int:
 
 
 @pytest.fixture
-def environment(api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(api: Api, world: LiveDoer, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a pipeline is given."""
     monkeypatch.setenv("LEARNOPS_API", api.url)
     monkeypatch.setenv("LEARNOPS_TOKEN", TOKEN)
@@ -28,7 +28,7 @@ def environment(api: Api, world: World, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_run_its_pipeline_and_its_reader(
-    api: Api, world: World, connect: Connect, environment: None, capsys: Said
+    api: Api, world: LiveDoer, connect: Connect, environment: None, capsys: Said
 ) -> None:
     learner = connect()
     run = learner.start(run_id="job/7")
@@ -65,7 +65,7 @@ def test_a_run_its_pipeline_and_its_reader(
 
 
 def test_the_command_says_what_is_wrong(
-    api: Api, world: World, environment: None, capsys: Said, monkeypatch: pytest.MonkeyPatch
+    api: Api, world: LiveDoer, environment: None, capsys: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.post("/v1/runs", world.bundle("a"))
     assert signal("never", "--doer", "planner", "tests=1") == 1

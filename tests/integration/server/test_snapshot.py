@@ -8,16 +8,16 @@ import pytest
 from learnops.server.models import SnapshotAnswer
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 HEADER = "X-Learnops-TTL-Seconds"
 
 
-def path(world: World, *, wait: float = 0) -> str:
+def path(world: LiveDoer, *, wait: float = 0) -> str:
     return f"/v1/snapshot?namespace={world.namespace}&doer=planner&waitSeconds={wait}"
 
 
-def test_it_tells_shares_rollout_and_content(api: Api, world: World) -> None:
+def test_it_tells_shares_rollout_and_content(api: Api, world: LiveDoer) -> None:
     answer = api.get(path(world))
     assert answer.status == 200
     told = answer.body
@@ -43,7 +43,7 @@ def test_it_tells_shares_rollout_and_content(api: Api, world: World) -> None:
     assert told["policies"]["planner-v2"]["toolsAllowlist"] == ["search"]
 
 
-def test_a_long_poll_ends_within_a_second_of_a_change(api: Api, world: World) -> None:
+def test_a_long_poll_ends_within_a_second_of_a_change(api: Api, world: LiveDoer) -> None:
     etag = api.get(path(world)).body["etag"]
     asked = {"If-None-Match": f'"{etag}"'}
     with ThreadPoolExecutor() as pool:
@@ -56,7 +56,7 @@ def test_a_long_poll_ends_within_a_second_of_a_change(api: Api, world: World) ->
     assert (answer.status, answer.body["revision"], answer.body["rollout"]) == (200, 3, None)
 
 
-def test_a_revision_is_served_once_all_its_policies_were_seen(api: Api, world: World) -> None:
+def test_a_revision_is_served_once_all_its_policies_were_seen(api: Api, world: LiveDoer) -> None:
     etag = api.get(path(world)).body["etag"]
     asked = {"If-None-Match": f'"{etag}"'}
     world.traffic(revision=3, percent=10, candidate="planner-v3")
@@ -71,7 +71,7 @@ def test_a_revision_is_served_once_all_its_policies_were_seen(api: Api, world: W
     assert (answer.status, answer.body["revision"]) == (200, 3)
 
 
-def test_a_deleted_policy_is_served_while_traffic_names_it(api: Api, world: World) -> None:
+def test_a_deleted_policy_is_served_while_traffic_names_it(api: Api, world: LiveDoer) -> None:
     world.kube.delete(f"{world.base}/policies/planner-v2")
     gone = f"/v1/policies/planner-v2?namespace={world.namespace}"
     wait_until(
@@ -80,7 +80,7 @@ def test_a_deleted_policy_is_served_while_traffic_names_it(api: Api, world: Worl
     assert set(api.get(path(world)).body["policies"]) == {"planner-v1", "planner-v2"}
 
 
-def test_the_time_to_live_is_what_the_lease_leaves(api: Api, world: World) -> None:
+def test_the_time_to_live_is_what_the_lease_leaves(api: Api, world: LiveDoer) -> None:
     assert api.get(path(world)).body["ttlSeconds"] == 0.0  # no operator was ever seen
     world.renew_lease(create=True)
     high = wait_until(
@@ -113,7 +113,7 @@ def test_the_time_to_live_is_what_the_lease_leaves(api: Api, world: World) -> No
     ],
 )
 def test_no_doer_and_no_traffic_are_told_apart(
-    api: Api, world: World, doer: str, detail: str
+    api: Api, world: LiveDoer, doer: str, detail: str
 ) -> None:
     spec = {"policyRef": {"name": "fresh-v1"}, "crl": {"weights": {"grounding": "1"}}}
     world.create("doers", "Doer", "fresh", spec)

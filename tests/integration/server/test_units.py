@@ -7,10 +7,10 @@ from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
 from tests.integration.server.test_assignments import assign
-from tests.integration.server.world import World
+from tests.live_doer import LiveDoer
 
 
-def draw_for(api: Api, world: World, **assignment: object) -> None:
+def draw_for(api: Api, world: LiveDoer, **assignment: object) -> None:
     """The canary began with such a unit; returns once the api knows."""
     with psycopg.connect(world.database) as connection:
         connection.execute(
@@ -26,7 +26,7 @@ def draw_for(api: Api, world: World, **assignment: object) -> None:
     )
 
 
-def route(api: Api, world: World, run_id: str, unit_id: str) -> Json:
+def route(api: Api, world: LiveDoer, run_id: str, unit_id: str) -> Json:
     """What `GET /v1/route` tells, without the policy's content."""
     query = f"namespace={world.namespace}&doer=planner&runId={run_id}&unitId={unit_id}"
     told: Json = api.get(f"/v1/route?{query}").body
@@ -35,7 +35,7 @@ def route(api: Api, world: World, run_id: str, unit_id: str) -> Json:
 
 
 def test_each_run_of_a_session_is_registered_with_the_draw_of_the_first(
-    api: Api, world: World
+    api: Api, world: LiveDoer
 ) -> None:
     draw_for(api, world, unit="Session")
     (first,) = assign(api, world, {"runId": "a", "unitId": "s"})
@@ -54,7 +54,7 @@ def test_each_run_of_a_session_is_registered_with_the_draw_of_the_first(
     "assignment", [{"unit": "Session"}, {"unit": "TenantEpoch", "epochSeconds": 60}]
 )
 def test_a_run_that_does_not_name_its_unit_is_no_evidence(
-    api: Api, world: World, assignment: dict[str, object]
+    api: Api, world: LiveDoer, assignment: dict[str, object]
 ) -> None:
     draw_for(api, world, **assignment)
     told = assign(api, world, *({"runId": f"r-{number}"} for number in range(20)))
@@ -65,7 +65,7 @@ def test_a_run_that_does_not_name_its_unit_is_no_evidence(
         assert connection.execute("SELECT count(*) FROM deployment_routings").fetchone() == (0,)
 
 
-def test_a_tenant_s_unit_carries_the_number_of_its_epoch(api: Api, world: World) -> None:
+def test_a_tenant_s_unit_carries_the_number_of_its_epoch(api: Api, world: LiveDoer) -> None:
     draw_for(api, world, unit="TenantEpoch", epochSeconds=604_800)
     told = assign(api, world, *({"runId": run, "unitId": "acme"} for run in "abc"))
     assert len({(one["arm"], one["registered"]) for one in told}) == 1

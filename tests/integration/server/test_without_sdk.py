@@ -5,10 +5,10 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import SALT, World
+from tests.live_doer import SALT, LiveDoer
 
 
-def test_the_four_calls(api: Api, world: World) -> None:
+def test_the_four_calls(api: Api, world: LiveDoer) -> None:
     where = {"namespace": world.namespace}
     asked = urlencode({**where, "doer": "planner", "runId": "r-1"})
     drawn = api.get(f"/v1/route?{asked}").body

@@ -16,8 +16,8 @@ WEIGHTS = {"grounding": "3", "contradictions": "1"}
 
 
 @dataclass(frozen=True)
-class World:
-    """What the tests change about one doer."""
+class LiveDoer:
+    """One doer; the tests do to it what the operator does, where only the api runs."""
 
     kube: KubeApi
     namespace: str
