@@ -48,7 +48,7 @@ def test_numbers_of_other_libraries_are_numbers(
 ) -> None:
     told, stats = finish(metrics={"x": value}, costs={"costUSD": value}, qav={"x": [value]})
     assert told["metrics"] == {"x": arrives}
-    assert told["costs"] == {"costUSD": arrives} or isinstance(arrives, bool)
+    assert told["costs"] == ({} if isinstance(arrives, bool) else {"costUSD": arrives})
     assert told["qav"] == {"x": [arrives]}
     assert stats.get("details_dropped", 0) == isinstance(arrives, bool)
 

@@ -91,11 +91,13 @@ def test_crashes_are_never_reported_and_slow_failures_are(api: StandInApi, tmp_p
     truth = "policies: {planner-v1: {loss: 0.5, slow: 0.4, slowSeconds: 0.3, crash: 0.3}}"
     told, total = finish(start(api, tmp_path, "--rate", "300", "--runs", "150", truth=truth))
     assert told["crashed"] > 20
-    assert told["slow"] > 30
+    assert told["slow"] > 45
     assert len(api.runs) == told["reported"] == total["runs"] - told["crashed"]
     failed = [one for one in api.runs.values() if one["gates"]]
     assert len(failed) == told["slow"]
-    assert all(one["durationMilliseconds"] >= 250 for one in failed[:-40])
+    outlasted = failed[:-40]  # the others were cut short by the end of the schedule
+    assert len(outlasted) > 5
+    assert min(one["durationMilliseconds"] for one in outlasted) >= 250
 
 
 def test_a_wrong_truth_or_environment_is_exit_code_2(api: StandInApi, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_a_trial_says_the_same_and_changes_nothing(
     assert await _counts(pool) == before
     done = await expire(pool, keep_days=ALL)
     assert [(it.table, it.rows) for it in foreseen] == [(it.table, it.rows) for it in done]
-    assert all(it.rows for it in done), done
+    assert {it.table for it in done if it.rows} == set(ALL)
     assert not any(it.rows for it in await expire(pool, keep_days=ALL))
 
 
