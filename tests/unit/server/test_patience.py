@@ -148,12 +148,12 @@ async def test_more_than_a_head_may_have(said: bytes) -> None:
 
 
 async def test_a_body_may_be_longer_than_a_head_whole_and_in_chunks() -> None:
-    body = b"x" * 50_000
-    chunked = b"".join(b"%x\r\n%s\r\n" % (100, b"x" * 100) for _ in range(500)) + b"0\r\n\r\n"
+    body = b"x" * 300_000  # of which one read brings 256 KiB at most
+    chunked = b"5\r\nxxxxx\r\n" * 60_000 + b"0\r\n\r\n"  # as much framing as content
     async with serving(SLOW) as server:
         caller = await server.call()
         for _ in range(2):
-            caller.say(HEAD % b"echo" + b"Content-Length: 50000\r\n\r\n" + body)
+            caller.say(HEAD % b"echo" + b"Content-Length: 300000\r\n\r\n" + body)
             await caller.hears(body)
             caller.say(HEAD % b"echo" + b"Transfer-Encoding: chunked\r\n\r\n" + chunked)
             await caller.hears(body)
