@@ -123,6 +123,8 @@ class WorkQueue(Generic[K]):
         while self._heap and self._is_past(self._heap[0], now):
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:
+                # Over, also where `add` only puts it off: a wish that stays would block the next.
+                del self._due[key]
                 self.add(key)
 
     def _is_past(self, entry: tuple[float, int, K], now: float) -> bool:

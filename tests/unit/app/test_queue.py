@@ -104,6 +104,31 @@ def test_a_key_that_a_server_sent_away_does_not_come_back_before_even_with_news(
     assert queue.take() == "a", "the wait is over"
 
 
+def test_a_wish_that_falls_into_the_wait_a_server_asked_for_is_kept() -> None:
+    clock = FakeClock()
+    queue = make(clock)
+    queue.add("a")
+    queue.take()
+    queue.add_after("a", seconds=1.0)
+    queue.retry("a", not_before=5.0)
+    queue.done("a")
+    clock.advance(1.0)
+    assert queue.take() is None
+    assert queue.seconds_until_due() == 4.0
+    clock.advance(4.0)
+    assert queue.take() == "a"
+
+
+def test_news_after_the_wait_a_server_asked_for_end_a_longer_back_off() -> None:
+    clock = FakeClock()
+    queue = WorkQueue[str](
+        monotonic=clock.monotonic, chance=lambda: 0.0, backoff=Backoff(base=60.0)
+    )
+    assert queue.retry("a", not_before=5.0) == 60.0
+    queue.add("a")
+    assert queue.seconds_until_due() == 5.0
+
+
 def test_a_server_that_asks_for_no_wait_does_not_shorten_the_back_off() -> None:
     queue = make(FakeClock())
     assert [queue.retry("a", not_before=0.0) for _ in range(2)] == [0.1, 0.2]
@@ -135,7 +160,7 @@ def test_waiting_for_a_back_off_does_not_age_a_key() -> None:
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "after", "take", "done", "retry", "advance"]),
+        st.sampled_from(["add", "after", "take", "done", "retry", "sent away", "advance"]),
         st.sampled_from("abc"),
         st.floats(0.01, 5.0),
     ),
@@ -158,7 +183,7 @@ class Ledger:
         elif step == "after":
             self.queue.add_after(key, seconds=seconds)
         else:
-            self.queue.retry(key)
+            self.queue.retry(key, not_before=seconds if step == "sent away" else 0.0)
         self.owed[key] += 1
 
     def take(self) -> str | None:
