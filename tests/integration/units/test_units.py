@@ -16,7 +16,12 @@ GROUP BY u.rollout, u.seq HAVING count(DISTINCT r.arm) > 1
 
 
 def begin(
-    installed: Installation, *, assignment: Json, steps: list[int], maturation_seconds: int
+    installed: Installation,
+    *,
+    assignment: Json,
+    steps: list[int],
+    maturation_seconds: int,
+    step_seconds: int = 3,
 ) -> None:
     """A doer with such a unit, and a canary of its second policy with its first traffic."""
     rollout = {
@@ -65,7 +70,14 @@ def work_until_the_end(installed: Installation, work: Callable[[int], Any]) -> s
 def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
     installed: Installation, agent: Learner
 ) -> None:
-    begin(installed, assignment={"unit": "Session"}, steps=[30, 50], maturation_seconds=4)
+    # The first step is long enough for the early sessions on a machine with other things to do.
+    begin(
+        installed,
+        assignment={"unit": "Session"},
+        steps=[30, 50],
+        maturation_seconds=4,
+        step_seconds=12,
+    )
     ready(installed, agent)
 
     def converse(session: str) -> tuple[str, float]:

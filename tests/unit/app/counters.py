@@ -32,14 +32,14 @@ class Answers:
         raise NotImplementedError
 
 
-def sample(arm: str, count: int, loss: float, *, epoch: int = 5, **change: Any) -> CounterSample:
+def sample(arm: str, count: int, loss: float, *, revision: int = 5, **change: Any) -> CounterSample:
     made = CounterSample(
         process="a1",
         namespace="agents",
         doer="planner",
         policy="v2" if arm == "candidate" else "v1",
         arm=arm,
-        epoch=epoch,
+        revision=revision,
         runs=float(count),
         loss_sum=count * loss,
         loss_sumsq=count * loss * loss,

@@ -8,7 +8,7 @@ import pytest
 
 from learnops.app.evidence.counters import CounterEvidence, CounterTick
 from learnops.domain.observed import EvidenceReading
-from learnops.domain.outcome import ErrorReason, Unavailable
+from learnops.domain.unavailable import ErrorReason, Unavailable
 from learnops.ports.metrics import MetricsUnavailableError
 from tests.unit.app.counters import Answers, answers, evidence, read, sample, state_after
 from tests.unit.app.fakes import FakeClock

@@ -122,7 +122,9 @@ def test_a_wish_that_falls_into_the_wait_a_server_asked_for_is_kept() -> None:
 def test_news_after_the_wait_a_server_asked_for_end_a_longer_back_off() -> None:
     clock = FakeClock()
     queue = WorkQueue[str](
-        monotonic=clock.monotonic, chance=lambda: 0.0, backoff=Backoff(base=60.0)
+        monotonic=clock.monotonic,
+        chance=lambda: 0.0,
+        delays=Delays(first_seconds=60.0, most_seconds=60.0),
     )
     assert queue.retry("a", not_before=5.0) == 60.0
     queue.add("a")

@@ -6,9 +6,11 @@ from learnops.domain.evidence.counters import CounterSample, Series, difference_
 HALF = {1: 0.5, 2: 0.5, 3: 0.5}
 
 
-def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance="a", timeouts=0.0):
+def sample(
+    count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, revision=1, instance="a", timeouts=0.0
+):
     return CounterSample(
-        series=Series(epoch, arm, instance),
+        series=Series(revision, arm, instance),
         count=count,
         loss_sum=loss_sum,
         loss_sumsq=loss_sumsq,
@@ -18,4 +20,4 @@ def sample(count, loss_sum, loss_sumsq, *, arm=Arm.CANDIDATE, epoch=1, instance=
 
 def gained(previous, *current):
     """Increments of one more scrape, and what to keep."""
-    return difference_counters(previous, current, propensities=HALF, first_epoch=1)
+    return difference_counters(previous, current, propensities=HALF, first_revision=1)

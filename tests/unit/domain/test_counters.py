@@ -43,7 +43,7 @@ def test_figures_of_which_only_some_drop_are_refused(now):
     assert refused.value.reason is EvidenceReason.COUNTERS_INCONSISTENT
 
 
-def test_instances_and_arms_of_an_epoch_add_up_and_epochs_stay_apart_in_order():
+def test_instances_and_arms_of_a_revision_add_up_and_revisions_stay_apart_in_order():
     increments_, _ = gained(
         {},
         sample(4, 1.0, 0.5, revision=2),

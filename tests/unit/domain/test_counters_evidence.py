@@ -5,7 +5,6 @@ import pytest
 
 from learnops.domain.assignment import Arm
 from learnops.domain.evidence import anytime, betting, counters
-from learnops.domain.evidence import types as evidence_types
 from learnops.domain.evidence.counters import ArmSums, CounterIncrement
 from tests.unit.domain.counted import HALF, sample
 from tests.unit.domain.simulate import (
@@ -22,7 +21,7 @@ def test_worthless_candidates_are_rarely_called_by_a_pair_of_prometheus():
     """One of the two is some runs behind, and every other look is at that one."""
     rng, called = np.random.default_rng(31), 0
     for _ in range(60):
-        state = counters.start(PLAN, first_epoch=1)
+        state = counters.start(PLAN, first_revision=1)
         drawn, loss = rng.random(400) < 0.5, rng.beta(2.5, 5.8, 400)
         for look, runs in enumerate(range(20, 400, 10)):
             seen = runs - 8 * (look % 2)
@@ -50,7 +49,7 @@ def test_an_increment_never_says_more_than_its_single_runs(difference):
         np.random.default_rng(1), runs=60, propensity=0.3, difference=difference
     )
     (increment,) = increments(observed, every=60)
-    fresh = counters.start(PLAN, first_epoch=1)
+    fresh = counters.start(PLAN, first_revision=1)
     logs = counters.absorb(fresh, increment).logs
     pi, m = np.array([0.3]), np.array([0.5])
     tests = betting.Tests.of(PLAN)
@@ -64,11 +63,10 @@ def test_an_increment_never_says_more_than_its_single_runs(difference):
 def test_both_methods_answer_in_the_same_form():
     observed = observations(np.random.default_rng(3), runs=50, propensity=0.5)
     log = anytime.advance(anytime.start(PLAN), observed)
-    counted = counters.start(PLAN, first_epoch=1)
+    counted = counters.start(PLAN, first_revision=1)
     for part in increments(observed, every=10):
         counted = counters.absorb(counted, part)
-    states: list[evidence_types.EvidenceState] = [log, counted]
-    one, other = (state.evidence() for state in states)
+    one, other = log.evidence(), counted.evidence()
     for name in ("runs", "candidate_runs", "control_runs", "blocks", "watermark"):
         assert getattr(one, name) == getattr(other, name)
     assert one.candidate_loss == pytest.approx(other.candidate_loss)
@@ -103,7 +101,7 @@ def test_a_bad_candidate_is_rolled_back_from_counters_alone():
 
 
 def test_an_empty_increment_changes_nothing():
-    state = counters.start(TWO_TESTS, first_epoch=1)
+    state = counters.start(TWO_TESTS, first_revision=1)
     nothing = ArmSums(n=0, s=0.0, q=0.0)
-    increment = CounterIncrement(epoch=1, propensity=0.5, candidate=nothing, control=nothing)
+    increment = CounterIncrement(revision=1, propensity=0.5, candidate=nothing, control=nothing)
     assert counters.absorb(state, increment).to_dict() == state.to_dict()

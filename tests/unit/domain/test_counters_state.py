@@ -15,7 +15,7 @@ from tests.unit.domain.simulate import PLAN, increments, observations
 
 
 def test_controls_timeouts_are_counted_over_all_processes_and_lives():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     control = {"arm": Arm.CONTROL}
     assert state.control_timeout_fraction == 0.0
     scrape = [sample(10, 5.0, 3.0, timeouts=2, **control), sample(5, 5.0, 5.0, timeouts=5)]
@@ -28,7 +28,7 @@ def test_controls_timeouts_are_counted_over_all_processes_and_lives():
 
 
 def test_one_process_that_does_not_tell_its_timeouts_makes_them_unknown_for_good():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     old = sample(10, 5.0, 3.0, arm=Arm.CONTROL, timeouts=None)
     state = counters.observe(state, [old], propensities=HALF)
     new = sample(10, 5.0, 3.0, arm=Arm.CONTROL, instance="b")
@@ -47,7 +47,7 @@ def test_timeouts_that_no_runs_have_are_refused(timeouts):
 def test_saved_between_scrapes_it_goes_on_bit_for_bit():
     rng = np.random.default_rng(2)
     parts = list(increments(observations(rng, runs=600, propensity=0.5), every=40))
-    whole = saved = counters.start(PLAN, first_epoch=1)
+    whole = saved = counters.start(PLAN, first_revision=1)
     totals = {Arm.CANDIDATE: np.zeros(3), Arm.CONTROL: np.zeros(3)}
     for part in parts:
         for arm, sums in ((Arm.CANDIDATE, part.candidate), (Arm.CONTROL, part.control)):
@@ -67,22 +67,22 @@ def test_the_state_fits_into_a_status_even_at_its_bound():
     scrape = [
         sample(1e9 + index, 1e8 / 3, 1e7 / 3, instance=f"{index:0128d}") for index in range(256)
     ]
-    state = counters.observe(counters.start(PLAN, first_epoch=1), scrape, propensities=HALF)
+    state = counters.observe(counters.start(PLAN, first_revision=1), scrape, propensities=HALF)
     marks = frozenset(f"{index:08d}" for index in range(1024))
     state = replace(state, folded=Folded(marks=marks))
     assert len(json.dumps(state.to_dict(), separators=(",", ":"))) < 65_000
-    few = counters.observe(counters.start(PLAN, first_epoch=1), scrape[:8], propensities=HALF)
+    few = counters.observe(counters.start(PLAN, first_revision=1), scrape[:8], propensities=HALF)
     assert len(json.dumps(few.to_dict(), separators=(",", ":"))) < 4_096
 
 
 def test_three_hundred_lives_of_an_api_fit_and_each_run_counts_once():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(300):
-        epoch = 1 + life // 100
+        revision = 1 + life // 100
         name = f"{life:016x}"
         for count in (4, 5):  # each life is seen twice
             scrape = [
-                sample(count, 2.0, 1.0, epoch=epoch, instance=name, arm=arm)
+                sample(count, 2.0, 1.0, revision=revision, instance=name, arm=arm)
                 for arm in (Arm.CANDIDATE, Arm.CONTROL)
             ]
             state = counters.observe(state, scrape, propensities=HALF)
@@ -94,7 +94,7 @@ def test_three_hundred_lives_of_an_api_fit_and_each_run_counts_once():
 
 
 def test_a_folded_process_that_comes_back_is_not_counted_again_and_leaves_a_gap():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(200):
         scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
         state = counters.observe(state, scrape, propensities=HALF)
@@ -109,7 +109,7 @@ def test_a_folded_process_that_comes_back_is_not_counted_again_and_leaves_a_gap(
 
 
 def test_lives_without_end_are_refused_and_named():
-    state = counters.start(PLAN, first_epoch=1)
+    state = counters.start(PLAN, first_revision=1)
     for life in range(1024 + 128):
         scrape = [sample(5, 2.0, 1.0, instance=f"{life:04d}")]
         state = counters.observe(state, scrape, propensities=HALF)
