@@ -6,12 +6,12 @@ One canary at a time has a doer's traffic, so each has a doer of its own.
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from testbed.exposition import total
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.objects import Objects
 from tests.integration.operator.conftest import Start
 from tests.integration.operator.process import OperatorProcess
-from tests.product import total
 
 COUNT = 200
 OLDEST_SECONDS = 10.0
