@@ -10,6 +10,7 @@ from learnops.api.guardrails import on_queries
 from learnops.api.policy import Policy
 from learnops.api.rollout import Source
 from learnops.domain.arms import candidates_of, steps_of
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import (
     DriftReading,
     FiguresReading,
@@ -34,7 +35,7 @@ from learnops.domain.plan import (
     WriteStatus,
 )
 from learnops.domain.planner import content, decide, needs
-from learnops.domain.planner.traffic import in_shadow, salt_of
+from learnops.domain.planner.traffic import in_shadow
 from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation import evidence, journal, laws
 from tests.simulation.objects import NAMESPACE, START
