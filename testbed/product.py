@@ -4,7 +4,6 @@ import contextlib
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from testbed.errors import TestbedError
 from testbed.ports import LOOPBACK, free_port
 from testbed.process import ManagedProcess
 from testbed.stack import Stack
+from testbed.template import LEARNOPS, ForkedProcess
 
 AGENTS_PER_DOER = 2
 RUNS_PER_SECOND = 50.0  # of each agent process
-_LEARNOPS = (sys.executable, "-m", "learnops.cli.main")
 
 
 class Service:
@@ -65,9 +64,11 @@ class Product:
         operator_kubeconfig: Path | None = None,
         operator_flags: tuple[str, ...] = ("--tick-seconds", "1", "--log-format", "text"),
         api_flags: tuple[str, ...] = (),
+        forked: bool = False,
     ) -> None:
         self._stack = stack
         self._root = root
+        self._forked = ("api", "operator") if forked else ()
         self.logs = logs or stack.work.logs
         self.token = token or secrets.token_urlsafe(24)
         self.database_url = database_url or stack.postgres.create_database()
@@ -91,7 +92,7 @@ class Product:
     def migrate(self) -> None:
         """Bring the database to this version's schema."""
         done = subprocess.run(
-            [*_LEARNOPS, "db", "upgrade"],
+            [*LEARNOPS, "db", "upgrade"],
             env=self._environment,
             capture_output=True,
             text=True,
@@ -150,9 +151,10 @@ class Product:
         return Service(process, url=f"http://{LOOPBACK}:{port}")
 
     def _process(self, command: str, *arguments: str, name: str) -> ManagedProcess:
-        process = ManagedProcess(
+        kind = ForkedProcess if command in self._forked else ManagedProcess
+        process = kind(
             name=name,
-            command=[*_LEARNOPS, command, *arguments],
+            command=[*LEARNOPS, command, *arguments],
             log=self.logs / f"{name}.log",
             env=self._environment,
             cwd=self._root,

@@ -3,15 +3,14 @@
 import json
 import os
 import signal
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
-from testbed.process import ManagedProcess
 from testbed.stack import Stack
+from testbed.template import LEARNOPS, ForkedProcess
 from testbed.waiting import wait_until
 
 
@@ -39,12 +38,11 @@ class OperatorProcess:
             "log-format": "json",
             **{name.replace("_", "-"): value for name, value in self.changes.items()},
         }
-        command = [sys.executable, "-m", "learnops.cli.main", "operator"]
         self.log = self.stack.work.logs / f"operator-{port}.log"
-        self.process = ManagedProcess(
+        self.process = ForkedProcess(
             name=f"operator-{port}",
             command=[
-                *command,
+                *(*LEARNOPS, "operator"),
                 *(part for name, one in flags.items() for part in (f"--{name}", one)),
             ],
             log=self.log,

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,20 +14,13 @@ import urllib3
 from testbed.ports import LOOPBACK, free_port
 from testbed.process import ManagedProcess
 from testbed.stack import Stack
+from testbed.template import LEARNOPS, ForkedProcess
 from testbed.waiting import wait_until
 from tests.databases import database, migrated_database
 from tests.integration.server.world import World
 
 __all__ = ["database"]
 TOKEN = "a-token-for-these-tests-alone"
-_PROGRAM = (
-    "import argparse, sys\n"
-    "from learnops.cli import api\n"
-    "parser = argparse.ArgumentParser()\n"
-    "api.add_parser(parser.add_subparsers())\n"
-    "arguments = parser.parse_args()\n"
-    "sys.exit(arguments.run(arguments))\n"
-)
 
 
 @dataclass
@@ -119,10 +111,10 @@ def launch(
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("LEARNOPS")
     }
-    command = [sys.executable, "-c", _PROGRAM, "api", "--port", str(port)]
+    command = [*LEARNOPS, "api", "--port", str(port)]
     command += ["--kubeconfig", str(kubeconfig), "--namespace", namespace]
     command += ["--lease-namespace", namespace, "--lease-name", "operator", *flags]
-    process = ManagedProcess(
+    process = ForkedProcess(
         name="learnops-api",
         command=command,
         log=log,
