@@ -9,12 +9,30 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO, Protocol
 
 from testbed.errors import TestbedError
 from testbed.waiting import wait_until
 
 _LAUNCHER = Path(__file__).with_name("_launch.py")
 _TAIL_BYTES = 4000
+
+
+class Child(Protocol):
+    """A process that was started: what is needed of `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+    def poll(self) -> int | None:
+        """The exit code, minus the signal's number if killed; None while it runs."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code once it has ended; raises subprocess.TimeoutExpired after seconds."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send it, unless the process has ended."""
 
 
 class ManagedProcess:
@@ -45,7 +63,7 @@ class ManagedProcess:
         self._mode = "user" if as_ordinary_user else "plain"
         self._stop_signal = stop_signal
         self._on_end = on_end
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
         self._watcher: threading.Thread | None = None
 
     @property
@@ -56,12 +74,12 @@ class ManagedProcess:
     @property
     def running(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._popen is not None and self._popen.poll() is None
+        return self._child is not None and self._child.poll() is None
 
     @property
     def returncode(self) -> int | None:
         """The exit code, minus the signal's number if killed; None while running."""
-        return None if self._popen is None else self._popen.poll()
+        return None if self._child is None else self._child.poll()
 
     def start(self) -> "ManagedProcess":
         """Start it; returns as soon as the process exists. Raises TestbedError if it runs."""
@@ -81,26 +99,30 @@ class ManagedProcess:
         return self
 
     def _run(self, started: threading.Event, failure: list[OSError]) -> None:
-        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), self._mode]
         try:
             with self.log.open("ab") as output:
-                popen = subprocess.Popen(
-                    [*launch, *self.command],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    env=self._env,
-                    cwd=self._cwd,
-                    start_new_session=True,
-                )
+                child = self._spawn(output)
         except OSError as error:
             failure.append(error)
             started.set()
             return
-        self._popen = popen
+        self._child = child
         started.set()
-        popen.wait()
+        child.wait()
         self._on_end()
+
+    def _spawn(self, output: BinaryIO) -> Child:
+        """Start it in a session of its own. Raises OSError."""
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), self._mode]
+        return subprocess.Popen(
+            [*launch, *self.command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=self._env,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
 
     def wait_ready(self, check: Callable[[], bool], *, deadline_seconds: float = 60) -> None:
         """Wait until ``check()`` is true; raises with the log's tail if it ends or takes longer."""
@@ -119,20 +141,20 @@ class ManagedProcess:
 
     def stop(self, *, grace_seconds: float = 10) -> None:
         """Ask it to stop, kill what is left of its group after ``grace_seconds``; idempotent."""
-        if self._popen is None:
+        if self._child is None:
             return
         self.signal(self._stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):  # then it is killed below
-            self._popen.wait(timeout=grace_seconds)
+            self._child.wait(timeout=grace_seconds)
         self.kill()
 
     def kill(self) -> None:
         """SIGKILL the whole group and wait for the process to be gone; idempotent."""
-        if self._popen is None:
+        if self._child is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._child.wait()
         if self._watcher is not None:
             self._watcher.join()
 
@@ -164,10 +186,10 @@ class ManagedProcess:
     def _post_mortem(self) -> str:
         return f" (exit code {self.returncode}); its log {self.log} ends:\n{self.log_tail()}"
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        if self._popen is None:
+    def _started(self) -> Child:
+        if self._child is None:
             raise TestbedError(f"{self.name} was not started")
-        return self._popen
+        return self._child
 
     def __enter__(self) -> "ManagedProcess":
         return self.start()

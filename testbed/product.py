@@ -11,8 +11,9 @@ from typing import Literal
 from testbed.errors import TestbedError
 from testbed.ports import free_port
 from testbed.process import ManagedProcess
-from testbed.service import LEARNOPS, Service, service_process, url_of
+from testbed.service import Service, service_process, url_of
 from testbed.stack import Stack
+from testbed.template import LEARNOPS
 
 AGENTS_PER_DOER = 2
 RUNS_PER_SECOND = 50.0  # of each agent process
@@ -38,9 +39,11 @@ class Product:
         operator_kubeconfig: Path | None = None,
         operator_flags: tuple[str, ...] = ("--tick-seconds", "1", "--log-format", "text"),
         api_flags: tuple[str, ...] = (),
+        forked: bool = False,
     ) -> None:
         self._stack = stack
         self._root = root
+        self._forked = forked
         self.logs = logs or stack.work.logs
         self.token = token or secrets.token_urlsafe(24)
         self.database_url = database_url or stack.postgres.create_database()
@@ -125,6 +128,7 @@ class Product:
             environment=self._environment,
             name=name,
             root=self._root,
+            forked=self._forked,
         )
         return Service(self._ended(process), url=url_of(port))
 

@@ -1,6 +1,5 @@
 """One long-running process of the product: how it is started, and what it tells of itself."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -10,8 +9,8 @@ import urllib3
 from testbed.exposition import total
 from testbed.ports import LOOPBACK
 from testbed.process import ManagedProcess
+from testbed.template import LEARNOPS, ForkedProcess
 
-LEARNOPS = (sys.executable, "-m", "learnops.cli.main")
 _PORT_FLAGS = {"api": "--port", "operator": "--probe-port"}
 
 
@@ -52,9 +51,14 @@ def service_process(
     environment: Mapping[str, str],
     name: str = "",
     root: Path | None = None,
+    forked: bool = False,
 ) -> ManagedProcess:
-    """`learnops COMMAND` on a port of loopback, not started yet; ``root`` is where it runs."""
-    return ManagedProcess(
+    """`learnops COMMAND` on a port of loopback, not started yet; ``root`` is where it runs.
+
+    ``forked``: of a process that has done the imports, which is quicker and else the same.
+    """
+    kind = ForkedProcess if forked else ManagedProcess
+    return kind(
         name=name or command,
         command=[*LEARNOPS, command, _PORT_FLAGS[command], str(port), *flags],
         log=log,

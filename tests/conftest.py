@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +27,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the binaries before the first test, whose time limit a cold build would exceed."""
+    """Build the binaries before the first test, whose time limit a cold build would exceed.
+
+    And look for no garbage among modules and collected tests again and again: they all stay.
+    """
+    gc.collect()
+    gc.freeze()
     collect_only = session.config.option.collectonly
     if not collect_only and any(_needs_stack(item) for item in session.items):
         ensure()

@@ -194,6 +194,7 @@ def running(
             **(environment or {}),
         },
         operator_kubeconfig=operator_kubeconfig,
+        forked=True,
         operator_flags=(
             *("--tick-seconds", str(TICK_SECONDS), "--lease-seconds", str(LEASE_SECONDS)),
             *("--log-format", "json", *operator_flags),

@@ -8,13 +8,14 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.doer import Doer
 from learnops.api.guardrails import on_queries
 from learnops.api.rollout import Source
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import (
     DriftReading,
     FiguresReading,
     QueryAnswer,
     ShadowReading,
 )
-from learnops.domain.planner.traffic import in_shadow, salt_of
+from learnops.domain.planner.traffic import in_shadow
 from learnops.domain.unavailable import ErrorReason, Unavailable
 from tests.simulation import evidence
 from tests.simulation.queries import NO_ANSWER, evaluated

@@ -106,7 +106,6 @@ class Model(BaseModel):
         populate_by_name=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
     )
     cel_rules: ClassVar[tuple[Rule, ...]] = ()
 
@@ -129,7 +128,6 @@ class StatusModel(Model):
         populate_by_name=True,
         extra="ignore",
         frozen=True,
-        use_attribute_docstrings=True,
     )
 
 

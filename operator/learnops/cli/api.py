@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from learnops.cli.environment import NAMESPACES, add_cluster, database_url, listed, own_namespace
+from learnops.cli.loading import loading
 from learnops.cli.retention import VARIABLE, RetentionError, told_keep_days
 
 if TYPE_CHECKING:
@@ -63,14 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
     if url is None:
         return 2
     # Heavy imports only now: `learnops --help` must be quick.
-    import logging
+    with loading():
+        import logging
 
-    import uvloop
+        import uvloop
 
-    from learnops.adapters.kube.connection import NoClusterError
-    from learnops.cli.api_process import serve
-    from learnops.server.auth import AuthSetupError, development_token
-    from learnops.server.discretion import DiscreetFormatter
+        from learnops.adapters.kube.connection import NoClusterError
+        from learnops.cli.api_process import serve
+        from learnops.server.auth import AuthSetupError, development_token
+        from learnops.server.discretion import DiscreetFormatter
 
     handler = logging.StreamHandler()
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))

@@ -17,6 +17,7 @@ from learnops.cli.environment import (
     listed,
     own_namespace,
 )
+from learnops.cli.loading import loading
 from learnops.cli.operator_settings import FEATURES, OperatorSettings
 
 _DISABLE = "LEARNOPS_DISABLE"
@@ -66,9 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     if url is None:
         return 2
     # Heavy imports only now: `learnops --help` must be quick.
-    from learnops.adapters.kube.connection import NoClusterError
-    from learnops.cli import logs
-    from learnops.cli.operator_process import run_operator
+    with loading():
+        from learnops.adapters.kube.connection import NoClusterError
+        from learnops.cli import logs
+        from learnops.cli.operator_process import run_operator
 
     logs.configure(style=arguments.log_format, level=arguments.log_level)
     try:

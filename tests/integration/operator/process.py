@@ -45,6 +45,7 @@ class OperatorProcess:
             log=self.log,
             environment={**os.environ, "LEARNOPS_DATABASE_URL": self.database},
             name=f"operator-{port}",
+            forked=True,
         )
 
     def start(self) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +11,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from testbed.ports import LOOPBACK, free_port
+from testbed.ports import free_port
 from testbed.process import ManagedProcess
+from testbed.service import service_process, url_of
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.databases import database, migrated_database
@@ -21,14 +21,6 @@ from tests.live_doer import LiveDoer
 
 __all__ = ["database"]
 TOKEN = "a-token-for-these-tests-alone"
-_PROGRAM = (
-    "import argparse, sys\n"
-    "from learnops.cli import api\n"
-    "parser = argparse.ArgumentParser()\n"
-    "api.add_parser(parser.add_subparsers())\n"
-    "arguments = parser.parse_args()\n"
-    "sys.exit(arguments.run(arguments))\n"
-)
 
 
 @dataclass
@@ -119,18 +111,19 @@ def launch(
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("LEARNOPS")
     }
-    command = [sys.executable, "-c", _PROGRAM, "api", "--port", str(port)]
-    command += ["--kubeconfig", str(kubeconfig), "--namespace", namespace]
-    command += ["--lease-namespace", namespace, "--lease-name", "operator", *flags]
-    process = ManagedProcess(
-        name="learnops-api",
-        command=command,
+    process = service_process(
+        "api",
+        *("--kubeconfig", str(kubeconfig), "--namespace", namespace),
+        *("--lease-namespace", namespace, "--lease-name", "operator", *flags),
+        port=port,
         log=log,
-        env=environment
+        environment=environment
         | {"LEARNOPS_DATABASE_URL": url}
         | ({} if token is None else {"LEARNOPS_DEV_TOKEN": token}),
+        name="learnops-api",
+        forked=True,
     )
-    return Api(process=process, url=f"http://{LOOPBACK}:{port}")
+    return Api(process=process, url=url_of(port))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 from learnops.api.common import CATEGORY, GROUP, VERSION, Model, ObjectMeta, PrinterColumn
 from learnops.api.crdgen.constraints import InexpressibleError, unwrap
+from learnops.api.crdgen.docstrings import docstrings
 from learnops.api.crdgen.schema import Schema, field_schema, type_schema, with_rules
 
 MOST_COLUMNS = 6
@@ -54,6 +55,7 @@ def root_schema(model: type[Model]) -> Schema:
     described = inspect.getdoc(model)
     if not described:
         raise InexpressibleError(model.__name__, "no description; write a class docstring")
+    told = docstrings(model)
     schema: Schema = {
         "type": "object",
         "description": " ".join(described.split()),
@@ -67,8 +69,8 @@ def root_schema(model: type[Model]) -> Schema:
                     "name": type_schema("name", name.bare, name.constraints, in_status=False)
                 },
             },
-            "spec": field_schema(model, "spec", model.model_fields["spec"]),
-            "status": field_schema(model, "status", model.model_fields["status"]),
+            "spec": field_schema(model, "spec", told=told),
+            "status": field_schema(model, "status", told=told),
         },
     }
     return with_rules(model.__name__, schema, model.cel_rules)

@@ -1,15 +1,14 @@
 """pydantic model → structural OpenAPI schema, as the API server wants it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
 from learnops.api.common import ListType, Model, Rule, StatusModel
 from learnops.api.crdgen.constraints import Constraints, InexpressibleError, unwrap
+from learnops.api.crdgen.docstrings import docstrings
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -20,9 +19,10 @@ def object_schema(model: type[Model]) -> Schema:
     """Schema of a model, without a description: that is the affair of who refers to it."""
     properties: Schema = {}
     required: list[str] = []
+    told = docstrings(model)
     for name, field in model.model_fields.items():
         wire = field.alias or name
-        properties[wire] = field_schema(model, name, field)
+        properties[wire] = field_schema(model, name, told=told)
         if field.is_required():
             required.append(wire)
     schema: Schema = {"type": "object", "properties": properties}
@@ -31,16 +31,16 @@ def object_schema(model: type[Model]) -> Schema:
     return with_rules(model.__name__, schema, model.cel_rules)
 
 
-def field_schema(model: type[Model], name: str, field: FieldInfo) -> Schema:
-    """Schema of one field with description and default."""
-    where = f"{model.__name__}.{name}"
-    if not field.description:
+def field_schema(model: type[Model], name: str, *, told: Mapping[str, str]) -> Schema:
+    """Schema of one field with description and default; `told` are the model's `docstrings`."""
+    where, field = f"{model.__name__}.{name}", model.model_fields[name]
+    if not told.get(name):
         raise InexpressibleError(where, "no description; write a docstring under the field")
     unwrapped = unwrap(where, field.annotation, field.metadata)
     if unwrapped.optional and (field.is_required() or field.default is not None):
         raise InexpressibleError(where, "Optional means absent: its default must be None")
     in_status = issubclass(model, StatusModel)
-    schema: Schema = {"description": " ".join(field.description.split())}
+    schema: Schema = {"description": " ".join(told[name].split())}
     schema |= type_schema(where, unwrapped.bare, unwrapped.constraints, in_status=in_status)
     # A default in status would be the server's word, not the operator's.
     if unwrapped.constraints.schema_default and not in_status and not field.is_required():

@@ -8,6 +8,7 @@ from learnops.api.doer import Doer
 from learnops.api.guardrails import on_terms
 from learnops.api.rollout import Analysis, Gate, Method, Source
 from learnops.domain.arms import candidates_of, served, steps_of
+from learnops.domain.attempt import salt_of
 from learnops.domain.evidence.errors import EvidenceError, EvidenceReason
 from learnops.domain.evidence.sample_ratio import ALARM, SampleRatio
 from learnops.domain.evidence.standing import Evidence, GuardrailEvidence, Standing
@@ -20,7 +21,6 @@ from learnops.domain.observed import (
     GuardrailReading,
     SampleRatioReading,
 )
-from learnops.domain.planner.traffic import salt_of
 from learnops.domain.unavailable import ErrorReason, Unavailable
 
 _REASONS = {

@@ -3,6 +3,7 @@
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.doer import PendingAudit
 from learnops.api.policy import Stage
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import History, Promotion
 from learnops.domain.plan import (
     FINALIZER,
@@ -13,7 +14,6 @@ from learnops.domain.plan import (
 )
 from learnops.domain.planner import content
 from learnops.domain.planner.draft import Draft, clip
-from learnops.domain.planner.traffic import salt_of
 
 BY = "operator"
 _MOST_PENDING = 20

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from itertools import product
 
 from learnops.api.canary import Verdict
+from learnops.domain.attempt import salt_of
 from learnops.domain.planner import live_down, live_up, queries, ramp, shadow_stage
 from learnops.domain.planner.canary_end import (
     descend,
@@ -26,7 +27,7 @@ from learnops.domain.planner.live import Live, lives_of
 from learnops.domain.planner.measure import measure
 from learnops.domain.planner.outlook import tell_traffic
 from learnops.domain.planner.race import best, drop, settle_drops
-from learnops.domain.planner.traffic import WITH_TRAFFIC, percents_of, salt_of, with_candidates
+from learnops.domain.planner.traffic import WITH_TRAFFIC, percents_of, with_candidates
 from learnops.domain.unavailable import Unavailable
 
 _Rule = Callable[[Live], Decision | None]

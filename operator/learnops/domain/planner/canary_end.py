@@ -11,6 +11,7 @@ from learnops.api.canary import (
 )
 from learnops.api.policy import GateOutcome, Stage
 from learnops.domain.arms import candidates_of, on_trial
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import Promotion
 from learnops.domain.plan import CloseRollout
 from learnops.domain.planner import audit
@@ -18,7 +19,7 @@ from learnops.domain.planner.conditions import EVIDENCE, LOW_TRAFFIC, Wanted, fi
 from learnops.domain.planner.decision import End, Promote
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.slots import other_backend
-from learnops.domain.planner.traffic import control_only, holds, in_shadow, salt_of, settled_on
+from learnops.domain.planner.traffic import control_only, holds, in_shadow, settled_on
 
 DROPPED = (Verdict.ROLLBACK, Verdict.FUTILE)
 _KEPT_HISTORY = 20

@@ -7,6 +7,7 @@ from learnops.api.canary import CanaryDeployment, CanaryStage, CandidateStatus
 from learnops.api.policy import Stage
 from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, steps_of
+from learnops.domain.attempt import salt_of
 from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from learnops.domain.planner import audit, content
 from learnops.domain.planner.canary_started import mark_started, who_gets
@@ -14,12 +15,7 @@ from learnops.domain.planner.candidate import obstacle
 from learnops.domain.planner.conditions import merged, under_way
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.live import holder_of_traffic
-from learnops.domain.planner.traffic import (
-    drawn_for,
-    salt_of,
-    with_candidates,
-    with_shadow,
-)
+from learnops.domain.planner.traffic import drawn_for, with_candidates, with_shadow
 from learnops.domain.planner.turn import holder
 
 

@@ -3,6 +3,7 @@
 from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
 from learnops.api.served import TrafficStatus
 from learnops.domain.arms import candidates_of, on_trial
+from learnops.domain.attempt import salt_of
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import (
     close_promoted,
@@ -14,13 +15,7 @@ from learnops.domain.planner.canary_started import mark_started
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.race import settle_drops
-from learnops.domain.planner.traffic import (
-    WITH_TRAFFIC,
-    control_only,
-    holds,
-    salt_of,
-    stage_of,
-)
+from learnops.domain.planner.traffic import WITH_TRAFFIC, control_only, holds, stage_of
 
 
 def complete_promotion(draft: Draft) -> bool:

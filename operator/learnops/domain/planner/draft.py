@@ -165,7 +165,7 @@ def write_if_changed(
     """A status write where more than the fence differs; none otherwise (steady state: no write)."""
     seen = {"observed_generation": about.metadata.generation, "fence": fence}
     fenced = new.model_copy(update=seen)
-    if _wire(fenced) == _wire(old):
+    if _same(fenced, old):
         return []
     metadata = about.metadata
     return [
@@ -177,6 +177,13 @@ def write_if_changed(
             status=fenced,
         )
     ]
+
+
+def _same(new: StatusModel, old: StatusModel) -> bool:
+    """Whatever the fences. Equal models are written alike, which is quicker seen than by writing
+    them; and so are some that differ, in what is unset or empty."""
+    unfenced = {"fence": None}
+    return dict(new) | unfenced == dict(old) | unfenced or _wire(new) == _wire(old)
 
 
 def _wire(status: StatusModel) -> dict[str, Any]:

@@ -7,13 +7,13 @@ that is. The status follows what is on record, so a stop in between counts nothi
 from collections.abc import Mapping
 
 from learnops.api.canary import Verdict
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import GenerationReading
 from learnops.domain.plan import OpenGeneration
 from learnops.domain.planner import content, ramp
 from learnops.domain.planner.canary_end import remember
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.live import Live, lives_of
-from learnops.domain.planner.traffic import salt_of
 
 _WHY = "the doer's spec.crl changed"
 

@@ -3,12 +3,13 @@
 from learnops.api.canary import ActionType, CanaryDeployment, CanaryStage
 from learnops.api.policy import Stage
 from learnops.domain.arms import candidates_of
+from learnops.domain.attempt import salt_of
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import finish, remember
 from learnops.domain.planner.candidate import find_policy
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import LIVE_STAGES, Draft
-from learnops.domain.planner.traffic import WITH_TRAFFIC, salt_of
+from learnops.domain.planner.traffic import WITH_TRAFFIC
 
 
 def end_pending(draft: Draft) -> bool:

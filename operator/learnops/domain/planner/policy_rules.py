@@ -9,12 +9,12 @@ from learnops.api.policy import (
     Stage,
     StageMove,
 )
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import History
 from learnops.domain.planner import conditions, content
 from learnops.domain.planner.audit import BY, ON_TRIAL, as_row, sound_rows
 from learnops.domain.planner.draft import Draft, clip
 from learnops.domain.planner.rebuild import last_stage, same_as_on_record
-from learnops.domain.planner.traffic import salt_of
 
 _KEPT_MOVES = 10
 

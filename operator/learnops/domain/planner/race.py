@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from learnops.api.canary import CanaryDeployment, Verdict
 from learnops.api.doer import PendingAudit
 from learnops.api.policy import Stage
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import EvidenceReading
 from learnops.domain.planner import audit
 from learnops.domain.planner.canary_end import DROPPED, descent, over_for, remember
 from learnops.domain.planner.decision import End
 from learnops.domain.planner.draft import Draft
 from learnops.domain.planner.live import Live
-from learnops.domain.planner.traffic import percents_of, salt_of, with_candidates
+from learnops.domain.planner.traffic import percents_of, with_candidates
 
 _NEVER = float("inf")
 

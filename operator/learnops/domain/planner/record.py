@@ -7,6 +7,7 @@ was Rejected stays so.
 
 from learnops.api.canary import CanaryDeployment, CanaryStage
 from learnops.api.policy import Policy, Stage
+from learnops.domain.attempt import salt_of
 from learnops.domain.observed import History, Promotion
 from learnops.domain.plan import CloseRollout, EmitEvent, RecordPromotions
 from learnops.domain.planner import audit, content
@@ -15,7 +16,7 @@ from learnops.domain.planner.conditions import RECONCILING, reason_of
 from learnops.domain.planner.draft import LIVE_STAGES, LOOK_AGAIN, Draft, clip
 from learnops.domain.planner.live import lives_of
 from learnops.domain.planner.rebuild import last_served, last_stage
-from learnops.domain.planner.traffic import candidate_percent, salt_of
+from learnops.domain.planner.traffic import candidate_percent
 from learnops.domain.unavailable import ErrorReason, Unavailable
 
 _WHY = "on record again: the run log did not have it"

@@ -6,13 +6,9 @@ from learnops.api.assignment import Assignment, ServedUnit, Unit
 from learnops.api.canary import CanaryDeployment, CanaryStage, CanaryStatus
 from learnops.api.served import Share, TrafficStatus
 from learnops.domain.arms import candidate_shares, candidates_of, start_of
+from learnops.domain.attempt import salt_of
 
 WITH_TRAFFIC = (CanaryStage.SHADOW, CanaryStage.CANARY)
-
-
-def salt_of(canary: CanaryDeployment, status: CanaryStatus) -> str:
-    """The rollout's id: it keys the hash, and each Retry draws anew."""
-    return f"{canary.metadata.uid}.{status.retries}"
 
 
 def holds(traffic: TrafficStatus | None, canary: CanaryDeployment, status: CanaryStatus) -> bool:

@@ -10,7 +10,7 @@ from learnops.api.canary import CanaryDeployment
 from learnops.api.common import Name
 from learnops.api.policy import Policy
 from learnops.app.reports import canary_report
-from learnops.domain.planner.traffic import salt_of
+from learnops.domain.attempt import salt_of
 from learnops.ports.access import Verb
 from learnops.server.documents import problems
 from learnops.server.etags import revalidated
