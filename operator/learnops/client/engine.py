@@ -103,6 +103,7 @@ class Engine:
     def start(self) -> None:
         """Begin to ask for snapshots and to look for what ended processes owe; the other threads
         start when they are needed."""
+        self.router.begin()
         self.source.start()
         for spool in self._spools():
             spool.start()

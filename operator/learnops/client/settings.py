@@ -23,8 +23,8 @@ class Options:
     Attributes:
         registration_seconds: how long `start` waits at most for the api to acknowledge a
             registration while a canary is live; without an answer the run gets control.
-        first_snapshot_seconds: how long after the learner was made `start` may still wait for the
-            first snapshot; later starts do not wait.
+        first_snapshot_seconds: how long after the learner was made, or in a forked child after its
+            first `start`, a `start` may still wait for the first snapshot; later ones do not wait.
         long_poll_seconds: how long the api may hold a question for a newer snapshot.
         request_seconds: the longest any request in the background may take.
         batch_runs: the most bundles in one request.
