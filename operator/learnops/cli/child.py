@@ -154,7 +154,8 @@ class Command:
         name = arguments[0]
         path = shutil.which(name)
         if path is None:
-            there = Path(name).exists() and os.sep in name
+            # No Path: that raises where a folder may not be looked into, or the name is too long.
+            there = os.sep in name and os.path.exists(name)  # noqa: PTH110
             problem = "cannot be executed" if there else "is not found"
             raise UnstartableError(f"{name}: {problem}", _NOT_EXECUTABLE if there else _NOT_FOUND)
         return cls(path, arguments)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-import yaml
 from pydantic import ValidationError
+
+from learnops.cli.manifests import NotYAMLError, documents_of
 
 _MAX_BYTES = 1_000_000
 
@@ -45,9 +46,9 @@ def documents(path: Path, *, max_bytes: int) -> list[Any]:
     if len(text) > max_bytes:
         raise InputError(f"{path}: has over {max_bytes:,} bytes")
     try:
-        return [it for it in yaml.safe_load_all(text) if it is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML") from error
+        return [it for it in documents_of(text) if it is not None]
+    except NotYAMLError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 class _Log(io.TextIOWrapper):
@@ -99,6 +100,8 @@ def opened(name: str, *, refuse: bool = True) -> Iterator[TextIO]:
 
 @contextmanager
 def _standard_input(*, refuse: bool) -> Iterator[TextIO]:
+    if sys.stdin is None:  # whoever started us has closed it
+        raise InputError("standard input is closed: give a file")
     source = getattr(sys.stdin, "buffer", None)
     if source is None:  # text already, where a program has put it there
         yield sys.stdin

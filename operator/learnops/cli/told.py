@@ -106,13 +106,14 @@ def _manifest(text: bytes) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        import yaml
+        from learnops.cli.manifests import NotYAMLError, documents_of
     except ImportError as error:
         raise ToldError("must be JSON, as PyYAML is not installed") from error
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ToldError("must be one manifest, YAML or JSON") from error
+        found = [it for it in documents_of(text) if it is not None]
+    except NotYAMLError as error:
+        raise ToldError(f"must be one manifest, YAML or JSON: {error}") from error
+    return found[0] if len(found) == 1 else None
 
 
 def _bundle(path: Path) -> dict[str, Any]:
