@@ -10,8 +10,11 @@ from typing import Any, BinaryIO, TextIO
 from pydantic import ValidationError
 
 from learnops.cli.manifests import NotYAMLError, documents_of
+from learnops.domain.bundle_limits import BODY_BYTES
 
+MAX_LINE = 2 * BODY_BYTES  # characters; what a bundle may have is judged by who reads it
 _MAX_BYTES = 1_000_000
+_SKIPPED = 2**16
 
 
 class InputError(Exception):
@@ -63,12 +66,25 @@ class _Log(io.TextIOWrapper):
 
     # The base class of all files reads bytes; typeshed overrides it for text in the same way.
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        """The next line; iteration comes here as well."""
-        line = super().readline(size)
+        """The next line; iteration comes here as well. Of one that is far too long only the begin,
+        so that a file without line ends does not fill the memory."""
+        line = super().readline(size if size >= 0 else MAX_LINE)
+        if size < 0 and len(line) == MAX_LINE:
+            self._skip(line)
         if self._refuse and not is_utf8(line):
             raise InputError(f"{self._name}: line {self._ended + 1}: is not UTF-8")
         self._ended += line.endswith(("\n", "\r"))
         return line
+
+    def _skip(self, line: str) -> None:
+        """Read on to the end of a line; raises InputError where it is refused."""
+        while not line.endswith(("\n", "\r")):
+            if self._refuse:
+                told = f"line {self._ended + 1}: has over {MAX_LINE:,} characters"
+                raise InputError(f"{self._name}: {told}: give one run a line")
+            line = super().readline(_SKIPPED)
+            if not line:
+                return
 
 
 def is_utf8(line: str) -> bool:
