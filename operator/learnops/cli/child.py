@@ -16,7 +16,9 @@ from typing import Any, Self
 from learnops.client import Run
 from learnops.client.policy import document
 
-_FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP")
+# All that end a process, images and supervisors send to their agents, and can be caught.
+_FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_TYPED = (signal.SIGINT, signal.SIGQUIT)  # by a terminal, to a whole group
 _SECRETS = ("LEARNOPS_TOKEN", "LEARNOPS_TOKEN_FILE")
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 _FAILED = 125  # as env(1) and timeout(1): what was to start the command failed
@@ -80,7 +82,7 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.caught = self.caught or number
-        if self._child is not None and not (number == signal.SIGINT and _typed()):
+        if self._child is not None and not (number in _TYPED and _typed()):
             self._child.send_signal(number)
 
 
