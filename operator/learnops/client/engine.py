@@ -30,14 +30,16 @@ class Engine:
         settings: Settings,
         default_policy: Policy | None,
         view: View | None = None,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`view` is the snapshot to start from, `clock` counts the dead-man switch in seconds."""
+        """`view` is the snapshot to start from, `telemetry` what runs that have begun count in
+        already; `clock` counts the dead-man switch in seconds."""
         # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
         from learnops.client.transport import Transport
 
         self._settings = settings
-        self.telemetry = Telemetry()
+        self.telemetry = telemetry or Telemetry()
         self.transport = Transport(
             api=settings.api, token=settings.token, token_file=settings.token_file
         )
@@ -176,6 +178,7 @@ class Engine:
 
     def forget(self) -> None:
         """In a forked child: let go of the parent's files and locks, which go on in the parent."""
+        self.telemetry.begin()
         for spool in self._spools():
             spool.forget()
 

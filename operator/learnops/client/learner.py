@@ -284,10 +284,13 @@ class Learner:
 
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""
-        view = self._engine.holder.view
-        self._engine.forget()
+        before = self._engine
+        before.forget()
         self._engine = Engine(
-            settings=self._settings, default_policy=self._default_policy, view=view
+            settings=self._settings,
+            default_policy=self._default_policy,
+            view=before.holder.view,
+            telemetry=before.telemetry,
         )
 
 

@@ -1,4 +1,4 @@
-"""A child that was forked long before its first run, as a server with workers that wait does it."""
+"""Children that were forked long before their first run, as a server's workers, or amid one."""
 
 import subprocess
 import sys
@@ -30,6 +30,45 @@ if child == 0:
     os._exit(0)
 os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+
+
+BEGUN = """
+import os, signal, sys, threading
+from learnops.client import Learner
+learner = Learner("planner", api=sys.argv[1], namespace="agents")
+run = learner.start(run_id="begun")
+held, over = threading.Event(), threading.Event()
+
+def count():  # at the very moment of the fork
+    with learner._engine.telemetry._lock:
+        held.set()
+        over.wait()
+
+threading.Thread(target=count, daemon=True).start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(30)
+    run.finish(metrics={"grounding": float("nan")})
+    learner.close()
+    told = learner.stats()
+    print(told["bundles_accepted"], told["details_dropped"], flush=True)
+    os._exit(0)
+over.set()
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_run_that_began_before_the_fork_is_finished_behind_it(api: Api) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGUN, api.url],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("1 1\n", 0)
+    assert set(api.runs) == {"begun"}
 
 
 def away(handler: Handler) -> None:
