@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 from learnops.client.content import Contents
 from learnops.client.outgoing import SHADOWS_PATH, Reporter, Voider
@@ -39,6 +40,7 @@ class Engine:
         from learnops.client.transport import Transport
 
         self._settings = settings
+        self._default_policy = default_policy
         self.telemetry = telemetry or Telemetry()
         self.transport = Transport(
             api=settings.api, token=settings.token, token_file=settings.token_file
@@ -176,11 +178,18 @@ class Engine:
         """Signals on disk that are not settled, likewise."""
         return 0 if self.signal_spool is None else self.signal_spool.on_disk
 
-    def forget(self) -> None:
-        """In a forked child: let go of the parent's files and locks, which go on in the parent."""
+    def again(self) -> Self:
+        """In a forked child: another engine for the same learner and for its runs that have begun.
+        The parent's files and locks are let go of, which go on in the parent."""
         self.telemetry.begin()
         for spool in self._spools():
             spool.forget()
+        return type(self)(
+            settings=self._settings,
+            default_policy=self._default_policy,
+            view=self.holder.view,
+            telemetry=self.telemetry,
+        )
 
     def _spools(self) -> list[Spool]:
         return [spool for spool in (self.spool, self.signal_spool) if spool is not None]
