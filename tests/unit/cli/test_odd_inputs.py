@@ -80,6 +80,22 @@ def test_a_list_of_canaries_that_is_none_is_named(
     assert "canaries: items: must be a list of CanaryDeployments\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["evaluate", "replay"])
+@pytest.mark.parametrize("array", [f"[{ROW.strip()}]\n", f"[\n  {ROW}]\n"])
+def test_an_array_in_place_of_lines_is_told_with_the_way_out(
+    command: str, array: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "canary").write_text("kind: CanaryDeployment\nspec: {analysis: {}}\n")
+    (tmp_path / "runs").write_text(array)
+    given = {
+        "evaluate": ["evaluate", "--canary", str(tmp_path / "canary")],
+        "replay": ["crl", "replay", "--weights", "grounding=1"],
+    }[command]
+    assert main([*given, "--runs", str(tmp_path / "runs")]) == 2
+    told = "line 1: line: is a JSON array; must be one object a line, as `jq -c '.[]'` makes of it"
+    assert capsys.readouterr().err.endswith(f": {told}\n")
+
+
 def test_closed_input_is_told(tmp_path: Path) -> None:
     (tmp_path / "doer.yaml").write_text(DOER)
     done = subprocess.run(
