@@ -9,7 +9,7 @@ from typing import Final
 
 DATABASE_URL: Final = "LEARNOPS_DATABASE_URL"
 NAMESPACES: Final = "LEARNOPS_NAMESPACES"
-_LEASE_NAMESPACE: Final = "LEARNOPS_LEASE_NAMESPACE"
+LEASE_NAMESPACE: Final = "LEARNOPS_LEASE_NAMESPACE"
 _IN_CLUSTER_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -38,7 +38,7 @@ def listed(flag: Sequence[str] | None, variable: str) -> tuple[str, ...]:
 
 def own_namespace() -> str:
     """Where the Lease is, unless a flag tells: the namespace of the pod, `default` in none."""
-    told = os.environ.get(_LEASE_NAMESPACE, "")
+    told = os.environ.get(LEASE_NAMESPACE, "")
     if not told and _IN_CLUSTER_NAMESPACE.exists():
         told = _IN_CLUSTER_NAMESPACE.read_text().strip()
     return told or "default"
