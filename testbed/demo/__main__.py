@@ -76,6 +76,8 @@ def _play(console: Console, *, kept: bool, deadline_seconds: float) -> int:
             console.print(table(endings))
             right = sum(ending.right for ending in endings)
             say(f"{right} of {len(endings)} verdicts are right")
+            if any(ending.late for ending in endings):
+                say("on a busy machine: python -m testbed.demo --deadline-seconds 900")
             if kept:
                 _keep(stack, product, console=console)
         finally:

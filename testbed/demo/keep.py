@@ -48,7 +48,7 @@ docs/tutorial.md goes on from here with an agent of your own.
 
   api         {product.api.url}/health
   operator    {product.operator.url}/metrics
-  Prometheus  {stack.prometheus.url}/graph?g0.expr=learnops_canary_weight
+  Prometheus  {stack.prometheus.url}/api/v1/query?query=learnops_canary_weight
   logs        {stack.work.logs}
 
 Ctrl-C here stops all of it, and removes its files."""

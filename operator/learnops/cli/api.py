@@ -106,6 +106,8 @@ def run(arguments: argparse.Namespace) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The pool warns of every attempt, several a second; who needs the database says so once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         uvloop.run(serve(_settings(arguments, url=url), by=development_token()))
     except (AuthSetupError, NoClusterError, RetentionError) as error:

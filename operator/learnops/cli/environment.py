@@ -16,11 +16,21 @@ _IN_CLUSTER_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccou
 def database_url(*, command: str) -> str | None:
     """The URL of Postgres; None, and a line on standard error, where there is none.
 
-    It has no flag: a URL holds a password.
+    It has no flag: a URL holds a password. One that cannot be read is not repeated for that reason.
     """
+    # Only now: `learnops --help` must be quick.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     url = os.environ.get(DATABASE_URL)
     if not url:
         print(f"learnops {command}: set {DATABASE_URL} to the URL of Postgres", file=sys.stderr)
+        return None
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        told = f"{DATABASE_URL} cannot be read: use postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+        print(f"learnops {command}: {told}", file=sys.stderr)
         return None
     return url
 
