@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from learnops.domain.outcome import ErrorReason, Outcome
+from learnops.domain.unavailable import ErrorReason
 from tests.unit.docs.pages import ROOT, Page
 
 PAGE = Page(path=ROOT / "docs/reference/conditions.md")
@@ -20,7 +20,7 @@ _OTHERS = {
     *("EvidenceAvailable", "Bug", "AnswerAwaited"),
 }
 # What an API server refuses ends in a condition too (`app/act.py`).
-_REFUSALS = {Outcome.INVALID_SPEC.value, Outcome.FORBIDDEN.value}
+_REFUSALS = {"InvalidSpec", "Forbidden"}
 _EVENT_SECTION = "\n## Events\n"
 
 

@@ -47,3 +47,13 @@ def test_each_page_is_found_from_the_readme() -> None:
             page = Page(path=path)
             waiting += [leads_to(page, it) for it in targets(page)]
     assert {page.path for page in pages()} - seen == set()
+
+
+def test_each_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs/adr"
+    index = Page(path=folder / "README.md")
+    lines = [
+        f"- [{path.read_text().splitlines()[0].removeprefix('# ')}]({path.name})"
+        for path in sorted(folder.glob("0*.md"))
+    ]
+    assert [line for line in index.text.splitlines() if line.startswith("- ")] == lines
