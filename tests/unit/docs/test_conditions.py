@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from learnops.app.refusal import RefusalReason
 from learnops.domain.unavailable import ErrorReason
 from tests.unit.docs.pages import ROOT, Page
 
@@ -19,8 +20,8 @@ _OTHERS = {
     *("Ready", "Reconciling", "Stalled", "SpecBehind", "TermsMissing", "Drifting"),
     *("EvidenceAvailable", "Bug", "AnswerAwaited"),
 }
-# What an API server refuses ends in a condition too (`app/act.py`).
-_REFUSALS = {"InvalidSpec", "Forbidden"}
+# What an API server refuses ends in a condition too.
+_REFUSALS = {it.value for it in RefusalReason}
 _EVENT_SECTION = "\n## Events\n"
 
 
