@@ -107,7 +107,7 @@ class Kettle(Model):
     )
 
 
-def test_one_of_everything() -> None:
+def test_the_crd_of_a_model_with_one_of_everything_is_as_it_was() -> None:
     assert crd_yaml(Kettle) == GOLDEN.read_text(encoding="utf-8")
 
 

@@ -13,7 +13,9 @@ from tests.contract.client.usage import ASK, CHAT_USD, PRICES, RESPONSE_USD, cli
 __all__ = ["client", "models"]  # fixtures
 
 
-def test_a_chat_completion(api: StandInApi, connect: Connect, client: OpenAI) -> None:
+def test_a_chat_completion_costs_what_its_usage_and_the_prices_say(
+    api: StandInApi, connect: Connect, client: OpenAI
+) -> None:
     learner = ready(connect(prices=PRICES))
     with learner.run(run_id="r") as run:
         run.record_response(client.chat.completions.create(**ASK))
@@ -27,7 +29,9 @@ def test_a_chat_completion(api: StandInApi, connect: Connect, client: OpenAI) ->
     }
 
 
-def test_every_call_of_the_client(api: StandInApi, connect: Connect, client: OpenAI) -> None:
+def test_every_kind_of_call_is_counted_once_and_priced(
+    api: StandInApi, connect: Connect, client: OpenAI
+) -> None:
     learner = ready(connect(prices=PRICES))
     with learner.run(run_id="r") as run:
         chat = client.chat.completions.create(**ASK)

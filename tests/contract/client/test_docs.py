@@ -78,7 +78,9 @@ def play(page: str) -> dict[str, Any]:
     return names
 
 
-def test_the_sdk_page(api: StandInApi, environment: Models) -> None:
+def test_the_code_of_the_sdk_page_does_what_the_page_says(
+    api: StandInApi, environment: Models
+) -> None:
     assert len(blocks("use-the-sdk.md", "python")) == 6
     play("use-the-sdk.md")
     told = list(api.runs.values())

@@ -87,7 +87,9 @@ def test_bundles_travel_in_batches(api: StandInApi, connect: Connect) -> None:
     assert learner.stats()["bundles_waiting"] == 0
 
 
-def test_closing_drains(api: StandInApi, connect: Connect) -> None:
+def test_closing_sends_what_waits_and_drops_what_comes_after(
+    api: StandInApi, connect: Connect
+) -> None:
     learner = ready(connect(options={"batch_seconds": 30.0}))
     ids = {finish(learner) for _ in range(7)}
     learner.close()

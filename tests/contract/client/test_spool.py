@@ -106,7 +106,9 @@ def test_both_bounds_reached_the_newest_is_dropped_and_counted(
     assert set(api.runs) == set(runs[: len(runs) - dropped])
 
 
-def test_off_means_memory(api: StandInApi, connect: Connect, spool: Path) -> None:
+def test_with_the_spool_off_bundles_are_in_memory_alone(
+    api: StandInApi, connect: Connect, spool: Path
+) -> None:
     learner = ready(connect(spool="off"))
     finish(learner, "r")
     assert learner.flush(10)

@@ -160,7 +160,7 @@ async def test_an_instant_that_no_calendar_has_is_no_answer() -> None:
     assert caught.value.reason is BAD
 
 
-async def test_nobody_listens() -> None:
+async def test_a_prometheus_where_nobody_listens_is_unavailable() -> None:
     async with serving(hang) as url:
         pass
     async with PrometheusMetrics(url=url) as metrics:

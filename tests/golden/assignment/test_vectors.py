@@ -28,5 +28,5 @@ def test_the_vectors_hold_every_arm_at_every_stage():
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=range(len(VECTORS)))
-def test_position_is_exact(vector):
+def test_the_position_of_each_vector_is_met_exactly(vector):
     assert position(vector["salt"], vector["unit"]) == vector["position"]

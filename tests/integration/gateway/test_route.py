@@ -26,7 +26,9 @@ from tests.integration.gateway.world import (
 __all__ = ["adapter", "doer", "route"]  # fixtures
 
 
-async def test_weights_and_acceptance(adapter: GatewayRoute, doer: Doer, route: str) -> None:
+async def test_a_look_tells_the_weights_and_whether_the_parent_accepts(
+    adapter: GatewayRoute, doer: Doer, route: str
+) -> None:
     reading = await adapter.read(doer=doer)
     assert [(one.backend, one.weight) for one in reading.slots] == [
         ("judge-a", 100),

@@ -92,7 +92,9 @@ async def test_a_route_without_the_two_slots_says_what_to_mend(
         await adapter.read(doer=doer)
 
 
-async def test_no_route(adapter: GatewayRoute, doer: Doer, namespace: str) -> None:
+async def test_a_route_that_is_not_there_is_named(
+    adapter: GatewayRoute, doer: Doer, namespace: str
+) -> None:
     with pytest.raises(RouteUnavailableError, match=f"no HTTPRoute {namespace}/judge; create it"):
         await adapter.read(doer=doer)
     action = PatchRoute(weights=(1, 1), resource_version="1")

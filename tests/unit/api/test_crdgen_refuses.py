@@ -104,7 +104,7 @@ def test_refused_inside_a_list_and_a_map(unbounded: Any) -> None:
         object_schema(Other)
 
 
-def test_refused_without_description() -> None:
+def test_a_field_without_a_description_is_refused() -> None:
     class Thing(Model):
         """A thing."""
 
@@ -177,7 +177,7 @@ def test_refused_column_of_no_field() -> None:
         custom_resource_definition(resource(column))
 
 
-def test_refused_seventh_column() -> None:
+def test_a_seventh_printer_column_is_refused() -> None:
     column = PrinterColumn(name="Part", json_path=".spec.part")
     assert custom_resource_definition(resource(*[column] * 6))
     with pytest.raises(InexpressibleError, match="more than 6 printer columns"):

@@ -32,7 +32,7 @@ def run(*flags: str) -> int:
 
 
 @pytest.mark.parametrize("token", [None, "a-development-token"])
-def test_without_a_cluster(
+def test_without_a_cluster_it_says_what_to_pass(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, token: str | None
 ) -> None:
     if token is not None:

@@ -30,7 +30,7 @@ users: [{name: u, user: {}}]
         (("promote", "p", "--dry-run", "yes"), "invalid choice: 'yes'"),
     ],
 )
-def test_wrong_arguments(arguments, expected, capsys):
+def test_wrong_arguments_are_named_and_end_with_2(arguments, expected, capsys):
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2

@@ -47,7 +47,7 @@ both = pytest.mark.parametrize("command", ["api", "operator"])
         ("a", ("--namespace", "b", "--namespace", "c"), ("b", "c")),
     ],
 )
-def test_namespaces(
+def test_namespaces_come_from_flags_or_else_the_variable(
     command: str,
     variable: str | None,
     flags: tuple[str, ...],
@@ -67,7 +67,7 @@ def test_namespaces(
         ("kubeconfig", "KUBECONFIG", "--kubeconfig", Path),
     ],
 )
-def test_one_value(
+def test_a_flag_goes_before_its_variable(
     command: str,
     name: str,
     variable: str,
@@ -81,7 +81,7 @@ def test_one_value(
 
 
 @both
-def test_without_a_database(
+def test_without_a_database_it_says_what_to_set(
     command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LEARNOPS_DATABASE_URL")

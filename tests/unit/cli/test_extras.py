@@ -23,7 +23,7 @@ sys.exit(import_module("learnops.cli.main").main())
 """
 
 
-def test_the_extras_differ() -> None:
+def test_each_extra_lacks_what_only_another_needs() -> None:
     assert {"fastapi", "kopf"} <= refused_by("cli")
     assert "fastapi" in refused_by("operator") - refused_by("api")
     assert "kopf" in refused_by("api") - refused_by("operator")

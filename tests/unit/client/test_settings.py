@@ -32,7 +32,9 @@ def test_what_is_said_is_taken_and_an_argument_before_the_environment(
 
 
 @pytest.mark.parametrize("off", ["", " ", "off", "OFF"])
-def test_off(monkeypatch: pytest.MonkeyPatch, off: str) -> None:
+def test_an_empty_spool_setting_or_off_means_no_folder(
+    monkeypatch: pytest.MonkeyPatch, off: str
+) -> None:
     monkeypatch.setenv("LEARNOPS_SPOOL", off)
     assert spool_folder(None) is None
     assert spool_folder(off) is None

@@ -57,13 +57,13 @@ def test_a_section_counts_as_a_level():
 
 
 @pytest.mark.parametrize("name", ["a", "n" * 128, "größe", "a b", "a\u200db"])
-def test_a_label(name):
+def test_what_is_a_label_may_name_a_detail(name):
     assert is_label(name)
     Bundle.model_validate({**RUN, "qav": {name: 1}})
 
 
 @pytest.mark.parametrize("name", ["", "n" * 129, "a\nb", "\x00", "\ud800", "\u2028"])
-def test_no_label(name):
+def test_what_is_no_label_is_refused_by_the_model_too(name):
     assert not is_label(name)
     with pytest.raises(ValidationError):
         Bundle.model_validate({**RUN, "qav": {name: 1}})

@@ -30,7 +30,7 @@ TWO = {"grounding": "1", "contradictions": "2"}
     ],
     ids=["another order", "another spelling", "all times 0.3", "a term of weight 0"],
 )
-def test_the_same_yardstick(weights: dict[str, str]) -> None:
+def test_weights_that_measure_the_same_have_the_same_digest(weights: dict[str, str]) -> None:
     assert digest(weights) == digest(TWO)
 
 
@@ -43,7 +43,7 @@ def test_the_same_yardstick(weights: dict[str, str]) -> None:
         {**TWO, "ragCoverage": "0.000001"},
     ],
 )
-def test_another_yardstick(weights: dict[str, str]) -> None:
+def test_weights_that_measure_otherwise_have_another_digest(weights: dict[str, str]) -> None:
     assert digest(weights) != digest(TWO)
 
 

@@ -14,7 +14,7 @@ VECTORS = json.loads((Path(__file__).parent / "policy_digest_vectors.json").read
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: str(vector["name"]))
-def test_normative_vector(vector: dict[str, Any]) -> None:
+def test_digest_and_identity_are_those_of_the_vectors(vector: dict[str, Any]) -> None:
     spec = PolicySpec.model_validate(vector["spec"])
     assert canonical_json(vector["spec"]).decode() == vector["canonicalJSON"]
     assert digest(spec) == vector["digest"]

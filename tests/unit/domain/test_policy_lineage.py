@@ -3,7 +3,7 @@
 from learnops.domain.policy.lineage import LineageCycle, MissingParent, TooManyAncestors, lineage
 
 
-def test_parents_oldest_first() -> None:
+def test_ancestors_are_told_oldest_first() -> None:
     assert lineage("v3", {"v1": None, "v2": "v1", "v3": "v2"}) == ("v1", "v2")
 
 
@@ -24,7 +24,7 @@ def test_cycle_is_shown_once_around_even_from_outside() -> None:
     )
 
 
-def test_too_many_ancestors() -> None:
+def test_more_than_a_hundred_ancestors_are_refused() -> None:
     line = [f"v{number}" for number in range(102)]
     found = lineage(line[-1], dict(zip(line, [None, *line], strict=False)))
     assert isinstance(found, TooManyAncestors)

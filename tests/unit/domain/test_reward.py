@@ -5,7 +5,7 @@ import pytest
 from learnops.domain.reward import DEFAULT_WEIGHTS, reward
 
 
-def test_all_four_signals() -> None:
+def test_four_signals_are_weighed_and_told_one_by_one() -> None:
     signals = {"compile": 1.0, "tests": 0.5, "errors": 0.25, "human": 0.0}
     known = reward(signals, weights=DEFAULT_WEIGHTS)
     assert known is not None

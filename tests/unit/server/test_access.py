@@ -128,7 +128,7 @@ async def test_without_a_token_not_even_a_path_is_told(name: str) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
-async def test_what_is_open(path: str) -> None:
+async def test_open_paths_answer_without_a_token(path: str) -> None:
     assert (await ask(application(Grants()), "GET", path, token=None)).status in (200, 503)
 
 

@@ -21,7 +21,9 @@ TOKEN = "0123456789abcdef"
         ),
     ],
 )
-def test_refuses_to_start(environ: dict[str, str], message: str) -> None:
+def test_a_development_token_that_is_short_or_in_a_cluster_is_refused(
+    environ: dict[str, str], message: str
+) -> None:
     with pytest.raises(AuthSetupError, match=message):
         development_token(environ)
 

@@ -59,7 +59,7 @@ class Parts:
         return self.health.report()[1]["components"][name]
 
 
-def test_all_is_well() -> None:
+def test_a_healthy_api_tells_of_each_component() -> None:
     parts = Parts()
     worst, body = parts.health.report()
     assert worst is State.OK

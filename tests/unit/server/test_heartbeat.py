@@ -138,5 +138,5 @@ def test_a_released_or_deleted_lease_renews_nothing() -> None:
     assert heartbeat.remaining() == 290
 
 
-def test_turned_off() -> None:
+def test_without_a_ttl_nothing_runs_out() -> None:
     assert Heartbeat(clock=Clock(), ttl_seconds=None).remaining() is None

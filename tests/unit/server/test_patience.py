@@ -102,7 +102,7 @@ async def serving(patience: Patience = QUICK) -> AsyncIterator[Server]:
 
 
 @pytest.mark.parametrize("said", [b"", HEAD % b"echo", b"\r\n"])
-async def test_a_head_that_does_not_come(said: bytes) -> None:
+async def test_who_sends_no_head_is_left(said: bytes) -> None:
     async with serving() as server:
         began = time.monotonic()
         caller = await server.call()
@@ -111,7 +111,7 @@ async def test_a_head_that_does_not_come(said: bytes) -> None:
         assert time.monotonic() - began >= QUICK.head_seconds
 
 
-async def test_a_second_head_that_does_not_come() -> None:
+async def test_who_sends_no_second_head_is_left() -> None:
     async with serving() as server:
         caller = await server.call()
         caller.say(HEAD % b"echo" + b"Content-Length: 2\r\n\r\n{}")
@@ -120,7 +120,7 @@ async def test_a_second_head_that_does_not_come() -> None:
         assert await caller.is_left() == b""
 
 
-async def test_the_rest_of_a_body_that_was_refused() -> None:
+async def test_who_keeps_back_the_rest_of_a_refused_body_is_left() -> None:
     async with serving() as server:
         caller = await server.call()
         caller.say(HEAD % b"refuse" + b"Content-Length: 100\r\n\r\n{")
@@ -138,7 +138,7 @@ async def test_the_rest_of_a_body_that_was_refused() -> None:
     ],
     ids=["a header", "a path", "a trailer", "an extension of a chunk"],
 )
-async def test_more_than_a_head_may_have(said: bytes) -> None:
+async def test_who_says_more_than_a_head_may_have_is_left(said: bytes) -> None:
     async with serving(SLOW) as server:
         caller = await server.call()
         for part in (said, *[b"x" * 3000] * 300):
@@ -168,7 +168,7 @@ async def test_requests_sent_together_are_answered_one_after_the_other() -> None
         assert await caller.is_left() == b""
 
 
-async def test_answers_that_are_not_taken() -> None:
+async def test_who_does_not_take_the_answers_is_left() -> None:
     async with serving() as server:
         caller = await server.call()
         caller.say((HEAD % b"large" + b"Content-Length: 0\r\n\r\n") * 2)
