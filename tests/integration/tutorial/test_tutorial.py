@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from testbed.stack import Stack
-from tests.product import ROOT, World
+from tests.product import ROOT, Installation
 from tests.unit.docs.pages import Page
 
 PAGE = Page(path=ROOT / "docs/tutorial.md")
@@ -21,21 +21,21 @@ _ARRIVED = """timeout 60 bash -c 'until curl --silent "$LEARNOPS_API/metrics" \\
 
 
 @pytest.fixture
-def reader(world: World, stack: Stack, tmp_path: Path) -> dict[str, str]:
+def reader(installed: Installation, stack: Stack, tmp_path: Path) -> dict[str, str]:
     """A reader's environment: what `make demo-keep` prints, in a namespace of the test's own."""
     examples = tmp_path / "examples/tutorial"
     shutil.copytree(ROOT / "examples/tutorial", examples)
     doer = examples / "doer.yaml"
     doer.write_text(
-        doer.read_text().replace("namespace: agents", f"namespace: {world.objects.namespace}")
+        doer.read_text().replace("namespace: agents", f"namespace: {installed.objects.namespace}")
     )
     return {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "KUBECONFIG": str(stack.plane.kubeconfig),
-        "LEARNOPS_API": world.product.api.url,
-        "LEARNOPS_TOKEN": world.product.token,
-        "LEARNOPS_NAMESPACE": world.objects.namespace,
+        "LEARNOPS_API": installed.product.api.url,
+        "LEARNOPS_TOKEN": installed.product.token,
+        "LEARNOPS_NAMESPACE": installed.objects.namespace,
         "LEARNOPS_SPOOL": str(tmp_path / "spool"),
     }
 
@@ -53,9 +53,9 @@ def script(namespace: str) -> str:
     )
 
 
-def test_the_tutorial(reader: dict[str, str], world: World, tmp_path: Path) -> None:
+def test_the_tutorial(reader: dict[str, str], installed: Installation, tmp_path: Path) -> None:
     done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", script(world.objects.namespace)],
+        ["bash", "-e", "-o", "pipefail", "-c", script(installed.objects.namespace)],
         env=reader,
         cwd=tmp_path,
         capture_output=True,
