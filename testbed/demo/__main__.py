@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from testbed.demo import keep
 from testbed.demo.cluster import NAMESPACE, State, read
 from testbed.demo.screen import Screen
 from testbed.demo.story import Ending, Player
@@ -36,7 +37,7 @@ def main() -> int:
     # Ctrl-C and SIGTERM alike unwind the stack below, so that nothing is left running.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return _play(console, keep=arguments.keep, deadline_seconds=arguments.deadline_seconds)
+        return _play(console, kept=arguments.keep, deadline_seconds=arguments.deadline_seconds)
     except TestbedError as error:
         console.print(f"[bold red]the demo could not run:[/] {error}", soft_wrap=True)
         return 2
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _play(console: Console, *, keep: bool, deadline_seconds: float) -> int:
+def _play(console: Console, *, kept: bool, deadline_seconds: float) -> int:
     began = time.monotonic()
 
     def say(what: str) -> None:
@@ -75,7 +76,9 @@ def _play(console: Console, *, keep: bool, deadline_seconds: float) -> int:
             console.print(table(endings))
             right = sum(ending.right for ending in endings)
             say(f"{right} of {len(endings)} verdicts are right")
-            if keep:
+            if any(ending.late for ending in endings):
+                say("on a busy machine: python -m testbed.demo --deadline-seconds 900")
+            if kept:
                 _keep(stack, product, console=console)
         finally:
             product.stop()
@@ -123,23 +126,13 @@ def _tell(
 
 
 def _keep(stack: Stack, product: Product, *, console: Console) -> None:
+    programs = Path(sys.executable).parent
+    told = keep.environment(stack, product, namespace=NAMESPACE, programs=programs)
+    file = keep.write(stack.work.path / keep.FILE_NAME, told)
     console.print(
-        f"""
-Everything is still running. In another terminal:
-
-  export KUBECONFIG={stack.plane.kubeconfig}
-  kubectl get learnops -n {NAMESPACE}
-  kubectl describe doer planner -n {NAMESPACE}
-  kubectl patch doer planner -n {NAMESPACE} --type merge \\
-    -p '{{"spec":{{"policyRef":{{"name":"planner-v1"}}}}}}'     # back to what was before
-
-  api         {product.api.url}   (Authorization: Bearer {product.token})
-  operator    {product.operator.url}/metrics
-  Prometheus  {stack.prometheus.url}/api/v1/query?query=learnops_canary_weight
-  logs        {stack.work.logs}
-
-Ctrl-C here stops all of it.""",
+        keep.text(file, stack=stack, product=product, namespace=NAMESPACE),
         soft_wrap=True,
+        markup=False,
     )
     threading.Event().wait()
 

@@ -21,6 +21,11 @@ class Ending:
         """Whether the verdict agrees with the truth."""
         return self.rollout is not None and self.rollout.verdict == self.story.right
 
+    @property
+    def late(self) -> bool:
+        """Whether there was no verdict in time: nothing is wrong then, and nothing shown."""
+        return not self.right and (self.rollout is None or not self.rollout.ended)
+
 
 class Player:
     """Plays one doer's stories one after the other; driven by `advance` with each new state."""

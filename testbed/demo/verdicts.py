@@ -36,5 +36,14 @@ def _cells(ending: Ending) -> tuple[str | Text, ...]:
         str(rollout.runs) if rollout else "–",
         str(rollout.runs + rollout.control_runs) if rollout else "–",
         f"{ending.seconds:.1f} s",
-        Text("right", style="green") if ending.right else Text("WRONG", style="bold red"),
+        _judged(ending),
     )
+
+
+def _judged(ending: Ending) -> Text:
+    """A rollout that is still going is no wrong verdict; it is none."""
+    if ending.right:
+        return Text("right", style="green")
+    if ending.late:
+        return Text("no verdict in time", style="yellow")
+    return Text("WRONG", style="bold red")

@@ -5,17 +5,47 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from learnops.cli.environment import NAMESPACES, add_cluster, database_url, listed, own_namespace
+from learnops.cli.environment import (
+    DATABASE_URL,
+    LEASE_NAMESPACE,
+    NAMESPACES,
+    add_cluster,
+    database_url,
+    listed,
+    own_namespace,
+)
 from learnops.cli.loading import loading
 from learnops.cli.retention import VARIABLE, RetentionError, told_keep_days
 
 if TYPE_CHECKING:
     from learnops.cli.api_process import ApiSettings
 
+_EXAMPLES = f"""
+The database is given by the environment variable {DATABASE_URL} alone: a URL holds a password.
+Agents are known by tokens of their service accounts, which Kubernetes confirms. LEARNOPS_DEV_TOKEN,
+a secret of 16 characters or more that may do everything, replaces that for development and is
+refused in a pod.
+
+examples:
+  # in a cluster, behind a Service
+  learnops api --host 0.0.0.0
+  # on a laptop, against the cluster of a kubeconfig, where the operator runs in learnops-system
+  learnops api --kubeconfig ~/.kube/config --lease-namespace learnops-system --port 8090
+
+exit code: 0 it was told to stop, 1 a bug ended it (its log says which), 2 an argument or the
+environment is wrong
+"""
+
 
 def add_parser(subparsers: Any) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser("api", help="serve assignments, runs, snapshots and metrics")
+    parser = subparsers.add_parser(
+        "api",
+        help="serve assignments, runs, snapshots and metrics",
+        description="Serve assignments, runs, snapshots and metrics over HTTP.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     add("--port", type=int, default=8080, help="port to listen on (8080)")
@@ -33,7 +63,8 @@ def add_parser(subparsers: Any) -> None:
         help="how long a token and a right are good once Kubernetes has confirmed them; a refusal "
         "is asked again after a sixth of it (60)",
     )
-    add("--lease-namespace", default=own_namespace(), help="where the operator's Lease is")
+    where = f"where the operator's Lease is (${LEASE_NAMESPACE}; that of the pod, default in none)"
+    add("--lease-namespace", default=own_namespace(), help=where)
     add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
     add(
         "--ttl-seconds",
@@ -77,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # The pool warns of every attempt, several a second; who needs the database says so once.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         uvloop.run(serve(_settings(arguments, url=url), by=development_token()))
     except (AuthSetupError, NoClusterError, RetentionError) as error:
@@ -125,7 +158,11 @@ def _keep_seconds(text: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    message = f"{text!r:.40} is no such number of seconds: use 0 to 86400"
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(message) from None
     if not 0 <= value <= 86_400:
-        raise argparse.ArgumentTypeError("use 0 to 86400")
+        raise argparse.ArgumentTypeError(message)
     return value

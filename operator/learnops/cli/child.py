@@ -16,7 +16,9 @@ from typing import Any, Self
 from learnops.client import Run
 from learnops.client.policy import document
 
-_FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP")
+# All that end a process, images and supervisors send to their agents, and can be caught.
+_FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+_TYPED = (signal.SIGINT, signal.SIGQUIT)  # by a terminal, to a whole group
 _SECRETS = ("LEARNOPS_TOKEN", "LEARNOPS_TOKEN_FILE")
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell says it
 _FAILED = 125  # as env(1) and timeout(1): what was to start the command failed
@@ -49,6 +51,8 @@ class Signals:
     def __init__(self) -> None:
         self.caught: int | None = None
         self._child: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._early: int | None = None  # the first that the command has still to get
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
@@ -68,11 +72,15 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def begin(self) -> None:
+        """The command is being started: what is typed from now on, the terminal tells it itself."""
+        self._starting = True
+
     def attach(self, child: "subprocess.Popen[bytes]") -> None:
         """The command has started: from now on it gets what comes, and what has come meanwhile."""
         self._child = child
-        if self.caught is not None:
-            child.send_signal(self.caught)
+        if self._early is not None:
+            child.send_signal(self._early)
 
     def detach(self) -> None:
         """The command has ended."""
@@ -80,8 +88,12 @@ class Signals:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         self.caught = self.caught or number
-        if self._child is not None and not (number == signal.SIGINT and _typed()):
+        if self._starting and number in _TYPED and _typed():
+            return
+        if self._child is not None:
             self._child.send_signal(number)
+        else:
+            self._early = self._early or number
 
 
 def _typed() -> bool:
@@ -154,7 +166,8 @@ class Command:
         name = arguments[0]
         path = shutil.which(name)
         if path is None:
-            there = Path(name).exists() and os.sep in name
+            # No Path: that raises where a folder may not be looked into, or the name is too long.
+            there = os.sep in name and os.path.exists(name)  # noqa: PTH110
             problem = "cannot be executed" if there else "is not found"
             raise UnstartableError(f"{name}: {problem}", _NOT_EXECUTABLE if there else _NOT_FOUND)
         return cls(path, arguments)
@@ -162,6 +175,7 @@ class Command:
     def run(self, environment: Mapping[str, str], signals: Signals) -> Ended:
         """Run it to its end, on this process's own input and output; raises UnstartableError."""
         began = time.monotonic()
+        signals.begin()
         try:
             child = subprocess.Popen(  # noqa: S603 - to run what the user says is the purpose
                 self.arguments, executable=self.path, env=environment

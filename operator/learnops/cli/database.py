@@ -11,11 +11,15 @@ if TYPE_CHECKING:
 
 def report(work: Callable[[], int]) -> int:
     """The exit code of work on the database; 1, and a line on standard error, where it failed."""
+    import logging
+
     import psycopg
 
     from learnops.adapters.postgres.connection import DatabaseUnavailableError
     from learnops.adapters.postgres.schema import SchemaMismatchError
 
+    # The pool warns of every attempt; what became of it is said below.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     try:
         return work()
     except SchemaMismatchError as error:

@@ -9,18 +9,28 @@ from typing import Final
 
 DATABASE_URL: Final = "LEARNOPS_DATABASE_URL"
 NAMESPACES: Final = "LEARNOPS_NAMESPACES"
-_LEASE_NAMESPACE: Final = "LEARNOPS_LEASE_NAMESPACE"
+LEASE_NAMESPACE: Final = "LEARNOPS_LEASE_NAMESPACE"
 _IN_CLUSTER_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def database_url(*, command: str) -> str | None:
     """The URL of Postgres; None, and a line on standard error, where there is none.
 
-    It has no flag: a URL holds a password.
+    It has no flag: a URL holds a password. One that cannot be read is not repeated for that reason.
     """
+    # Only now: `learnops --help` must be quick.
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
     url = os.environ.get(DATABASE_URL)
     if not url:
         print(f"learnops {command}: set {DATABASE_URL} to the URL of Postgres", file=sys.stderr)
+        return None
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:
+        told = f"{DATABASE_URL} cannot be read: use postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+        print(f"learnops {command}: {told}", file=sys.stderr)
         return None
     return url
 
@@ -38,7 +48,7 @@ def listed(flag: Sequence[str] | None, variable: str) -> tuple[str, ...]:
 
 def own_namespace() -> str:
     """Where the Lease is, unless a flag tells: the namespace of the pod, `default` in none."""
-    told = os.environ.get(_LEASE_NAMESPACE, "")
+    told = os.environ.get(LEASE_NAMESPACE, "")
     if not told and _IN_CLUSTER_NAMESPACE.exists():
         told = _IN_CLUSTER_NAMESPACE.read_text().strip()
     return told or "default"

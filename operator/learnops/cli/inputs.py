@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-import yaml
 from pydantic import ValidationError
 
+from learnops.cli.manifests import NotYAMLError, documents_of
+from learnops.domain.bundle_limits import BODY_BYTES
+
+MAX_LINE = 2 * BODY_BYTES  # characters; what a bundle may have is judged by who reads it
 _MAX_BYTES = 1_000_000
+_SKIPPED = 2**16
 
 
 class InputError(Exception):
@@ -45,9 +49,9 @@ def documents(path: Path, *, max_bytes: int) -> list[Any]:
     if len(text) > max_bytes:
         raise InputError(f"{path}: has over {max_bytes:,} bytes")
     try:
-        return [it for it in yaml.safe_load_all(text) if it is not None]
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not YAML") from error
+        return [it for it in documents_of(text) if it is not None]
+    except NotYAMLError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 class _Log(io.TextIOWrapper):
@@ -62,12 +66,25 @@ class _Log(io.TextIOWrapper):
 
     # The base class of all files reads bytes; typeshed overrides it for text in the same way.
     def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
-        """The next line; iteration comes here as well."""
-        line = super().readline(size)
+        """The next line; iteration comes here as well. Of one that is far too long only the begin,
+        so that a file without line ends does not fill the memory."""
+        line = super().readline(size if size >= 0 else MAX_LINE)
+        if size < 0 and len(line) == MAX_LINE:
+            self._skip(line)
         if self._refuse and not is_utf8(line):
             raise InputError(f"{self._name}: line {self._ended + 1}: is not UTF-8")
         self._ended += line.endswith(("\n", "\r"))
         return line
+
+    def _skip(self, line: str) -> None:
+        """Read on to the end of a line; raises InputError where it is refused."""
+        while not line.endswith(("\n", "\r")):
+            if self._refuse:
+                told = f"line {self._ended + 1}: has over {MAX_LINE:,} characters"
+                raise InputError(f"{self._name}: {told}: give one run a line")
+            line = super().readline(_SKIPPED)
+            if not line:
+                return
 
 
 def is_utf8(line: str) -> bool:
@@ -99,6 +116,8 @@ def opened(name: str, *, refuse: bool = True) -> Iterator[TextIO]:
 
 @contextmanager
 def _standard_input(*, refuse: bool) -> Iterator[TextIO]:
+    if sys.stdin is None:  # whoever started us has closed it
+        raise InputError("standard input is closed: give a file")
     source = getattr(sys.stdin, "buffer", None)
     if source is None:  # text already, where a program has put it there
         yield sys.stdin

@@ -11,6 +11,7 @@ from typing import Any
 
 from learnops.cli.environment import (
     DATABASE_URL,
+    LEASE_NAMESPACE,
     NAMESPACES,
     add_cluster,
     database_url,
@@ -49,8 +50,9 @@ def add_parser(subparsers: Any) -> None:
     add("--workers", type=_count, default=8, help="doers worked on at the same time (8)")
     add("--probe-host", default="127.0.0.1", help="address of /livez, /readyz and /metrics")
     add("--probe-port", type=int, default=8081, help="their port; 0: a free one, logged (8081)")
-    add("--log-format", choices=("auto", "json", "text"), default="auto")
-    add("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    formats, levels = ("auto", "json", "text"), ("debug", "info", "warning", "error")
+    add("--log-format", choices=formats, default="auto", help="auto: text on a terminal, else json")
+    add("--log-level", choices=levels, default="info", help="what is less is left out (info)")
     _add_features(parser)
     parser.set_defaults(run=run)
 
@@ -94,7 +96,8 @@ def _add_connections(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prometheus-url",
         default=environment.get("LEARNOPS_PROMETHEUS_URL"),
-        help="Prometheus, for canaries with source Prometheus ($LEARNOPS_PROMETHEUS_URL)",
+        help="Prometheus, for canaries with source Prometheus and guardrails on queries "
+        "($LEARNOPS_PROMETHEUS_URL)",
     )
     token_file = environment.get("LEARNOPS_PROMETHEUS_TOKEN_FILE")
     parser.add_argument(
@@ -108,7 +111,8 @@ def _add_connections(parser: argparse.ArgumentParser) -> None:
 
 def _add_lease(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--lease-namespace", default=own_namespace(), help="where the Lease is (own namespace)")
+    where = f"where the Lease is (${LEASE_NAMESPACE}; that of the pod, default in none)"
+    add("--lease-namespace", default=own_namespace(), help=where)
     add("--lease-name", default="learnops-operator", help="its name (learnops-operator)")
     add("--lease-seconds", type=_count, default=15, help="how long one renewal holds (15)")
     add("--identity", default=_identity(), help="name of this instance (host and a random part)")

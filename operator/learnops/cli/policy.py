@@ -146,7 +146,11 @@ def _manifest(arguments: argparse.Namespace) -> Json:
     from learnops.cli.inputs import InputError, document
 
     found = document(arguments.file, kind="Policy")
-    spec = dict(found.get("spec") or {}) if "kind" in found or "spec" in found else dict(found)
+    told = found.get("spec") if "kind" in found or "spec" in found else found
+    if not isinstance(told, dict):
+        raise InputError(f"{arguments.file}: spec: must be the content of a policy")
+    spec = dict(told)
+    _check_json(arguments.file, spec)
     spec["doerRef"] = {"name": arguments.doer}
     if arguments.version is not None:
         spec["version"] = arguments.version
@@ -160,6 +164,17 @@ def _manifest(arguments: argparse.Namespace) -> Json:
         "metadata": {"name": arguments.name},
         "spec": spec,
     }
+
+
+def _check_json(path: Path, spec: Json) -> None:
+    """YAML knows more than can travel. Raises InputError naming the field."""
+    from learnops.cli.inputs import InputError
+
+    for name, value in spec.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:  # bytes, a set; a number that is none; a circle
+            raise InputError(f"{path}: {name!s:.80}: must be JSON: {error}") from error
 
 
 def _print(found: list[Json], *, one: bool, output: str) -> None:

@@ -21,8 +21,9 @@ CMD gets the run in its environment:
                                   qav, artifacts, budget, signals, as in docs/reference/http-api.md
 
 LEARNOPS_TOKEN and LEARNOPS_TOKEN_FILE are not handed on. Standard input, output and error are CMD's
-own; SIGTERM, SIGINT and SIGHUP are forwarded. The duration is measured. Where CMD fails (an exit
-code other than 0, or a signal), the gate `completed` is not passed and gatePassRate is 0.
+own; SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded. The duration is measured.
+Where CMD fails (an exit code other than 0, or a signal), the gate `completed` is not passed and
+gatePassRate is 0.
 
 examples:
   # the api and the namespace from LEARNOPS_API and LEARNOPS_NAMESPACE

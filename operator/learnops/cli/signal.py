@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("run_id", metavar="RUN_ID", help="the run's id")
+    add("run_id", metavar="RUN_ID", type=_run_id, help="the run's id")
     add("signals", metavar="NAME=VALUE", nargs="+", type=_signal, help="e.g. tests=0.97")
     add("--doer", required=True, help="name of the run's Doer")
     add("-n", "--namespace", help="where the Doer lives ($LEARNOPS_NAMESPACE)")
@@ -79,6 +79,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _fail(answer, code=1)
     if not 200 <= answer.status < 300:
         return _fail(f"the api refused it: {answer.detail}", code=1)
+    if not isinstance(answer.body, dict) or not {"results", "reward"} <= answer.body.keys():
+        return _fail(f"{settings.api} does not answer as the api: must be its base URL", code=1)
     print(json.dumps(answer.body) if arguments.output == "json" else _table(answer.body))
     return 0
 
@@ -152,6 +154,14 @@ def _signal(text: str) -> tuple[str, float | bool]:
     return name, number
 
 
+def _run_id(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of another encoding
+        raise argparse.ArgumentTypeError(f"{text!r:.60} must be UTF-8") from None
+    return text
+
+
 def _time(text: str) -> str:
     try:
         at = datetime.fromisoformat(text)
@@ -163,9 +173,12 @@ def _time(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 < value <= 3600:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 3600")
+        raise argparse.ArgumentTypeError(f"{text!r:.40} must be above 0 and at most 3600")
     return value
 
 

@@ -106,13 +106,14 @@ def _manifest(text: bytes) -> Any:
     except (ValueError, RecursionError):
         pass
     try:
-        import yaml
+        from learnops.cli.manifests import NotYAMLError, documents_of
     except ImportError as error:
         raise ToldError("must be JSON, as PyYAML is not installed") from error
     try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ToldError("must be one manifest, YAML or JSON") from error
+        found = [it for it in documents_of(text) if it is not None]
+    except NotYAMLError as error:
+        raise ToldError(f"must be one manifest, YAML or JSON: {error}") from error
+    return found[0] if len(found) == 1 else None
 
 
 def _bundle(path: Path) -> dict[str, Any]:
@@ -126,19 +127,29 @@ def _bundle(path: Path) -> dict[str, Any]:
         raise ToldError(f"is no JSON ({error})") from error
     if not isinstance(told, dict):
         raise ToldError("must be an object")
+    said = _sections(told)
+    _check_gates(said.get("gates", []))
+    _check_objects(said.get("artifacts", []))
+    _check_terms(said)
+    _check_budget(said.get("budget", {}))
+    return said
+
+
+def _sections(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are there; null is none, as for the SDK, for a tool writes it of what it lacks."""
+    said: dict[str, Any] = {}
     for name, value in told.items():
         kind = _SECTIONS.get(name)
         if kind is None:
             raise ToldError(f"{name!r:.80}: must be one of {', '.join(_SECTIONS)}")
+        if value is None:
+            continue
         if not isinstance(value, kind):
             raise ToldError(f"{name}: must be {'an object' if kind is dict else 'a list'}")
         _check_size(name, value)
         _check_content(name, value)
-    _check_gates(told.get("gates", []))
-    _check_objects(told.get("artifacts", []))
-    _check_terms(told)
-    _check_budget(told.get("budget", {}))
-    return told
+        said[name] = value
+    return said
 
 
 def _read(path: Path, *, links: bool = False) -> bytes:

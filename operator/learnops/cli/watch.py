@@ -26,7 +26,8 @@ _NOTHING_LIVE = 6
 _MOST_FAILURES = 30
 _EXAMPLES = """
 A line whenever something has changed; it needs no terminal. It follows the rollout that is live, or
-that a changed policyRef is about to start, to its end.
+that a changed policyRef is about to start, to its end; where the one that policyRef asked for has
+ended already, it tells how.
 
 examples:
   # until the rollout of planner has ended
@@ -38,7 +39,7 @@ examples:
 
 exit code: 0 promoted; 3 rolled back: the candidate is worse, or futile; 4 it ended without a
 verdict (Inconclusive, Aborted, Superseded, Error); 5 still going at --timeout; 6 no rollout is
-live; 1 the API server refuses or is away; 2 a wrong argument
+live, and policyRef asked for none; 1 the API server refuses or is away; 2 a wrong argument
 """
 
 
@@ -90,24 +91,27 @@ class Following:
     async def look(self) -> int | None:
         """Print what is new; the exit code once it has ended."""
         doer = await self.cluster.get("Doer", self.doer)
-        canary = await self._followed()
+        canary = await self._followed(doer)
         self._say(states.state(doer, canary), doer)
         if canary is None:
-            return None if _about_to_start(doer) else _NOTHING_LIVE
+            return None if states.is_about_to_start(doer) else _NOTHING_LIVE
         stage = states.stage_of(canary)
-        return _CODES.get(stage, _NO_VERDICT) if stage in states.ENDS else None
+        over = stage in states.ENDS and not states.is_ordered(canary)
+        return _CODES.get(stage, _NO_VERDICT) if over else None
 
-    async def _followed(self) -> Json | None:
+    async def _followed(self, doer: Json) -> Json | None:
         if self.canary is not None:
             found = await self.cluster.get("CanaryDeployment", self.canary)
             owner = found["spec"]["doerRef"]["name"]
             if owner != self.doer:
                 raise CommandError(f"canary {self.canary} is one of doer {owner}, not {self.doer}")
             return found
-        live = states.live_of(self.doer, await self.cluster.items("CanaryDeployment"))
-        if live:
-            self.canary = states.name_of(live[0])
-        return live[0] if live else None
+        canaries = await self.cluster.items("CanaryDeployment")
+        live = states.live_of(self.doer, canaries)
+        chosen = live[0] if live else states.asked_for(doer, canaries)
+        if chosen is not None:
+            self.canary = states.name_of(chosen)
+        return chosen
 
     def _say(self, told: Json, doer: Json) -> None:
         line = json.dumps(told) if self.as_json else _line(told, doer)
@@ -139,15 +143,9 @@ async def _follow(following: Following, *, interval: float, timeout_seconds: flo
         await asyncio.sleep(interval)
 
 
-def _about_to_start(doer: Json) -> bool:
-    """policyRef has been changed and the operator has not acted on it yet."""
-    status = doer.get("status", {})
-    return bool(status.get("handledPolicyRef") != doer["spec"]["policyRef"]["name"])
-
-
 def _line(told: Json, doer: Json) -> str:
     if told["rollout"] is None:
-        if _about_to_start(doer):
+        if states.is_about_to_start(doer):
             wanted = doer["spec"]["policyRef"]["name"]
             why = f": {told['waitingFor']}" if told["waitingFor"] else ""
             return f"policyRef is {wanted}, which the operator has not acted on yet{why}"

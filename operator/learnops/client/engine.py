@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Self
 
 from learnops.client.content import Contents
 from learnops.client.outgoing import SHADOWS_PATH, Reporter, Voider
@@ -30,14 +31,17 @@ class Engine:
         settings: Settings,
         default_policy: Policy | None,
         view: View | None = None,
+        telemetry: Telemetry | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`view` is the snapshot to start from, `clock` counts the dead-man switch in seconds."""
+        """`view` is the snapshot to start from, `telemetry` what runs that have begun count in
+        already; `clock` counts the dead-man switch in seconds."""
         # Here and not above: loading the HTTP library takes longer than all the rest of the SDK.
         from learnops.client.transport import Transport
 
         self._settings = settings
-        self.telemetry = Telemetry()
+        self._default_policy = default_policy
+        self.telemetry = telemetry or Telemetry()
         self.transport = Transport(
             api=settings.api, token=settings.token, token_file=settings.token_file
         )
@@ -103,6 +107,7 @@ class Engine:
     def start(self) -> None:
         """Begin to ask for snapshots and to look for what ended processes owe; the other threads
         start when they are needed."""
+        self.router.begin()
         self.source.start()
         for spool in self._spools():
             spool.start()
@@ -173,10 +178,18 @@ class Engine:
         """Signals on disk that are not settled, likewise."""
         return 0 if self.signal_spool is None else self.signal_spool.on_disk
 
-    def forget(self) -> None:
-        """In a forked child: let go of the parent's files and locks, which go on in the parent."""
+    def again(self) -> Self:
+        """In a forked child: another engine for the same learner and for its runs that have begun.
+        The parent's files and locks are let go of, which go on in the parent."""
+        self.telemetry.begin()
         for spool in self._spools():
             spool.forget()
+        return type(self)(
+            settings=self._settings,
+            default_policy=self._default_policy,
+            view=self.holder.view,
+            telemetry=self.telemetry,
+        )
 
     def _spools(self) -> list[Spool]:
         return [spool for spool in (self.spool, self.signal_spool) if spool is not None]

@@ -70,7 +70,14 @@ class Owned:
         secure(parent)
         path = parent / os.urandom(_PROCESS_BYTES).hex()
         path.mkdir(mode=_MODE)
-        found = cls._open(path, flags=os.O_CREAT)
+        try:
+            found = cls._open(path, flags=os.O_CREAT)
+        except OSError:
+            # Where there is no room, or no locks, each try would leave a folder behind.
+            with suppress(OSError):
+                (path / _LOCK).unlink(missing_ok=True)
+                path.rmdir()
+            raise
         if found is None:  # somebody looked at it in this very moment
             raise BlockingIOError(f"{path} is locked by another process")
         return found

@@ -1,9 +1,12 @@
-"""A policy that a person has written down, for when the api was never reached."""
+"""What a person has written down: a policy for when the api was never reached, and prices."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from learnops.client.policy import Policy
+
+if TYPE_CHECKING:
+    from learnops.client.prices import Amount, Prices
 
 # As in a Policy manifest; `digest` is in what the api tells of one.
 _SPEC = (
@@ -39,6 +42,14 @@ def given_policy(told: Mapping[str, Any], *, field: str) -> Policy:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{field}.metadata.name must be the name of the policy")
     return _from_spec(name, told.get("spec"), field=f"{field}.spec")
+
+
+def given_prices(table: "Mapping[str, Mapping[str, Amount]]") -> "Prices":
+    """Prices by the name of the model. Raises ValueError."""
+    # Here and not above: most agents state none, and fractions take a while to load.
+    from learnops.client.prices import Prices
+
+    return Prices.of(table)
 
 
 def _from_spec(name: str, spec: object, *, field: str) -> Policy:

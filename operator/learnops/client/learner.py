@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ov
 
 from learnops.client.calls import Asked, answered, asked, bounded, check_plain
 from learnops.client.engine import Engine
-from learnops.client.given import given_policy
+from learnops.client.given import given_policy, given_prices
 from learnops.client.policy import Policy
 from learnops.client.run import BaseRun, Run
 from learnops.client.running import Running
@@ -20,9 +20,10 @@ from learnops.client.shadow import Ready, always
 from learnops.client.signals import Remark
 from learnops.client.waiting import Steps, in_thread
 from learnops.client.weak import weak
+from learnops.client.workers import call_at_end
 
 if TYPE_CHECKING:
-    from learnops.client.prices import Amount, Prices
+    from learnops.client.prices import Amount
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,9 +86,8 @@ class Learner:
         )
         if isinstance(default_policy, Mapping):
             default_policy = given_policy(default_policy, field="default_policy")
-        self._default_policy = default_policy
-        self._prices = None if prices is None else _priced(prices)
-        self._closed = False
+        self._prices = None if prices is None else given_prices(prices)
+        self._closed = self._ends_well = False
         self._engine = Engine(settings=self._settings, default_policy=default_policy)
         self._engine.start()
         # Strongly: one that its maker let go of still has to send what waits.
@@ -122,7 +122,7 @@ class Learner:
         self, *, tenant: str | None, run_id: str | None, session: str | None
     ) -> Steps[Running]:
         """The steps of `start`, for whoever waits in another way."""
-        engine = self._engine
+        engine = self._in_use()
         engine.start()  # in a forked child it has not begun yet
         telemetry = engine.telemetry
         run = bounded("run_id", run_id, telemetry) if run_id else os.urandom(16).hex()
@@ -277,22 +277,19 @@ class Learner:
         self.close()
 
     def _report(self, bundle: bytes) -> Steps[None]:
-        return self._engine.reporter.report(bundle)
+        return self._in_use().reporter.report(bundle)
 
     def _signal(self, run_id: str, name: str, value: object, remark: Remark) -> None:
-        self._engine.signaler.signal(run_id, name, value, remark)
+        self._in_use().signaler.signal(run_id, name, value, remark)
+
+    def _in_use(self) -> Engine:
+        """The engine, which is drained when this process ends."""
+        if not self._ends_well:
+            self._ends_well = True
+            call_at_end(self.close)
+        return self._engine
 
     def _after_fork(self) -> None:
         """In a forked child: new threads, connections and buffers, the snapshot as it was."""
-        view = self._engine.holder.view
-        self._engine.forget()
-        self._engine = Engine(
-            settings=self._settings, default_policy=self._default_policy, view=view
-        )
-
-
-def _priced(table: "Mapping[str, Mapping[str, Amount]]") -> "Prices":
-    # Here and not above: most agents state none, and fractions take a while to load.
-    from learnops.client.prices import Prices
-
-    return Prices.of(table)
+        self._ends_well = False
+        self._engine = self._engine.again()

@@ -96,7 +96,8 @@ class Reader:
         try:
             answer = self._transport.get(path, query=query, timeout=self._seconds)
         except TransportError as error:
-            raise ReaderError(f"no answer of the api: {error}", status=None) from error
+            told = f"no answer of the api: {error}; is it at {self._settings.api}, and running?"
+            raise ReaderError(told, status=None) from error
         if answer.status != 200 or not isinstance(answer.body, dict):
             raise ReaderError(f"the api refused it: {answer.detail}", status=answer.status)
         return answer.body

@@ -44,7 +44,13 @@ class Router:
         self._clock = clock
         self._wall = wall
         self._units = DrawnUnits()
-        self._first_snapshot_by = time.monotonic() + settings.options.first_snapshot_seconds
+        self._began: float | None = None  # monotonic seconds
+
+    def begin(self) -> None:
+        """Count from now how long runs may wait for the first snapshot; again: nothing. A forked
+        child asks for one with its first run, which may be hours after the fork."""
+        if self._began is None:
+            self._began = time.monotonic()
 
     def assign(
         self, *, run_id: str, session: str | None = None, tenant: str | None = None
@@ -52,8 +58,7 @@ class Router:
         """The policy, arm and π of a run, drawn for the unit that the doer asks for."""
         view = self._holder.view
         if view is None:
-            left = max(self._first_snapshot_by - time.monotonic(), 0.0)
-            yield Wait(signal=self._holder.first, seconds=left)
+            yield Wait(signal=self._holder.first, seconds=self._patience())
             view = self._holder.view
         if view is None:
             return self._without_snapshot(run_id)
@@ -77,6 +82,13 @@ class Router:
         if unit is None:
             return self._without_unit(snapshot, run_id)
         return (yield from self._registered(snapshot, drawn, run_id=run_id, unit=unit))
+
+    def _patience(self) -> float:
+        """Seconds that a run may wait for the first snapshot, never more than was said: tests stop
+        and turn the clock of their process."""
+        longest = self._settings.options.first_snapshot_seconds
+        since = 0.0 if self._began is None else time.monotonic() - self._began
+        return min(max(longest - since, 0.0), longest)
 
     def _drawn(self, rollout: Rollout | None, unit: DrawnUnit | None) -> Assignment | None:
         """What the unit has, unless it was a candidate that was dropped since."""

@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
+from learnops.client.address import base_url
 from learnops.client.bounds import RANGES
 from learnops.client.token import Token, found_file
 from learnops.client.token import given as given_token
@@ -23,8 +23,8 @@ class Options:
     Attributes:
         registration_seconds: how long `start` waits at most for the api to acknowledge a
             registration while a canary is live; without an answer the run gets control.
-        first_snapshot_seconds: how long after the learner was made `start` may still wait for the
-            first snapshot; later starts do not wait.
+        first_snapshot_seconds: how long after the learner was made, or in a forked child after its
+            first `start`, a `start` may still wait for the first snapshot; later ones do not wait.
         long_poll_seconds: how long the api may hold a question for a newer snapshot.
         request_seconds: the longest any request in the background may take.
         batch_runs: the most bundles in one request.
@@ -97,12 +97,7 @@ class Settings:
             ValueError: naming the argument that is missing or malformed; an agent that cannot be
                 set up at all should fail at its start and not in silence.
         """
-        found_api = api or os.environ.get("LEARNOPS_API", "")
-        parts = urlsplit(found_api)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(
-                f"api is {found_api!r}; pass api= or set LEARNOPS_API, like http://learnops-api:8080"
-            )
+        found_api = base_url(api)
         found_namespace = namespace or os.environ.get("LEARNOPS_NAMESPACE", "")
         _check_name("namespace", found_namespace, hint="pass namespace= or set LEARNOPS_NAMESPACE")
         _check_name("doer", doer, hint="pass the name of the Doer object")
@@ -114,7 +109,7 @@ class Settings:
         found_token_file = None if found_token else token_file or found_file()
         Token(file=found_token_file).check()
         return cls(
-            api=found_api.rstrip("/"),
+            api=found_api,
             token=found_token,
             token_file=found_token_file,
             namespace=found_namespace,

@@ -143,10 +143,9 @@ class Store:
                 if len(self._adopted) >= _MAX_ADOPTED:
                     self.more = True
                     break
-                self._adopt(path)
+                self._try_to_adopt(path)
         except OSError as error:
-            self._telemetry.count("spool_errors")
-            self._telemetry.warn(f"adopt {error.errno}", "the spool cannot be searched: %s", error)
+            self._not_searched(error)
         return len(self._waiting) - before
 
     def tidy(self) -> None:
@@ -224,6 +223,16 @@ class Store:
         self._segments.remove(segment)
         return []
 
+    def _try_to_adopt(self, path: Path) -> None:
+        try:
+            self._adopt(path)
+        except OSError as error:  # and on with the others: one must not hide what they hold
+            self._not_searched(error)
+
+    def _not_searched(self, error: OSError) -> None:
+        self._telemetry.count("spool_errors")
+        self._telemetry.warn(f"adopt {error.errno}", "the spool cannot be searched: %s", error)
+
     def _adopt(self, path: Path) -> None:
         """Raises OSError."""
         owned = None if self._is_own(path) else Owned.adopt(path)
@@ -241,6 +250,10 @@ class Store:
             if path.stat().st_mtime < oldest:
                 path.unlink()
                 self._telemetry.count("spool_expired")
+                days = self._limits.keep_seconds / 86_400
+                self._telemetry.warn(
+                    "expired", "%s is deleted unsent: over %g days old", path, days
+                )
                 continue
             segment = Segment.found(path, owner=owned)
             self._segments.append(segment)

@@ -12,6 +12,10 @@ class Telemetry:
     """Counters by name, and warnings that are logged once per key. Thread-safe."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """As new: in a forked child, whose parent may have been counting in another thread."""
         self._lock = RLock()  # a signal handler may count in the midst of counting
         self._counts: dict[str, int] = {}
         self._warned: set[str] = set()

@@ -5,6 +5,7 @@
 import encodings.idna  # noqa: F401
 import json
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,7 @@ from urllib3.exceptions import (
     HTTPError,
     NewConnectionError,
     ProtocolError,
+    SSLError,
 )
 from urllib3.response import BaseHTTPResponse
 
@@ -85,6 +87,8 @@ class Transport:
                 return self._attempt(method, url, headers=headers, body=body, end=end)
             except (NewConnectionError, ConnectTimeoutError) as error:
                 raise TransportError(_name(error), sent=False) from error
+            except SSLError as error:
+                raise TransportError(_name(error), sent=_flaw(error) is None) from error
             except ProtocolError as error:
                 if last or time.monotonic() >= end:
                     raise TransportError(_name(error), sent=True) from error
@@ -157,5 +161,13 @@ def _parse(content: bytes) -> Any:
 
 def _name(error: Exception) -> str:
     """The kind of failure alone: messages of the HTTP library hold addresses and no secret, but
-    also object ids, so that no two would be the same reason."""
-    return type(error).__name__
+    also object ids, so that no two would be the same reason. Of a certificate what is wrong with
+    it: nobody could guess."""
+    flaw = _flaw(error)
+    return type(error).__name__ + (f" ({flaw})" if flaw else "")
+
+
+def _flaw(error: Exception) -> str | None:
+    """What is wrong with the server's certificate, by which no request went out; None: not that."""
+    causes = (it for it in error.args if isinstance(it, ssl.SSLCertVerificationError))
+    return next((str(it.verify_message) for it in causes), None)

@@ -46,4 +46,6 @@ def test_no_such_run_nobodys_token_and_no_api(
     assert capsys.readouterr().err.startswith("learnops crl show: the api refused it: 401")
     monkeypatch.setenv("LEARNOPS_API", "http://127.0.0.1:9")
     assert main(show) == 1
-    assert capsys.readouterr().err.startswith("learnops crl show: no answer of the api:")
+    told = capsys.readouterr().err
+    assert told.startswith("learnops crl show: no answer of the api:")
+    assert "is it at http://127.0.0.1:9, and running?" in told

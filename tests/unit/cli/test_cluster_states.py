@@ -4,7 +4,7 @@ import pytest
 
 from learnops.cli.cluster.owners import owner, refuse_managed
 from learnops.cli.cluster.session import CommandError
-from learnops.cli.cluster.states import last_of, live_of, state
+from learnops.cli.cluster.states import asked_for, is_ordered, last_of, live_of, state
 from learnops.cli.cluster.tables import number, table
 from learnops.cli.promote import _refuse_no_change, _told
 
@@ -50,6 +50,28 @@ def test_the_live_one_has_traffic_then_the_oldest_goes_first():
     assert names(live_of("planner", found)) == ["serving", "old", "young"]
     assert last_of("planner-v2", found)["metadata"]["name"] == "serving"
     assert last_of("planner-v9", found) is None
+
+
+def test_the_rollout_that_policy_ref_asked_for_is_known_after_its_end():
+    """A bad candidate may be rolled back before anybody has begun to watch."""
+    found = [
+        canary("first", stage="RolledBack"),
+        canary("second", stage="RolledBack", minute=2),
+        canary("foreign", stage="Promoted", minute=3, doer="coder"),
+    ]
+    asked = asked_for(doer(wanted="planner-v2", handled="planner-v2"), found)
+    assert asked == found[1]
+    assert asked_for(doer(wanted="planner-v2", handled="planner-v1"), found) is None
+    assert asked_for(doer(), found) is None  # the first policy: nobody tried it
+
+
+def test_an_order_that_is_not_carried_out_yet_is_known():
+    retried = canary("c1", stage="RolledBack", handledActionID="a")
+    assert not is_ordered(retried)
+    retried["spec"]["action"] = {"type": "Retry", "id": "b"}
+    assert is_ordered(retried)
+    retried["status"]["handledActionID"] = "b"
+    assert not is_ordered(retried)
 
 
 def test_a_state_tells_shares_of_the_traffic_and_null_where_nothing_is_known():

@@ -31,7 +31,11 @@ async def connect(*, kubeconfig: Path | None = None) -> client.ApiClient:
 
     The caller closes it. Raises NoClusterError when neither is there, or the file cannot be used.
     """
-    return client.ApiClient(await _configuration(kubeconfig))
+    configuration = await _configuration(kubeconfig)
+    try:
+        return client.ApiClient(configuration)
+    except (OSError, ValueError) as error:  # a certificate or a key in it is none
+        raise _no_cluster(kubeconfig, error) from error
 
 
 async def credentials(*, kubeconfig: Path | None = None) -> Credentials:
@@ -56,10 +60,15 @@ async def _configuration(kubeconfig: Path | None) -> client.Configuration:
             await config.load_kube_config(
                 config_file=str(kubeconfig), client_configuration=configuration
             )
-    except (config.ConfigException, OSError, yaml.YAMLError, TypeError) as error:  # an empty file
-        where = "this is no pod of a cluster" if kubeconfig is None else f"{kubeconfig}: {error}"
-        raise NoClusterError(
-            f"no Kubernetes API server: {where}; pass --kubeconfig or set KUBECONFIG to a file "
-            "that kubectl works with, or run in a pod with its service account"
-        ) from error
+    # TypeError of an empty file, ValueError of one that is no text or has a date in no calendar.
+    except (config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError) as error:
+        raise _no_cluster(kubeconfig, error) from error
     return configuration
+
+
+def _no_cluster(kubeconfig: Path | None, error: Exception) -> NoClusterError:
+    where = "this is no pod of a cluster" if kubeconfig is None else f"{kubeconfig}: {error}"
+    return NoClusterError(
+        f"no Kubernetes API server: {where}; pass --kubeconfig or set KUBECONFIG to a file "
+        "that kubectl works with, or run in a pod with its service account"
+    )

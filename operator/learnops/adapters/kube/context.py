@@ -18,6 +18,6 @@ def namespace_of(kubeconfig: Path | None) -> str:
         return _IN_CLUSTER.read_text().strip() if _IN_CLUSTER.exists() else _DEFAULT
     try:
         _, current = config.list_kube_config_contexts(str(kubeconfig))
-    except (config.ConfigException, OSError, yaml.YAMLError, TypeError):
+    except (config.ConfigException, OSError, yaml.YAMLError, TypeError, ValueError):
         return _DEFAULT
     return str(current["context"].get("namespace") or _DEFAULT)

@@ -32,6 +32,27 @@ def last_of(candidate: str, canaries: Iterable[Json]) -> Json | None:
     return max(tried, key=lambda it: str(it["metadata"]["creationTimestamp"]), default=None)
 
 
+def is_about_to_start(doer: Json) -> bool:
+    """policyRef has been changed and the operator has not acted on it yet."""
+    status = doer.get("status", {})
+    return bool(status.get("handledPolicyRef") != doer["spec"]["policyRef"]["name"])
+
+
+def is_ordered(canary: Json) -> bool:
+    """It has an order (a Retry after its end, say) that the operator has not carried out yet."""
+    action = canary["spec"].get("action")
+    return bool(action) and action["id"] != canary.get("status", {}).get("handledActionID")
+
+
+def asked_for(doer: Json, canaries: Iterable[Json]) -> Json | None:
+    """The newest canary of the policy that policyRef names, where the operator has acted on it: a
+    bad candidate may be rolled back before anybody has begun to watch."""
+    if is_about_to_start(doer):
+        return None
+    own = [it for it in canaries if _belongs(it, name_of(doer))]
+    return last_of(doer["spec"]["policyRef"]["name"], own)
+
+
 def candidates_of(canary: Json) -> tuple[str, ...]:
     """The policies that it tries."""
     return tuple(it["name"] for it in canary["spec"]["candidateRefs"])

@@ -55,6 +55,9 @@ def rows_of(
     first = iter(lines)
     head = next(first, "")
     rest = chain((head,), first)
+    if head.lstrip().startswith("["):
+        told = "is a JSON array; must be one object a line, as `jq -c '.[]'` makes of it"
+        raise bad_line(1, "line", told)
     if head.lstrip().startswith("{"):
         return _ndjson(rest, [*needed, *(it for it in optional if it not in needed)])
     return _csv(rest, needed, optional)

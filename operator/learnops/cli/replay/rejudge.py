@@ -95,7 +95,9 @@ def judged(canary: CanaryDeployment, *, attempt: int, before: Log, after: Log) -
 
 def _objects(path: Path) -> list[dict[str, Any]]:
     found = documents(path, max_bytes=_MAX_BYTES)
-    lists = (it["items"] if isinstance(it, dict) and "items" in it else [it] for it in found)
+    lists = [it["items"] if isinstance(it, dict) and "items" in it else [it] for it in found]
+    if not all(isinstance(one, list) for one in lists):
+        raise InputError(f"{path}: items: must be a list of CanaryDeployments")
     return [it for one in lists for it in one]
 
 
