@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from learnops.client import Learner
-from tests.contract.client.api import Api, Handler
+from tests.contract.client.handler import Handler
+from tests.contract.client.stand_in import StandInApi
 
 Connect = Callable[..., Learner]
 
@@ -59,7 +60,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_run_that_began_before_the_fork_is_finished_behind_it(api: Api) -> None:
+def test_a_run_that_began_before_the_fork_is_finished_behind_it(api: StandInApi) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGUN, api.url],
         capture_output=True,
@@ -75,7 +76,7 @@ def away(handler: Handler) -> None:
     handler.answer(503, {"title": "Service Unavailable"})
 
 
-def test_its_first_run_waits_for_the_first_snapshot(api: Api) -> None:
+def test_its_first_run_waits_for_the_first_snapshot(api: StandInApi) -> None:
     api.misbehave["/v1/snapshot"] = away
     with subprocess.Popen(
         [sys.executable, "-c", IDLE, api.url],
@@ -94,7 +95,7 @@ def test_its_first_run_waits_for_the_first_snapshot(api: Api) -> None:
 
 @pytest.mark.parametrize("turned", [-1e9, 1e9])
 def test_a_turned_clock_holds_up_no_run_beyond_the_bound(
-    api: Api, connect: Connect, monkeypatch: pytest.MonkeyPatch, turned: float
+    api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch, turned: float
 ) -> None:
     """Libraries that stop the clock for a test also turn what should only go forward."""
     api.misbehave["/v1/snapshot"] = away

@@ -10,7 +10,7 @@ import pytest
 
 from learnops.client.answer import TransportError
 from learnops.client.transport import Transport
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 TLS = Path(__file__).parent / "tls"  # keys of this test alone
 AGENT = """
@@ -25,7 +25,7 @@ with Learner("planner", api=sys.argv[1], namespace="agents", options=options) as
 
 
 @pytest.fixture
-def encrypted(api: Api) -> str:
+def encrypted(api: StandInApi) -> str:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(TLS / "server.pem")
     server = api._server
@@ -50,13 +50,15 @@ def agent(url: str, patience: str, **environment: str) -> subprocess.CompletedPr
     )
 
 
-def test_a_private_authority_is_told_by_the_usual_variable(api: Api, encrypted: str) -> None:
+def test_a_private_authority_is_told_by_the_usual_variable(api: StandInApi, encrypted: str) -> None:
     done = agent(encrypted, "20", SSL_CERT_FILE=str(TLS / "authority.pem"))
     assert (done.stdout, done.stderr) == ("planner-v1 True\n", "")
     assert set(api.runs) == {"a"}
 
 
-def test_a_certificate_that_nobody_knows_is_refused_and_says_why(api: Api, encrypted: str) -> None:
+def test_a_certificate_that_nobody_knows_is_refused_and_says_why(
+    api: StandInApi, encrypted: str
+) -> None:
     done = agent(encrypted, "1")
     why = "SSLError (unable to get local issuer certificate)"
     assert f"no snapshot from {encrypted}: {why}" in done.stderr

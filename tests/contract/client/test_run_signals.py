@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from testbed.waiting import wait_until
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", "--run-id", "r"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
 def test_the_command_gets_them_and_the_run_is_reported(
-    api: Api, tmp_path: Path, number: signal.Signals
+    api: StandInApi, tmp_path: Path, number: signal.Signals
 ) -> None:
     ready = tmp_path / "ready"
     name = number.name.removeprefix("SIG")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.contract.client.api import Api
+from tests.contract.client.stand_in import StandInApi
 
 HEAD = """
 import multiprocessing, sys
@@ -52,7 +52,7 @@ with ProcessPoolExecutor(2, mp_context=context) as pool:
 }
 
 
-def ended(api: Api, script: str) -> None:
+def ended(api: StandInApi, script: str) -> None:
     begin = 'context = multiprocessing.get_context("fork")\n'
     done = subprocess.run(
         [sys.executable, "-c", HEAD + begin + script, api.url],
@@ -65,13 +65,13 @@ def ended(api: Api, script: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_they_owe_is_sent_before_they_end(api: Api, form: str) -> None:
+def test_what_they_owe_is_sent_before_they_end(api: StandInApi, form: str) -> None:
     ended(api, FORMS[form])
     assert set(api.runs) == {"a", "b"}
     assert {run_id for run_id, _ in api.signals} == {"a", "b"}
 
 
-def test_so_is_a_signal_of_a_child_that_begins_no_run(api: Api) -> None:
+def test_so_is_a_signal_of_a_child_that_begins_no_run(api: StandInApi) -> None:
     api.runs["a"] = {}
     script = "inherited = made()\nchild = context.Process(target=tell, args=('a',))\n"
     ended(api, script + "child.start()\nchild.join()\n")
