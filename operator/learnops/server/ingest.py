@@ -28,7 +28,13 @@ from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
 from learnops.server.rows import crl_of, is_hash_of, row_of, stored_answer
-from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
+from learnops.server.scoring import (
+    another_doers,
+    answer,
+    frozen_yardsticks,
+    in_force,
+    score_bundle,
+)
 from learnops.server.state import State
 from learnops.server.wake import Wake
 
@@ -190,10 +196,7 @@ class Ingest:
         if registration is not None:
             if registration.doer != bundle.doer:
                 raise another_doers(bundle.doer)
-            by = frozen[_generation_of(registration)]
-            if isinstance(by, InvalidMetric):
-                raise by
-            return by.of(bundle.tenant)
+            return in_force(frozen[_generation_of(registration)]).of(bundle.tenant)
         doer = self._state.doers.get((bundle.namespace, bundle.doer))
         if doer is None:
             detail = (
