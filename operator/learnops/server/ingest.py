@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -36,6 +37,7 @@ from learnops.server.scoring import (
     score_bundle,
 )
 from learnops.server.state import State
+from learnops.server.storing import store_apart, unstorable
 from learnops.server.wake import Wake
 
 _Version = tuple[int, CRLStatus | None]
@@ -120,12 +122,15 @@ class Ingest:
         for item in scored:
             if isinstance(item, _Scored):
                 first.setdefault(item.row.key, item)
-        added = await self._store([item.row for item in first.values()]) if first else set()
-        known = [key for key in first if key not in added]
+        rows = [item.row for item in first.values()]
+        added, refused = await self._store(rows) if rows else (set(), set())
+        known = [key for key in first if key not in added | refused]
         there = await table.stored(self._pool, keys=known) if known else {}
         answers = [
             item
             if isinstance(item, Problem)
+            else unstorable(item.row.run_id)
+            if item.row.key in refused
             else _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
             for item in scored
         ]
@@ -145,9 +150,9 @@ class Ingest:
         frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
         return [self._score(one, registration=drawn.get(one.key), frozen=frozen) for one in taken]
 
-    async def _store(self, rows: Sequence[RunRow]) -> set[RunKey]:
+    async def _store(self, rows: Sequence[RunRow]) -> tuple[set[RunKey], set[RunKey]]:
         with self._counted.attempt([row.key for row in rows]):
-            return await table.store(self._pool, rows=rows)
+            return await store_apart(rows, store=partial(table.store, self._pool))
 
     async def _frozen_of(
         self, generations: set[GenerationId]
