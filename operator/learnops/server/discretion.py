@@ -4,14 +4,16 @@ import logging
 import re
 from collections import Counter
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
+
+import re2
 
 from learnops.domain.redaction.redactor import Redactor
 
 _LOOKED_AT: Final = 2000
 _NAME_CHARACTERS: Final = 60
 # Texts that are secrets by their form: a bearer token, a JWT, keys of well-known issuers.
-_SECRET: Final = re.compile(
+_SECRET: Final[Any] = re2.compile(
     r"(?i:\bbearer\s+)[^\s'\"]{8,}"
     r"|\beyJ[\w-]{8,}(?:\.[\w-]*){0,2}"
     r"|\b(?:sk|pk|rk|hf|ghp|gho|ghs|ghu|github_pat|glpat|xox[abeoprs])[-_][\w-]{8,}"
