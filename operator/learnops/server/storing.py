@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -11,8 +12,8 @@ from learnops.adapters.postgres.runs import RunKey, RunRow
 from learnops.server.problems import Problem
 
 log = logging.getLogger(__name__)
-# What is wrong with values or with rows that are there; anything else is wrong with all rows alike.
-_OF_ROWS: Final = (psycopg.DataError, psycopg.IntegrityError, psycopg.InternalError)
+# A value or a row that cannot be; anything else is wrong with all rows alike.
+_OF_ROWS: Final = (psycopg.DataError, psycopg.IntegrityError)
 
 
 class Store(Protocol):
@@ -23,22 +24,41 @@ class Store(Protocol):
 
 
 async def store_apart(rows: Sequence[RunRow], *, store: Store) -> tuple[set[RunKey], set[RunKey]]:
-    """The keys that are new, and those that cannot be stored, with others or alone.
+    """The keys that are new, and those that are refused though others are stored.
 
     Requests of many callers share a transaction, and no check of what is sent knows all that a
-    database refuses. Raises what `store` does where the rows are not at fault.
+    database refuses. Where it refuses every row, it may as well be the database that is wrong
+    (an older one was restored without its sequences, say): its error is raised, so that nobody
+    throws a run away. Raises what `store` does.
     """
-    try:
-        return await store(rows=rows), set()
-    except _OF_ROWS as error:
-        if len(rows) == 1:
-            why = f"{type(error).__name__}: {error}".partition("\n")[0]
-            log.error("bug in ingest: run %s/%s cannot be stored: %s", *rows[0].key, why)
-            return set(), {rows[0].key}
-    half = len(rows) // 2
-    added, refused = await store_apart(rows[:half], store=store)
-    added_too, refused_too = await store_apart(rows[half:], store=store)
-    return added | added_too, refused | refused_too
+    halves = _Halves(store=store)
+    await halves.take(rows)
+    for key, error in halves.refused.items():
+        if not halves.stored:
+            raise error
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        log.error("bug in ingest: run %s/%s cannot be stored: %s", *key, why)
+    return halves.added, set(halves.refused)
+
+
+@dataclass(kw_only=True)
+class _Halves:
+    store: Store
+    stored: bool = False  # any row, a new one or not
+    added: set[RunKey] = field(default_factory=set)
+    refused: dict[RunKey, psycopg.Error] = field(default_factory=dict)
+
+    async def take(self, rows: Sequence[RunRow]) -> None:
+        try:
+            self.added |= await self.store(rows=rows)
+            self.stored = True
+        except _OF_ROWS as error:
+            if len(rows) == 1:
+                self.refused[rows[0].key] = error
+                return
+            half = len(rows) // 2
+            await self.take(rows[:half])
+            await self.take(rows[half:])
 
 
 def unstorable(run_id: str) -> Problem:

@@ -66,6 +66,14 @@ async def test_poison_is_refused_alone(
     ]
 
 
+@pytest.mark.parametrize("rows", [ROWS[:1], ROWS])
+async def test_where_nothing_can_be_stored_no_run_is_refused(rows: list[RunRow]) -> None:
+    """As with sequences that were not restored: whoever sends them keeps them, and tries again."""
+    table = Table(*(row.run_id for row in rows))
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await store_apart(rows, store=table.store)
+
+
 @pytest.mark.parametrize(
     "error", [DatabaseUnavailableError("away"), psycopg.errors.UndefinedTable("runs")]
 )
