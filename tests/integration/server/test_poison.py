@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from tests.integration.server.world import World
 
 from tests.integration.server.conftest import Api
-from tests.integration.server.world import World
 
 # As a limit of the database would that nobody thought of.
 REFUSE = """
