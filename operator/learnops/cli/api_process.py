@@ -114,6 +114,8 @@ def _listening(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
         http=patient(Patience(connections=most_connections())),  # type: ignore[arg-type]
         ws="none",
         backlog=BACKLOG,
+        # Its own handlers would write the traceback of a bug as it is: ours masks it.
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,

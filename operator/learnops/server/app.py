@@ -36,6 +36,9 @@ def create_app(*, services: Services, by: Gatekeeper) -> FastAPI:
         description=_DESCRIPTION,
         docs_url=None,
         redoc_url=None,
+        # A redirect would lead wherever the Host header says, and by http behind a TLS proxy: a
+        # caller that follows it sends its token there.
+        redirect_slashes=False,
         lifespan=_lifespan(services),
     )
     app.state.services = services

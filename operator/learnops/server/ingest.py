@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -28,8 +29,15 @@ from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
 from learnops.server.rows import crl_of, is_hash_of, row_of, stored_answer
-from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
+from learnops.server.scoring import (
+    another_doers,
+    answer,
+    frozen_yardsticks,
+    in_force,
+    score_bundle,
+)
 from learnops.server.state import State
+from learnops.server.storing import store_apart, unstorable
 from learnops.server.wake import Wake
 
 _Version = tuple[int, CRLStatus | None]
@@ -114,12 +122,15 @@ class Ingest:
         for item in scored:
             if isinstance(item, _Scored):
                 first.setdefault(item.row.key, item)
-        added = await self._store([item.row for item in first.values()]) if first else set()
-        known = [key for key in first if key not in added]
+        rows = [item.row for item in first.values()]
+        added, refused = await self._store(rows) if rows else (set(), set())
+        known = [key for key in first if key not in added | refused]
         there = await table.stored(self._pool, keys=known) if known else {}
         answers = [
             item
             if isinstance(item, Problem)
+            else unstorable(item.row.run_id)
+            if item.row.key in refused
             else _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
             for item in scored
         ]
@@ -139,9 +150,9 @@ class Ingest:
         frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
         return [self._score(one, registration=drawn.get(one.key), frozen=frozen) for one in taken]
 
-    async def _store(self, rows: Sequence[RunRow]) -> set[RunKey]:
+    async def _store(self, rows: Sequence[RunRow]) -> tuple[set[RunKey], set[RunKey]]:
         with self._counted.attempt([row.key for row in rows]):
-            return await table.store(self._pool, rows=rows)
+            return await store_apart(rows, store=partial(table.store, self._pool))
 
     async def _frozen_of(
         self, generations: set[GenerationId]
@@ -190,10 +201,7 @@ class Ingest:
         if registration is not None:
             if registration.doer != bundle.doer:
                 raise another_doers(bundle.doer)
-            by = frozen[_generation_of(registration)]
-            if isinstance(by, InvalidMetric):
-                raise by
-            return by.of(bundle.tenant)
+            return in_force(frozen[_generation_of(registration)]).of(bundle.tenant)
         doer = self._state.doers.get((bundle.namespace, bundle.doer))
         if doer is None:
             detail = (

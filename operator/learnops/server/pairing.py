@@ -24,7 +24,13 @@ from learnops.server.assigning import traffic_of
 from learnops.server.models import Bundle
 from learnops.server.problems import Problem
 from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
-from learnops.server.scoring import another_doers, answer, frozen_yardsticks, score_bundle
+from learnops.server.scoring import (
+    another_doers,
+    answer,
+    frozen_yardsticks,
+    in_force,
+    score_bundle,
+)
 from learnops.server.state import State
 from learnops.server.wakeups import Wakeups
 
@@ -156,7 +162,4 @@ def _score(
     if pair.candidate != bundle.policy:
         detail = f"must be the candidate of the pair, {pair.candidate!r}"
         raise InvalidMetric(field="policy", detail=detail)
-    found = by[pair.rollout]
-    if isinstance(found, InvalidMetric):
-        raise found
-    return score_bundle(bundle, found.of(bundle.tenant))
+    return score_bundle(bundle, in_force(by[pair.rollout]).of(bundle.tenant))

@@ -47,6 +47,25 @@ def most_connections() -> int:
     return max(files - _OTHER_FILES, files // 2)
 
 
+class _Forgiving:
+    """A transport to which nothing is written once it is closed, where uvloop raises an error.
+
+    Of requests that came together the server tells the last alone that their caller has hung up:
+    the answer to one before it would look like a bug of ours.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """As the transport's own, while it is open."""
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+
 class PatientProtocol(HttpToolsProtocol):
     """uvicorn's HTTP/1.1 within `Patience`.
 
@@ -71,6 +90,7 @@ class PatientProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A caller, for whom there is room or room is made."""
         super().connection_made(transport)
+        self.transport = _Forgiving(transport)  # type: ignore[assignment]
         if len(self.connections) > self._patience.connections:
             leaving = next(iter(self._waiting), self)  # itself where all are being answered
             leaving.transport.abort()

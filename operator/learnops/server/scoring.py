@@ -25,6 +25,17 @@ def frozen_yardsticks(crl: Mapping[str, Any]) -> Yardsticks:
         raise InvalidMetric(field="rollout", detail=detail) from error
 
 
+def in_force(found: Yardsticks | InvalidMetric) -> Yardsticks:
+    """The yardsticks of a generation, or why there are none, which is kept like them.
+
+    Raises InvalidMetric: a new one, as one that is raised again and again holds on to every bundle
+    that it was raised for.
+    """
+    if isinstance(found, InvalidMetric):
+        raise InvalidMetric(field=found.field, detail=found.detail)
+    return found
+
+
 def score_bundle(bundle: Bundle, by: Yardstick) -> CRLResult:
     """The run's score. Raises InvalidMetric naming the field."""
     _refuse_non_numbers(bundle.metrics, "metrics")

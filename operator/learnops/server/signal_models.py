@@ -16,7 +16,8 @@ _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def _is_text(value: Any) -> Any:
-    if not isinstance(value, str):
+    # Pydantic takes a number in a text for seconds since 1970.
+    if not isinstance(value, str) or value[4:5] != "-":
         raise ValueError("must be a time as text, e.g. 2026-11-20T10:00:00Z")
     return value
 

@@ -94,6 +94,7 @@ class PrefixTracker:
         self._wake = wake
         self._wakeups = wakeups
         self._clock = clock
+        self._failing: set[str] = set()  # rollouts whose prefix could not be extended
 
     async def run(self) -> None:
         """For ever; an unreachable database is tried again a period later."""
@@ -110,11 +111,25 @@ class PrefixTracker:
             await time_out(self._pool, rollouts=due)
         for rollout in rollouts:
             if rollout.growing or rollout.due:
-                await self._extend(rollout)
+                await self._extend_alone(rollout)
         # Only now: whoever reads that nothing is late must find all of it counted.
         self._expose_lags(rollouts, asked_at=asked_at)
-        for ended in self._metrics.evidence_rollouts() - {each.rollout for each in rollouts}:
+        known = {each.rollout for each in rollouts}
+        self._failing &= known
+        for ended in self._metrics.evidence_rollouts() - known:
             self._metrics.forget_rollout(ended)
+
+    async def _extend_alone(self, rollout: OpenPrefix) -> None:
+        try:
+            await self._extend(rollout)
+        except DatabaseUnavailableError:
+            raise
+        except Exception:  # a queue worker's guard: one bad rollout must not hold up all others
+            if rollout.rollout not in self._failing:
+                log.exception("the prefix of rollout %s cannot be extended", rollout.rollout)
+            self._failing.add(rollout.rollout)
+        else:
+            self._failing.discard(rollout.rollout)
 
     async def _extend(self, rollout: OpenPrefix) -> None:
         parts = await extend(self._pool, rollout=rollout)

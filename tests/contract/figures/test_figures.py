@@ -142,6 +142,17 @@ async def test_pairs_are_sums_over_the_resolved_prefix(figures: Figures, databas
     assert by_bin[False, LOSS_BINS - 1].cost_runs == 0, "the bundle came after the timeout"
 
 
+async def test_a_loss_whose_square_is_no_double_is_summed(figures: Figures, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute(RUNS)
+        connection.execute("UPDATE deployment_routings SET loss = 1e-200 WHERE seq = 2")
+    found = await figures.pairs(
+        key=KEY, rollout="uid.0", candidate="planner-v2", after=0, limit=100
+    )
+    (mine,) = [it for it in found.sums if it.is_candidate]
+    assert (mine.bin, mine.loss, mine.loss_squares) == (0, 5e-200, 0.0)
+
+
 async def test_pairs_go_on_from_a_watermark(figures: Figures, database: str) -> None:
     with psycopg.connect(database) as connection:
         connection.execute(RUNS)

@@ -79,6 +79,21 @@ def test_a_field_that_says_what_it_holds_is_taken_out_whatever_it_looks_like():
     )
 
 
+def test_a_field_that_says_what_it_holds_may_hold_several():
+    value = {
+        "phone": ["4155552671", [4155552672], None, True, "", 0.75],
+        "ssn": (536904399.0, {"of": "a@b.de", "number": 536904399}),
+    }
+    assert redacted(value) == (
+        {
+            "phone": ["[phone]", ["[phone]"], None, True, "", 0.75],
+            "ssn": ["[ssn]", {"of": "[email]", "number": 536904399}],
+        },
+        {"phone": 2, "ssn": 1, "email": 1},
+    )
+    assert Redactor().may_find({"phone": ["4155552671"]})
+
+
 def test_names_of_fields_are_redacted_and_no_value_is_lost():
     value = {"[email]": 0, "a@b.de": 1, "c": {"4111 1111 1111 1111": 2}, "d@e.fr": [{"f@g.it": 3}]}
     assert redacted(value) == (

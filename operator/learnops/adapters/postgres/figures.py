@@ -47,10 +47,10 @@ WHERE d.id = %(rollout)s AND d.namespace = %(namespace)s AND d.doer = %(doer)s
 
 # A cost that came after its run had timed out counts no more than its loss does, so that the
 # figures do not depend on when the prefix was read. LIMIT keeps the planner from a hash join, for
-# which it would read all runs that there are.
+# which it would read all runs that there are. The square of a tiny loss is an error to Postgres.
 _PAIRS = """
 SELECT mine, least(floor(loss * %(bins)s)::int, %(bins)s - 1), count(*), sum(weight),
-       sum(weight * loss), sum(weight * loss * loss),
+       sum(weight * loss), sum(CASE WHEN loss < 1e-150 THEN 0 ELSE weight * loss * loss END),
        count(cost), coalesce(sum(weight) FILTER (WHERE cost IS NOT NULL), 0),
        coalesce(sum(weight * cost), 0)
 FROM (

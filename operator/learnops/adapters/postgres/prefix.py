@@ -86,8 +86,11 @@ SELECT coalesce(
 FROM shadow_deployments d WHERE d.id = %s
 """
 
+# Postgres raises an error for a product that is too small for a double. Without the case, a loss
+# below 1.5e-162, which an extra term may make, would be the last that enters this prefix.
 _COUNT = """
-SELECT policy, arm, revision, count(*), sum(loss), sum(loss * loss),
+SELECT policy, arm, revision, count(*), sum(loss),
+       sum(CASE WHEN loss < 1e-150 THEN 0 ELSE loss * loss END),
        sum(coalesce(timed_out, (resolution = 'Timeout')::int))
 FROM deployment_routings
 WHERE rollout = %s AND seq > %s AND seq <= %s AND resolution IN ('Bundle', 'Timeout')

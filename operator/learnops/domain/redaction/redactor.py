@@ -108,8 +108,15 @@ class Redactor:
 
     def _field(self, name: str, value: Any, found: Counter[str]) -> Any:
         kind = _kind_of(name)
-        is_datum = isinstance(value, str | int) and not isinstance(value, bool)
-        if kind is None or not is_datum or value == "":
+        return self.content(value, found=found) if kind is None else self._of(kind, value, found)
+
+    def _of(self, kind: str, value: Any, found: Counter[str]) -> Any:
+        """What a field holds that is of this kind by its name: one datum, or a list of them."""
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return [self._of(kind, inner, found) for inner in value]
+        # A share or a score is none of them; a whole number may come as 4155552671.0.
+        whole = isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
+        if not value or not (whole or isinstance(value, str)):
             return self.content(value, found=found)
         found[kind] += 1
         return f"[{kind}]"
