@@ -5,8 +5,12 @@ row is missing. The rows are written again, so that a doer made anew is rebuilt 
 was Rejected stays so.
 """
 
-from learnops.api.canary import CanaryDeployment, CanaryStage
+from dataclasses import replace
+
+from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
 from learnops.api.policy import Policy, Stage
+from learnops.domain.evidence.ruling import Reason
+from learnops.domain.evidence.types import LOSS
 from learnops.domain.observed import History, Promotion
 from learnops.domain.plan import CloseRollout, EmitEvent, RecordPromotions
 from learnops.domain.planner import audit, content
@@ -64,10 +68,22 @@ def _left(draft: Draft, history: History) -> tuple[Promotion, ...]:
         if stage is not draft.policies[name].stage:
             continue  # it moves in this very pass
         if stage is Stage.REJECTED and last_stage(history, policy) is not Stage.REJECTED:
-            rows.append(_row(draft, name, (Stage.CANARY, Stage.REJECTED)))
+            moved = _row(draft, name, (Stage.CANARY, Stage.REJECTED))
+            rows.append(replace(moved, **_rejected_for(draft, name)))
         if stage is Stage.ARCHIVED and _own_stage(history, policy) is Stage.ACTIVE:
             rows.append(_row(draft, name, (Stage.ACTIVE, Stage.ARCHIVED)))
     return tuple(rows)
+
+
+def _rejected_for(draft: Draft, policy: str) -> dict[str, str]:
+    """As the canary that rejected it tells, where that is still there."""
+    told = (it for status in draft.canaries.values() for it in status.candidates)
+    for it in told:
+        if it.name == policy and it.verdict is Verdict.FUTILE:
+            return {"reason": Reason.FUTILE.value}
+        if it.name == policy and it.verdict is Verdict.ROLLBACK:
+            return {"culprit": (it.evidence.culprit if it.evidence else None) or LOSS}
+    return {}
 
 
 def _served(draft: Draft, history: History) -> tuple[Promotion, ...]:
