@@ -112,24 +112,22 @@ WHERE u.namespace = open.namespace AND u.run_id = open.run_id AND u.resolved_at 
 RETURNING u.run_id
 """
 
+# By an array of run ids, as in `timeouts`.
 _TIME_OUT_RUNS = """
-WITH due AS (
-    SELECT o.namespace, o.run_id
-    FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
-        SELECT id, maturation_seconds FROM shadow_deployments
-        WHERE id = i.id AND unit <> 'Run' LIMIT 1
+UPDATE unit_runs u
+SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
+WHERE u.namespace = (SELECT namespace FROM shadow_deployments WHERE id = %(rollout)s)
+  AND u.resolution IS NULL AND u.run_id = ANY(ARRAY(
+    SELECT o.run_id FROM (
+        SELECT maturation_seconds FROM shadow_deployments
+        WHERE id = %(rollout)s AND unit <> 'Run' LIMIT 1
     ) d CROSS JOIN LATERAL (
-        SELECT namespace, run_id FROM unit_runs
-        WHERE rollout = d.id AND resolved_at IS NULL
+        SELECT run_id FROM unit_runs
+        WHERE rollout = (SELECT %(rollout)s::text) AND resolved_at IS NULL
           AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
-    ) o
-)
-UPDATE unit_runs u
-SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
-FROM due
-WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS NULL
+    ) o))
 """
 
 # Locked first and summed up in a statement of its own, which sees every run that was added before.
@@ -152,25 +150,24 @@ FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
 
 # Summed up in the order of the run ids: the same bits whoever does it. `least`, because the mean of
 # ones may lie a rounding above one. Withdrawn runs have no loss and are in neither mean.
+# A look-up per unit, and no join: one compares each unit with each, planned while all was empty.
 _RESOLVE_UNITS = """
-WITH told AS (
-    SELECT u.rollout, u.seq,
-           CASE WHEN count(u.loss) > 0
-                THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
-           avg((u.resolution = 'Timeout')::int::float8)
-               FILTER (WHERE u.resolution <> 'Void') AS timed_out
-    FROM unnest(%(rollout)s::text[], %(seq)s::bigint[]) AS i (rollout, seq)
-    CROSS JOIN LATERAL (
-        SELECT * FROM unit_runs WHERE rollout = i.rollout AND seq = i.seq OFFSET 0
-    ) u
-    GROUP BY u.rollout, u.seq HAVING bool_and(u.resolved_at IS NOT NULL)
-)
 UPDATE deployment_routings t
-SET resolved_at = clock_timestamp(), loss = told.loss, timed_out = told.timed_out,
-    resolution = CASE WHEN told.loss IS NULL THEN 'Void'
-                      WHEN told.timed_out = 1 THEN 'Timeout' ELSE 'Bundle' END
-FROM told
-WHERE t.rollout = told.rollout AND t.seq = told.seq AND t.resolved_at IS NULL
+SET resolved_at = clock_timestamp(), (loss, timed_out, resolution) = (
+    SELECT m.loss, m.timed_out,
+           CASE WHEN m.loss IS NULL THEN 'Void' WHEN m.timed_out = 1 THEN 'Timeout'
+                ELSE 'Bundle' END
+    FROM (
+        SELECT CASE WHEN count(u.loss) > 0
+                    THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
+               avg((u.resolution = 'Timeout')::int::float8)
+                   FILTER (WHERE u.resolution <> 'Void') AS timed_out
+        FROM unit_runs u WHERE u.rollout = t.rollout AND u.seq = t.seq
+    ) m
+)
+WHERE t.rollout = %(rollout)s AND t.seq = ANY(%(seq)s::bigint[]) AND t.resolution IS NULL
+  AND (SELECT bool_and(u.resolved_at IS NOT NULL) FROM unit_runs u
+       WHERE u.rollout = t.rollout AND u.seq = t.seq)
 """
 
 _MEANS: LiteralString = """
@@ -186,14 +183,17 @@ LEFT JOIN LATERAL (
 async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> int:
     """Resolve, of these rollouts, the runs of units whose time is up and the units whose window is
     over; returns how many units. At most 5,000 of each rollout."""
-    values = {"rollouts": list(rollouts)}
-    await connection.execute(_TIME_OUT_RUNS, values)
-    cursor = await connection.execute(LOCK_DUE, values)
-    due = await cursor.fetchall()
+    cursor = connection.cursor()
+    await cursor.executemany(_TIME_OUT_RUNS, [{"rollout": it} for it in sorted(rollouts)])
+    await cursor.execute(LOCK_DUE, {"rollouts": list(rollouts)})
+    due: dict[str, list[int]] = {}
+    for rollout, seq in await cursor.fetchall():
+        due.setdefault(rollout, []).append(seq)
     if not due:
         return 0
-    found = {"rollout": [row[0] for row in due], "seq": [row[1] for row in due]}
-    return (await connection.execute(_RESOLVE_UNITS, found)).rowcount
+    found = [{"rollout": rollout, "seq": seqs} for rollout, seqs in due.items()]
+    await cursor.executemany(_RESOLVE_UNITS, found)
+    return cursor.rowcount
 
 
 def prefix_query(base: LiteralString, terms: Sequence[str]) -> LiteralString:
