@@ -9,11 +9,10 @@ from learnops.adapters.postgres.connection import Connection
 # limit are resolved the next time. A row that another transaction is resolving right now is left
 # to it (SKIP LOCKED): whoever commits first has resolved it, and nobody waits.
 # By an array of numbers, and not by a join with what is due: planned while the table was empty, a
-# join compares each due run with each open one.
+# join compares each due run with each open one. Between the least and the greatest of them, because
+# PostgreSQL 16 may look for an array's numbers in all that the other conditions leave.
 RESOLVE = """
-UPDATE deployment_routings t
-SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
-WHERE t.rollout = %(rollout)s AND t.resolution IS NULL AND t.seq = ANY(ARRAY(
+WITH due AS (
     SELECT o.seq FROM (
         SELECT maturation_seconds FROM shadow_deployments
         WHERE id = %(rollout)s AND unit = 'Run' LIMIT 1
@@ -23,7 +22,12 @@ WHERE t.rollout = %(rollout)s AND t.resolution IS NULL AND t.seq = ANY(ARRAY(
           AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
-    ) o))
+    ) o
+)
+UPDATE deployment_routings t
+SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
+WHERE t.rollout = %(rollout)s AND t.resolution IS NULL AND t.seq = ANY(ARRAY(SELECT seq FROM due))
+  AND t.seq BETWEEN (SELECT min(seq) FROM due) AND (SELECT max(seq) FROM due)
 """
 
 

@@ -28,12 +28,17 @@ TERM_COLUMNS: dict[Term, LiteralString] = {
 # resolves it next, or comes too late.
 # Look-ups by key as in `registration`.
 LOCK_UNITS = """
-SELECT 1 FROM deployment_routings
-WHERE rollout = %(rollout)s AND resolution IS NULL AND seq = ANY(ARRAY(
-    SELECT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
+SELECT 1 FROM (
+    SELECT DISTINCT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
         SELECT seq FROM deployment_routings
-        WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1) t))
-ORDER BY seq FOR UPDATE
+        WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1
+    ) t
+    ORDER BY t.seq
+) o CROSS JOIN LATERAL (
+    SELECT 1 FROM deployment_routings
+    WHERE rollout = (SELECT %(rollout)s::text) AND seq = o.seq AND resolution IS NULL
+    LIMIT 1 FOR UPDATE
+) t
 """
 
 # The first run belongs to its unit whatever happened on the way: a unit without runs would never be
@@ -112,22 +117,24 @@ WHERE u.namespace = open.namespace AND u.run_id = open.run_id AND u.resolved_at 
 RETURNING u.run_id
 """
 
-# By an array of run ids, as in `timeouts`.
 _TIME_OUT_RUNS = """
-UPDATE unit_runs u
-SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
-WHERE u.namespace = (SELECT namespace FROM shadow_deployments WHERE id = %(rollout)s)
-  AND u.resolution IS NULL AND u.run_id = ANY(ARRAY(
-    SELECT o.run_id FROM (
-        SELECT maturation_seconds FROM shadow_deployments
-        WHERE id = %(rollout)s AND unit <> 'Run' LIMIT 1
+WITH due AS (
+    SELECT o.namespace, o.run_id
+    FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
+        SELECT id, maturation_seconds FROM shadow_deployments
+        WHERE id = i.id AND unit <> 'Run' LIMIT 1
     ) d CROSS JOIN LATERAL (
-        SELECT run_id FROM unit_runs
-        WHERE rollout = (SELECT %(rollout)s::text) AND resolved_at IS NULL
+        SELECT namespace, run_id FROM unit_runs
+        WHERE rollout = d.id AND resolved_at IS NULL
           AND registered_at <= now() - make_interval(secs => d.maturation_seconds)
         ORDER BY registered_at LIMIT 5000
         FOR UPDATE SKIP LOCKED
-    ) o))
+    ) o
+)
+UPDATE unit_runs u
+SET resolved_at = clock_timestamp(), resolution = 'Timeout', loss = 1
+FROM due
+WHERE u.namespace = due.namespace AND u.run_id = due.run_id AND u.resolved_at IS NULL
 """
 
 # Locked first and summed up in a statement of its own, which sees every run that was added before.
@@ -151,6 +158,7 @@ FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
 # Summed up in the order of the run ids: the same bits whoever does it. `least`, because the mean of
 # ones may lie a rounding above one. Withdrawn runs have no loss and are in neither mean.
 # A look-up per unit, and no join: one compares each unit with each, planned while all was empty.
+# An array of numbers and its bounds as in `timeouts`.
 _RESOLVE_UNITS = """
 UPDATE deployment_routings t
 SET resolved_at = clock_timestamp(), (loss, timed_out, resolution) = (
@@ -166,6 +174,7 @@ SET resolved_at = clock_timestamp(), (loss, timed_out, resolution) = (
     ) m
 )
 WHERE t.rollout = %(rollout)s AND t.seq = ANY(%(seq)s::bigint[]) AND t.resolution IS NULL
+  AND t.seq BETWEEN %(first)s AND %(last)s
   AND (SELECT bool_and(u.resolved_at IS NOT NULL) FROM unit_runs u
        WHERE u.rollout = t.rollout AND u.seq = t.seq)
 """
@@ -184,14 +193,18 @@ async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> i
     """Resolve, of these rollouts, the runs of units whose time is up and the units whose window is
     over; returns how many units. At most 5,000 of each rollout."""
     cursor = connection.cursor()
-    await cursor.executemany(_TIME_OUT_RUNS, [{"rollout": it} for it in sorted(rollouts)])
-    await cursor.execute(LOCK_DUE, {"rollouts": list(rollouts)})
+    values = {"rollouts": list(rollouts)}
+    await cursor.execute(_TIME_OUT_RUNS, values)
+    await cursor.execute(LOCK_DUE, values)
     due: dict[str, list[int]] = {}
     for rollout, seq in await cursor.fetchall():
         due.setdefault(rollout, []).append(seq)
     if not due:
         return 0
-    found = [{"rollout": rollout, "seq": seqs} for rollout, seqs in due.items()]
+    found = [
+        {"rollout": rollout, "seq": seqs, "first": min(seqs), "last": max(seqs)}
+        for rollout, seqs in due.items()
+    ]
     await cursor.executemany(_RESOLVE_UNITS, found)
     return cursor.rowcount
 
