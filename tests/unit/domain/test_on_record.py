@@ -3,7 +3,7 @@
 import pytest
 
 from learnops.api.policy import Stage
-from tests.simulation.acts import restore_log
+from tests.simulation.acts.mishaps import restore_log
 from tests.simulation.play import in_order
 from tests.simulation.stories.every import STORIES
 
