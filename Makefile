@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # Processes that share the tests, each with a control plane, Prometheus and Postgres of its own.
 WORKERS ?= 2
-RUN_LOG_TESTS := tests/integration/postgres tests/contract/runlog tests/contract/figures tests/integration/server tests/integration/runtime tests/scale/test_explain_plans.py
+RUN_LOG_TESTS := tests/integration/postgres tests/contract/runlog tests/contract/figures tests/integration/server tests/integration/runtime
 # Python keeps what it compiled, also where the environment says otherwise: the tests start hundreds
 # of processes, and each would compile its libraries again, for longer than all else in its start.
 export PYTHONDONTWRITEBYTECODE =
