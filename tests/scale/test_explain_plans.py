@@ -112,6 +112,8 @@ def trouble(each: Explained) -> list[str]:
         found.append(f"looks at {each.blocks} blocks for {each.wanted} rows")
     if each.rows > _ROWS + _ROWS_A_ROW * each.wanted:
         found.append(f"looks at {each.rows:.0f} rows for {each.wanted}")
+    if each.compared > _ROWS + _ROWS_A_ROW * each.wanted:
+        found.append(f"compares {each.compared:.0f} rows in vain for {each.wanted}")
     return found
 
 

@@ -188,6 +188,9 @@ class PendingAudit(StatusModel):
     """How it ended: the stage that its CanaryDeployment comes to."""
     reason: Annotated[str, Field(max_length=64)] = ""
     """Why, in one CamelCase word."""
+    culprit: Annotated[str, Field(max_length=63)] = ""
+    """What told most against the policy: loss, or a guardrail's term or name. Empty unless it was
+    shown worse."""
 
 
 class DoerStatus(StatusModel):

@@ -58,6 +58,7 @@ class Promotion:
     why: str
     rollout: str = ""  # rollout id (salt), empty where no canary was involved
     reason: str = ""  # why a rollout ended, in one CamelCase word; empty for moves up
+    culprit: str = ""  # "loss", or the guardrail's term or name; empty unless it was shown worse
 
 
 @dataclass(frozen=True, kw_only=True)

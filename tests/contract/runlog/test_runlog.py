@@ -29,6 +29,19 @@ MOVE = Promotion(
     by="operator",
     why="first policy of the doer",
 )
+REJECTED = Promotion(
+    transition_id="t-2",
+    policy="planner-v2",
+    digest="v1:abd",
+    identity="v1:deg",
+    from_stage=Stage.CANARY,
+    to_stage=Stage.REJECTED,
+    by="operator",
+    why="planner-v2 is worse in grounding",
+    rollout="uid.0",
+    reason="Worse",
+    culprit="grounding",
+)
 ATTEMPT = OpenRollout(
     rollout="uid.0",
     canary="planner-v2-1f3a",
@@ -84,6 +97,11 @@ async def test_a_transition_is_written_once(runlog: RunLog) -> None:
     second = replace(MOVE, transition_id="t-2", from_stage=Stage.ACTIVE, to_stage=Stage.ARCHIVED)
     await runlog.record_promotions(key=KEY, rows=[replace(MOVE, why="again"), second])
     assert (await runlog.history(key=KEY)).promotions == (MOVE, second)
+
+
+async def test_why_a_candidate_was_rejected_is_kept_in_words_and_as_data(runlog: RunLog) -> None:
+    await runlog.record_promotions(key=KEY, rows=[REJECTED])
+    assert (await runlog.history(key=KEY)).promotions == (REJECTED,)
 
 
 async def test_a_doer_without_history_has_an_empty_one(runlog: RunLog) -> None:

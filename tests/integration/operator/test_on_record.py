@@ -50,6 +50,8 @@ def test_a_rollout_that_breaks_a_guardrail(
     thresholds = _row(run_log, "SELECT safety_thresholds FROM shadow_deployments", objects)
     guardrails = thresholds["safety_thresholds"]["guardrails"]
     assert [it["term"] for it in guardrails] == ["contradictions"]
+    told = _row(run_log, "SELECT max(culprit) AS culprit FROM policy_promotions", objects)
+    assert told == {"culprit": "contradictions"}
     day = _row(run_log, "SELECT * FROM v_daily_rollup", objects)
     assert (day["regressions"], day["guardrail_hits"], day["automatic_promotions"]) == (1, 1, 0)
     assert day["runs"] == day["rollout_runs"] > 0

@@ -110,6 +110,7 @@ def test_more_breaches_than_are_borne_roll_back_at_once(
     assert told["history"][-1]["reason"] == "GuardrailBreached"
     assert float(told["candidates"][0]["evidence"]["rollback"]) < 20
     assert told["candidates"][0]["evidence"]["guardrails"][0]["breaches"] > 2
+    assert told["candidates"][0]["evidence"]["culprit"] == "contradictions"
 
 
 def test_better_is_promoted_once_its_guardrail_is_shown_not_worse(

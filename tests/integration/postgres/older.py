@@ -16,7 +16,20 @@ INSERT INTO policy_promotions (transition_id, namespace, doer, policy_id, digest
 VALUES ('t1', 'agents', 'planner', 'planner-v1', 'v1:d', 'v1:i', NULL, 'Active', 'operator',
         'first policy', ''),
        ('t2', 'agents', 'planner', 'planner-v2', 'v1:e', 'v1:abc', 'Canary', 'Rejected', 'operator',
-        'planner-v2 is worse in grounding (0.4 against 0.1): mean loss', 'uid.0');
+        'planner-v2 is worse in grounding (0.4 against 0.1): mean loss', 'uid.0'),
+       ('t3', 'agents', 'planner', 'planner-v3', 'v1:f', 'v1:f', 'Canary', 'Rejected', 'operator',
+        'planner-v3 breached guardrail p95 3 times in a row: 2.5 above its max 2', 'uid.0'),
+       ('t4', 'agents', 'planner', 'planner-v4', 'v1:g', 'v1:g', 'Canary', 'Rejected', 'operator',
+        'planner-v4 breached guardrail securityCriticals in 4 runs, immediate.maxCount is 3',
+        'uid.0'),
+       ('t5', 'agents', 'planner', 'planner-v5', 'v1:h', 'v1:h', 'Canary', 'Rejected', 'operator',
+        'planner-v5 is worse: mean loss 0.520 against 0.310 of control', 'uid.0'),
+       ('t6', 'agents', 'planner', 'planner-v6', 'v1:j', 'v1:j', 'Archived', 'Archived', 'operator',
+        'planner-v6 is worse on the same input: mean loss 0.520 against 0.310', 'uid.0'),
+       ('t7', 'agents', 'planner', 'planner-v7', 'v1:k', 'v1:k', 'Canary', 'Rejected', 'operator',
+        'planner-v7 is not better by 0.02: planner-v7 is worse in grounding (', 'uid.0'),
+       ('t8', 'agents', 'planner', 'planner-v8', 'v1:l', 'v1:l', 'Canary', 'Draft', 'operator',
+        'action planner-v8 is worse in grounding (0.4 against 0.1): Abort', 'uid.0');
 INSERT INTO shadow_deployments (id, namespace, doer, candidate_policy_id, control_policy_id, canary,
                                 canary_uid, identity, attempt, maturation_seconds, crl, next_seq)
 VALUES ('uid.0', 'agents', 'planner', 'planner-v2', 'planner-v1', 'canary', 'uid', 'v1:abc', 3,

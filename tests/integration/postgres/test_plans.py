@@ -33,7 +33,7 @@ async def test_resolution_by_time_does_not_read_what_is_not_due(
         await connection.execute("UPDATE shadow_deployments SET next_seq = %s", (ROWS + 1,))
         await connection.execute("ANALYZE deployment_routings")
         await connection.execute("ANALYZE shadow_deployments")
-    plan = await _plan(pool, timeouts.RESOLVE, {"rollouts": ["uid.0"]})
+    plan = await _plan(pool, timeouts.RESOLVE, {"rollout": "uid.0"})
     read = sum(node["Actual Rows"] + _removed(node) for node in _scans(plan))
     assert read < 100
 

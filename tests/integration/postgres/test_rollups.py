@@ -25,7 +25,7 @@ async def test_a_day_has_its_runs_its_share_of_drawn_ones_and_its_moves(
 ) -> None:
     await _a_day(pool, runlog)
     (day,) = await rows_of(pool, _FIGURES)
-    assert day[1:] == (4, pytest.approx((0.5 + 0.5 + 0.25 + 0.25) / 4), 2, 0.5, 1, 1, 1, 2, 2)
+    assert day[1:] == (4, pytest.approx((0.5 + 0.5 + 0.25 + 0.25) / 4), 2, 0.5, 1, 1, 1, 5, 2)
 
 
 @pytest.mark.every_postgres
@@ -97,12 +97,16 @@ async def _a_day(pool: Pool, runlog: PostgresRunLog) -> None:
     moves = [
         _move("1", to=Stage.ACTIVE, rollout="uid.0"),
         _move("2", to=Stage.ACTIVE, rollout="uid.0", by="alice"),
-        _move("3", to=Stage.REJECTED, reason="GuardrailBreached"),
-        _move("4", to=Stage.REJECTED, reason="Worse", why="v2 is worse in grounding (0.4 against"),
+        _move("3", to=Stage.REJECTED, reason="GuardrailBreached", culprit="p95"),
+        _move("4", to=Stage.REJECTED, reason="Worse", culprit="grounding"),
+        _move("5", to=Stage.REJECTED, reason="Worse", culprit="loss"),
+        _move("6", to=Stage.ARCHIVED, reason="Worse", culprit="loss"),  # back to where it came from
+        _move("7", to=Stage.REJECTED, why="on record again: the run log did not have it"),
         # None of these is a promotion, a regression or a hit.
-        _move("5", to=Stage.ACTIVE, rollout="", why="first policy"),
-        _move("6", to=Stage.REJECTED, reason="Futile", why="v2 is not better by 0.02"),
-        _move("7", to=Stage.DRAFT, reason="Aborted"),
+        _move("8", to=Stage.ACTIVE, rollout="", why="first policy"),
+        _move("9", to=Stage.REJECTED, reason="Futile", why="v2 is worse in a sentence alone"),
+        _move("10", to=Stage.DRAFT, reason="Aborted"),
+        _move("11", to=Stage.ARCHIVED, why="replaced by v3"),
     ]
     await runlog.record_promotions(key=KEY, rows=moves)
 
@@ -114,6 +118,7 @@ def _move(
     rollout: str = "uid.0",
     by: str = "operator",
     reason: str = "",
+    culprit: str = "",
     why: str = "",
 ) -> Promotion:
     return Promotion(
@@ -127,6 +132,7 @@ def _move(
         why=why,
         rollout=rollout,
         reason=reason,
+        culprit=culprit,
     )
 
 

@@ -71,6 +71,37 @@ def test_watches_that_raised_their_alarm_are_known(
     assert row == (alarmed,)
 
 
+_CULPRITS = {
+    "planner-v1": "",
+    "planner-v2": "grounding",
+    "planner-v3": "p95",
+    "planner-v4": "securityCriticals",
+    "planner-v5": "loss",
+    "planner-v6": "loss",
+    "planner-v7": "",
+    "planner-v8": "",
+}
+
+
+@pytest.mark.parametrize("revision", ["0001", *REVISIONS[8:-1]])
+def test_a_rejection_that_said_it_in_words_alone_has_its_culprit(
+    database: str, revision: str
+) -> None:
+    migrate_to(database, revision=revision)
+    fill(database, revision=revision)
+    upgrade(database)
+    with psycopg.connect(database) as connection:
+        found = connection.execute("SELECT policy_id, culprit FROM policy_promotions").fetchall()
+        day = connection.execute(
+            "SELECT regressions, guardrail_hits FROM daily_figures('-infinity')"
+        ).fetchall()
+        with pytest.raises(psycopg.errors.RestrictViolation, match="append-only"):
+            connection.execute("UPDATE policy_promotions SET culprit = 'x'")
+    assert dict(found) == _CULPRITS
+    # Of t7 no column says that it was futile: it counts, as before.
+    assert day == [(6, 3)]
+
+
 def _columns_of(table: str, row: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if (table, name) not in _MOVED}
 

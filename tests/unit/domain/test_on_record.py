@@ -3,6 +3,7 @@
 import pytest
 
 from learnops.api.policy import Stage
+from tests.simulation.acts.mishaps import restore_log
 from tests.simulation.play import in_order
 from tests.simulation.stories.every import STORIES
 
@@ -15,24 +16,46 @@ def test_the_thresholds_that_would_take_it_down() -> None:
 
 
 @pytest.mark.parametrize(
-    ("story", "reason", "begins"),
+    ("story", "reason", "culprit", "begins"),
     [
-        ("rolled-back", "Worse", "v2 is worse: "),
-        # The daily rollup counts a guardrail's hits by these.
-        ("guardrail-broken", "Worse", "v2 is worse in grounding "),
-        ("guardrail-breached", "GuardrailBreached", "v2 breached guardrail "),
-        ("query-breached-three-times", "GuardrailBreached", "v2 breached guardrail "),
-        ("query-breached-without-run-log", "GuardrailBreached", "v2 breached guardrail "),
-        ("ended-as-futile", "Futile", "v2 is not better by "),
+        ("rolled-back", "Worse", "loss", "v2 is worse: "),
+        ("rolled-back-without-run-log", "Worse", "loss", "v2 is worse: "),
+        ("shadow-shows-harm", "WorseInShadow", "loss", "v2 is worse on the same input: "),
+        ("guardrail-broken", "Worse", "grounding", "v2 is worse in grounding "),
+        ("guardrail-breached", "GuardrailBreached", "grounding", "v2 breached guardrail "),
+        ("query-breached-three-times", "GuardrailBreached", "p95", "v2 breached guardrail "),
+        ("query-breached-without-run-log", "GuardrailBreached", "p95", "v2 breached guardrail "),
+        ("two-candidates-query-breached", "GuardrailBreached", "p95", "v2 breached guardrail "),
+        ("ended-as-futile", "Futile", "", "v2 is not better by "),
+        ("killed-while-rolling-back", "Worse", "loss", "v2 is worse: "),
+        ("restored-after-a-rejection", "", "loss", "on record again: "),
     ],
 )
-def test_why_a_candidate_was_rejected_in_one_word(story: str, reason: str, begins: str) -> None:
+def test_why_a_candidate_was_rejected(story: str, reason: str, culprit: str, begins: str) -> None:
     rows = in_order(STORIES[story]).log.rows.values()
     (rejected,) = [row for row in rows if row.to_stage is Stage.REJECTED]
-    assert rejected.reason == reason
+    assert (rejected.reason, rejected.culprit) == (reason, culprit)
     assert rejected.why.startswith(begins)
 
 
-def test_moves_up_have_no_reason() -> None:
+def test_moves_up_have_no_reason_and_no_culprit() -> None:
     rows = in_order(STORIES["promoted"]).log.rows.values()
-    assert {row.reason for row in rows if row.to_stage is Stage.ACTIVE} == {""}
+    assert {(row.reason, row.culprit) for row in rows if row.to_stage is Stage.ACTIVE} == {("", "")}
+
+
+@pytest.mark.parametrize(
+    ("story", "reason", "culprit"),
+    [
+        ("guardrail-broken", "", "grounding"),
+        ("guardrail-breached", "", "grounding"),
+        ("query-breached-three-times", "", "p95"),
+        ("rolled-back", "", "loss"),
+        ("ended-as-futile", "Futile", ""),
+    ],
+)
+def test_a_row_that_was_lost_tells_it_again(story: str, reason: str, culprit: str) -> None:
+    """From the canary: without it a restored record would count another sort of rejection."""
+    world = in_order([*STORIES[story], restore_log(rows=1, rollouts=0)])
+    (rejected,) = [it for it in world.log.rows.values() if it.to_stage is Stage.REJECTED]
+    assert rejected.why.startswith("on record again")
+    assert (rejected.reason, rejected.culprit) == (reason, culprit)

@@ -37,14 +37,15 @@ from learnops.ports.runlog import (
 
 _HISTORY = """
 SELECT transition_id, policy_id, digest, identity, from_stage, to_stage, promoted_by, why, rollout,
-       reason
+       reason, culprit
 FROM policy_promotions WHERE namespace = %s AND doer = %s ORDER BY id
 """
 
 _PROMOTE = """
 INSERT INTO policy_promotions (transition_id, namespace, doer, policy_id, digest, identity,
-                               from_stage, to_stage, promoted_by, why, rollout, reason)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+                               from_stage, to_stage, promoted_by, why, rollout, reason,
+                               culprit)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (namespace, doer, transition_id) DO NOTHING
 """
 
@@ -237,7 +238,8 @@ class PostgresRunLog:
 
 
 def _promotion(row: Sequence[str]) -> Promotion:
-    transition_id, policy, digest, identity, from_stage, to_stage, by, why, rollout, reason = row
+    transition_id, policy, digest, identity, from_stage, to_stage, *told = row
+    by, why, rollout, reason, culprit = told
     return Promotion(
         transition_id=transition_id,
         policy=policy,
@@ -249,6 +251,7 @@ def _promotion(row: Sequence[str]) -> Promotion:
         why=why,
         rollout=rollout,
         reason=reason,
+        culprit=culprit,
     )
 
 
@@ -266,4 +269,5 @@ def _promotion_values(key: Key, row: Promotion) -> tuple[str | None, ...]:
         row.why,
         row.rollout,
         row.reason,
+        row.culprit,
     )

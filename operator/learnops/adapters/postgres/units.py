@@ -28,12 +28,17 @@ TERM_COLUMNS: dict[Term, LiteralString] = {
 # resolves it next, or comes too late.
 # Look-ups by key as in `registration`.
 LOCK_UNITS = """
-SELECT 1 FROM deployment_routings
-WHERE rollout = %(rollout)s AND resolution IS NULL AND seq = ANY(ARRAY(
-    SELECT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
+SELECT 1 FROM (
+    SELECT DISTINCT t.seq FROM unnest(%(unit)s::text[]) AS i (unit_id) CROSS JOIN LATERAL (
         SELECT seq FROM deployment_routings
-        WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1) t))
-ORDER BY seq FOR UPDATE
+        WHERE rollout = (SELECT %(rollout)s::text) AND unit_id = i.unit_id LIMIT 1
+    ) t
+    ORDER BY t.seq
+) o CROSS JOIN LATERAL (
+    SELECT 1 FROM deployment_routings
+    WHERE rollout = (SELECT %(rollout)s::text) AND seq = o.seq AND resolution IS NULL
+    LIMIT 1 FOR UPDATE
+) t
 """
 
 # The first run belongs to its unit whatever happened on the way: a unit without runs would never be
@@ -152,25 +157,26 @@ FROM unnest(%(rollouts)s::text[]) AS i (id) CROSS JOIN LATERAL (
 
 # Summed up in the order of the run ids: the same bits whoever does it. `least`, because the mean of
 # ones may lie a rounding above one. Withdrawn runs have no loss and are in neither mean.
+# A look-up per unit, and no join: one compares each unit with each, planned while all was empty.
+# An array of numbers and its bounds as in `timeouts`.
 _RESOLVE_UNITS = """
-WITH told AS (
-    SELECT u.rollout, u.seq,
-           CASE WHEN count(u.loss) > 0
-                THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
-           avg((u.resolution = 'Timeout')::int::float8)
-               FILTER (WHERE u.resolution <> 'Void') AS timed_out
-    FROM unnest(%(rollout)s::text[], %(seq)s::bigint[]) AS i (rollout, seq)
-    CROSS JOIN LATERAL (
-        SELECT * FROM unit_runs WHERE rollout = i.rollout AND seq = i.seq OFFSET 0
-    ) u
-    GROUP BY u.rollout, u.seq HAVING bool_and(u.resolved_at IS NOT NULL)
-)
 UPDATE deployment_routings t
-SET resolved_at = clock_timestamp(), loss = told.loss, timed_out = told.timed_out,
-    resolution = CASE WHEN told.loss IS NULL THEN 'Void'
-                      WHEN told.timed_out = 1 THEN 'Timeout' ELSE 'Bundle' END
-FROM told
-WHERE t.rollout = told.rollout AND t.seq = told.seq AND t.resolved_at IS NULL
+SET resolved_at = clock_timestamp(), (loss, timed_out, resolution) = (
+    SELECT m.loss, m.timed_out,
+           CASE WHEN m.loss IS NULL THEN 'Void' WHEN m.timed_out = 1 THEN 'Timeout'
+                ELSE 'Bundle' END
+    FROM (
+        SELECT CASE WHEN count(u.loss) > 0
+                    THEN least(avg(u.loss ORDER BY u.run_id), 1) END AS loss,
+               avg((u.resolution = 'Timeout')::int::float8)
+                   FILTER (WHERE u.resolution <> 'Void') AS timed_out
+        FROM unit_runs u WHERE u.rollout = t.rollout AND u.seq = t.seq
+    ) m
+)
+WHERE t.rollout = %(rollout)s AND t.seq = ANY(%(seq)s::bigint[]) AND t.resolution IS NULL
+  AND t.seq BETWEEN %(first)s AND %(last)s
+  AND (SELECT bool_and(u.resolved_at IS NOT NULL) FROM unit_runs u
+       WHERE u.rollout = t.rollout AND u.seq = t.seq)
 """
 
 _MEANS: LiteralString = """
@@ -186,14 +192,21 @@ LEFT JOIN LATERAL (
 async def resolve_units(connection: Connection, *, rollouts: Sequence[str]) -> int:
     """Resolve, of these rollouts, the runs of units whose time is up and the units whose window is
     over; returns how many units. At most 5,000 of each rollout."""
+    cursor = connection.cursor()
     values = {"rollouts": list(rollouts)}
-    await connection.execute(_TIME_OUT_RUNS, values)
-    cursor = await connection.execute(LOCK_DUE, values)
-    due = await cursor.fetchall()
+    await cursor.execute(_TIME_OUT_RUNS, values)
+    await cursor.execute(LOCK_DUE, values)
+    due: dict[str, list[int]] = {}
+    for rollout, seq in await cursor.fetchall():
+        due.setdefault(rollout, []).append(seq)
     if not due:
         return 0
-    found = {"rollout": [row[0] for row in due], "seq": [row[1] for row in due]}
-    return (await connection.execute(_RESOLVE_UNITS, found)).rowcount
+    found = [
+        {"rollout": rollout, "seq": seqs, "first": min(seqs), "last": max(seqs)}
+        for rollout, seqs in due.items()
+    ]
+    await cursor.executemany(_RESOLVE_UNITS, found)
+    return cursor.rowcount
 
 
 def prefix_query(base: LiteralString, terms: Sequence[str]) -> LiteralString:

@@ -29,6 +29,7 @@ def row(
     why: str,
     rollout: str,
     reason: str = "",
+    culprit: str = "",
 ) -> Promotion:
     """One move. A policy whose object is gone has no digest any more; its name remains."""
     found = draft.snap.policies.get(policy)
@@ -43,6 +44,7 @@ def row(
         why=clip(why, 512),
         rollout=rollout,
         reason=reason,
+        culprit=culprit,
     )
 
 
@@ -90,6 +92,7 @@ def _pending(moved: Promotion, *, outcome: CanaryStage | None, reason: str) -> P
         rollout=moved.rollout,
         outcome=outcome or "",
         reason=reason,
+        culprit=moved.culprit,
     )
 
 
@@ -157,6 +160,7 @@ def as_row(pending: PendingAudit) -> Promotion:
         why=pending.why,
         rollout=pending.rollout,
         reason=pending.reason,
+        culprit=pending.culprit,
     )
 
 

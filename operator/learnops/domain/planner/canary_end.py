@@ -78,6 +78,7 @@ def descent(draft: Draft, *, candidate: str, rollout: str, end: End) -> Promotio
         why=end.message,
         rollout=rollout,
         reason=end.reason,
+        culprit=end.culprit,
     )
 
 

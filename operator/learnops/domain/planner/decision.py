@@ -9,7 +9,8 @@ from learnops.api.canary import CanaryStage, Verdict
 @dataclass(frozen=True, kw_only=True)
 class End:
     """Give control all traffic. `reject`: the evidence says worse, the candidate is Rejected; while
-    there are others, it alone is dropped. `candidate`: whom the verdict is about."""
+    there are others, it alone is dropped. `candidate`: whom the verdict is about. `culprit`: what
+    told most against it, "loss" or the guardrail's term or name; empty where nothing did."""
 
     stage: CanaryStage
     reason: str
@@ -17,6 +18,7 @@ class End:
     reject: bool = False
     verdict: Verdict | None = None
     candidate: str = ""
+    culprit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

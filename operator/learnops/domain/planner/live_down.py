@@ -3,6 +3,7 @@
 from learnops.api.canary import ActionType, CanaryStage
 from learnops.api.rollout import OnInconclusive, Source
 from learnops.domain.evidence.ruling import Reason
+from learnops.domain.evidence.types import LOSS
 from learnops.domain.observed import EValue, EvidenceReading, History
 from learnops.domain.planner import content
 from learnops.domain.planner.decision import Decision, End
@@ -90,7 +91,8 @@ def guardrail_breached(live: Live) -> Decision | None:
         return None
     guardrail, found = live.breach
     message = f"{live.candidate} breached guardrail {guardrail.term} in {found} runs, "
-    return _fail(live, message + f"immediate.maxCount is {guardrail.borne}")
+    message += f"immediate.maxCount is {guardrail.borne}"
+    return _fail(live, message, culprit=guardrail.term)
 
 
 def shown_worse(live: Live) -> Decision | None:
@@ -100,7 +102,7 @@ def shown_worse(live: Live) -> Decision | None:
     reading = live.reading
     figures = _figures(reading, None if reading is None else reading.rollback)
     message = f"{live.candidate} is worse{_culprit(reading)}: {figures}{_earlier(live)}"
-    return _fail(live, message)
+    return _fail(live, message, culprit=_told_most(live))
 
 
 def shown_futile(live: Live) -> Decision | None:
@@ -113,7 +115,7 @@ def shown_futile(live: Live) -> Decision | None:
     return _fail(live, f"{live.candidate} is not better by {test.min_improvement}: {figures}")
 
 
-def _fail(live: Live, message: str) -> End:
+def _fail(live: Live, message: str, *, culprit: str = "") -> End:
     """The evidence is against the candidate: what was ruled, with a sentence for people."""
     return End(
         stage=CanaryStage.ROLLED_BACK,
@@ -122,6 +124,7 @@ def _fail(live: Live, message: str) -> End:
         reject=True,
         verdict=live.ruling.verdict,
         candidate=live.candidate,
+        culprit=culprit,
     )
 
 
@@ -131,6 +134,16 @@ def _earlier(live: Live) -> str:
     if judged is None or judged.number >= live.status.generation:
         return ""
     return f", by the weights of generation {judged.number}"
+
+
+def _told_most(live: Live) -> str:
+    """For roll-back: "loss" or a guardrail's term; where only the status remembers it, from there.
+    Evidence without guardrails names none: there is nothing else than the loss."""
+    if live.reading is not None:
+        return live.reading.culprit or LOSS
+    own = (it.evidence for it in live.status.candidates if it.name == live.candidate)
+    shown = next(own, None)
+    return (shown.culprit if shown else None) or LOSS
 
 
 def _culprit(reading: EvidenceReading | None) -> str:

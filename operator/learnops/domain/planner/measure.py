@@ -51,13 +51,14 @@ def _figures(live: Live, reading: EvidenceReading) -> dict[str, object]:
         "loss": fraction(reading.candidate_loss),
         "control_loss": fraction(reading.control_loss),
         "difference": _difference(reading),
-        "evidence": _shown(reading),
+        "evidence": _shown(live, reading),
         **figures_of(live),
     }
 
 
-def _shown(reading: EvidenceReading) -> EvidenceStatus:
+def _shown(live: Live, reading: EvidenceReading) -> EvidenceStatus:
     futility = reading.futility
+    culprit = live.breach[0].term if live.breach else reading.culprit
     return EvidenceStatus(
         promote=e_value(reading.promote),
         promote_threshold=decimal(reading.promote.threshold),
@@ -68,7 +69,7 @@ def _shown(reading: EvidenceReading) -> EvidenceStatus:
         futility=None if futility is None else e_value(futility),
         futility_threshold=None if futility is None else decimal(futility.threshold),
         guardrails=tuple(_guardrail(it) for it in reading.guardrails),
-        culprit=reading.culprit,
+        culprit=culprit,
     )
 
 

@@ -55,6 +55,7 @@ def query_breached(live: Live) -> Decision | None:
         reject=True,
         verdict=Verdict.ROLLBACK,
         candidate=live.candidate,
+        culprit=failed.name,
     )
 
 

@@ -5,9 +5,11 @@ row is missing. The rows are written again, so that a doer made anew is rebuilt 
 was Rejected stays so.
 """
 
-from learnops.api.canary import CanaryDeployment, CanaryStage
+from learnops.api.canary import CanaryDeployment, CanaryStage, Verdict
 from learnops.api.policy import Policy, Stage
 from learnops.domain.attempt import salt_of
+from learnops.domain.evidence.ruling import Reason
+from learnops.domain.evidence.types import LOSS
 from learnops.domain.observed import History, Promotion
 from learnops.domain.plan import CloseRollout, EmitEvent, RecordPromotions
 from learnops.domain.planner import audit, content
@@ -65,10 +67,22 @@ def _left(draft: Draft, history: History) -> tuple[Promotion, ...]:
         if stage is not draft.policies[name].stage:
             continue  # it moves in this very pass
         if stage is Stage.REJECTED and last_stage(history, policy) is not Stage.REJECTED:
-            rows.append(_row(draft, name, (Stage.CANARY, Stage.REJECTED)))
+            move, told = (Stage.CANARY, Stage.REJECTED), _rejected_for(draft, name)
+            rows.append(_row(draft, name, move, told=told))
         if stage is Stage.ARCHIVED and _own_stage(history, policy) is Stage.ACTIVE:
             rows.append(_row(draft, name, (Stage.ACTIVE, Stage.ARCHIVED)))
     return tuple(rows)
+
+
+def _rejected_for(draft: Draft, policy: str) -> tuple[str, str]:
+    """Reason and culprit, as the canary that rejected it tells, where that is still there."""
+    told = (it for status in draft.canaries.values() for it in status.candidates)
+    for it in told:
+        if it.name == policy and it.verdict is Verdict.FUTILE:
+            return Reason.FUTILE.value, ""
+        if it.name == policy and it.verdict is Verdict.ROLLBACK:
+            return "", (it.evidence.culprit if it.evidence else None) or LOSS
+    return "", ""
 
 
 def _served(draft: Draft, history: History) -> tuple[Promotion, ...]:
@@ -93,11 +107,27 @@ def _own_stage(history: History, policy: Policy) -> Stage | None:
     return rows[-1].to_stage if rows else None
 
 
-def _row(draft: Draft, policy: str, move: tuple[Stage | None, Stage]) -> Promotion:
+def _row(
+    draft: Draft,
+    policy: str,
+    move: tuple[Stage | None, Stage],
+    *,
+    told: tuple[str, str] = ("", ""),
+) -> Promotion:
     traffic = draft.status.traffic
     revision = 0 if traffic is None else traffic.revision
     id_ = f"{draft.doer.metadata.uid}/mended/{revision}/{policy}/{move[1]}"
-    return audit.row(draft, id_=id_, policy=policy, move=move, why=_WHY, rollout="")
+    reason, culprit = told
+    return audit.row(
+        draft,
+        id_=id_,
+        policy=policy,
+        move=move,
+        why=_WHY,
+        rollout="",
+        reason=reason,
+        culprit=culprit,
+    )
 
 
 def _ends(draft: Draft) -> list[CloseRollout]:

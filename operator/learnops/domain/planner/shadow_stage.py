@@ -6,6 +6,7 @@ from learnops.api.canary import CanaryStage, Verdict
 from learnops.api.canary_figures import DifferenceStatus
 from learnops.api.rollout import OnInconclusive
 from learnops.api.shadow import ShadowStatus
+from learnops.domain.evidence.types import LOSS
 from learnops.domain.observed import DifferenceReading, ShadowReading
 from learnops.domain.planner.canary_start import give_first_share
 from learnops.domain.planner.decision import Decision, End, PassShadow, Stay
@@ -26,6 +27,7 @@ def shown_harmful(live: Live) -> Decision | None:
         reject=True,
         verdict=Verdict.ROLLBACK,
         candidate=live.candidate,
+        culprit=LOSS,
     )
 
 
