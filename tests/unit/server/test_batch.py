@@ -11,6 +11,7 @@ import pytest
 from learnops.ports.access import Need, Verb
 from learnops.server.answers import BundleAnswer
 from learnops.server.batch import Item, answer_of, items_of
+from learnops.server.beside import Beside
 from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
@@ -49,9 +50,11 @@ async def everything(_need: Need) -> None:
 
 async def results(items: deque[Item], takes: Takes | None = None) -> list[dict[str, Any]]:
     permits = Permits(Verb.INGEST, refusal=everything)
-    answer = json.loads(await answer_of(items, ingest=takes or Takes(), permits=permits))
-    told: list[dict[str, Any]] = answer["results"]
-    return told
+    turns = Beside().of("agents")
+    told = await answer_of(items, ingest=takes or Takes(), permits=permits, turns=turns)
+    answer = json.loads(told)
+    each: list[dict[str, Any]] = answer["results"]
+    return each
 
 
 def lines(count: int) -> bytes:
