@@ -73,10 +73,11 @@ async def answer_of(items: deque[Item], *, ingest: Takes, permits: Permits, turn
     some may be stored, and sending all again is safe. Raises Forbidden: nothing was stored.
     """
     parts = []
-    while items:
-        checked = await _next(items, turns=turns)
-        parts.append(b",".join(await _answers(checked, ingest=ingest, permits=permits)))
-        await asyncio.sleep(0)
+    with turns.entered(large=any(map(_is_large, items))):
+        while items:
+            checked = await _next(items, turns=turns)
+            parts.append(b",".join(await _answers(checked, ingest=ingest, permits=permits)))
+            await asyncio.sleep(0)
     permits.conclude()
     return b'{"results":[' + b",".join(parts) + b"]}"
 
@@ -90,7 +91,7 @@ async def _next(items: deque[Item], *, turns: Turns) -> list[_Checked]:
         if isinstance(item, bytes):
             size += len(item)
             unshared += len(item)
-        if isinstance(item, bytes) and len(item) > LARGE_BYTES:
+        if _is_large(item):
             checked.append(await turns.run(partial(_check, item, LargeBundle)))
         else:
             checked.append(_check(item, Bundle))
@@ -114,6 +115,10 @@ async def _answers(
         _result(run_id, answer=next(answers) if isinstance(found, Bundle) else found)
         for run_id, found in allowed
     )
+
+
+def _is_large(item: Item) -> bool:
+    return isinstance(item, bytes) and len(item) > LARGE_BYTES
 
 
 def _check(item: Item, kind: type[Bundle]) -> _Checked:

@@ -5,9 +5,10 @@ up everybody, and in one queue whoever sends many of them would.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -23,11 +24,11 @@ LARGE_BYTES: Final = 16 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class BesideLimits:
-    """So many threads, of which one namespace has one at most; `waiting` pieces of work of a
-    namespace may wait for it."""
+    """So many threads, of which one namespace has one at most; `requests` of a namespace that have
+    something large in them may be under way."""
 
     threads: int = 2
-    waiting: int = 8
+    requests: int = 8
 
 
 @dataclass(slots=True)
@@ -44,18 +45,30 @@ class Beside:
         self._limits = limits or BesideLimits()
         self._waiting: dict[str, deque[_Job[Any]]] = {}  # by whose it is, in the order of turns
         self._busy: set[str] = set()
+        self._inside: Counter[str] = Counter()
         self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="beside")
 
     def of(self, whose: str) -> "Turns":
         """The turns of one namespace, or of one caller."""
         return Turns(self, whose=whose)
 
+    @contextmanager
+    def entered(self, whose: str) -> Iterator[None]:
+        """A request of theirs with something large in it is under way until this ends. Raises
+        Problem 429: before anything of it is stored, and never in its middle."""
+        if self._inside[whose] >= self._limits.requests:
+            raise _crowded(self._limits.requests)
+        self._inside[whose] += 1
+        try:
+            yield
+        finally:
+            self._inside[whose] -= 1
+            if not self._inside[whose]:
+                del self._inside[whose]
+
     async def run(self, whose: str, work: Callable[[], T]) -> T:
-        """What the work comes to. Raises what it raises, and Problem 429 where too much of theirs
-        waits. Who is cancelled gives up the turn; work that has begun ends by itself."""
-        queue = self._waiting.get(whose, ())
-        if len(queue) >= self._limits.waiting:
-            raise _crowded(len(queue))
+        """What the work comes to. Raises what it raises. Who is cancelled gives up the turn; work
+        that has begun ends by itself."""
         job: _Job[T] = _Job(work, asyncio.get_running_loop().create_future())
         self._waiting.setdefault(whose, deque()).append(job)
         self._begin()
@@ -108,14 +121,23 @@ class Turns:
     beside: Beside
     whose: str
 
+    @contextmanager
+    def entered(self, *, large: bool) -> Iterator[None]:
+        """As `Beside.entered`, for a request that has something large in it."""
+        if not large:
+            yield
+            return
+        with self.beside.entered(self.whose):
+            yield
+
     async def run(self, work: Callable[[], T]) -> T:
         """As `Beside.run`."""
         return await self.beside.run(self.whose, work)
 
 
-def _crowded(waiting: int) -> Problem:
+def _crowded(requests: int) -> Problem:
     detail = (
-        f"{waiting} of your bundles of over {LARGE_BYTES} bytes wait already to be checked; send "
-        "it again after Retry-After seconds"
+        f"{requests} requests of yours with bundles of over {LARGE_BYTES} bytes are under way; "
+        "send this one again after Retry-After seconds"
     )
     return Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, retry_after=1)

@@ -9,8 +9,7 @@ from learnops.server.rows import content_of, is_hash_of
 
 
 async def large_content(kept: object, *, beside: Beside) -> str | None:
-    """Of a large bundle; None of anything else, which takes no time worth the way. Raises Problem
-    429."""
+    """Of a large bundle; None of anything else, which takes no time worth the way."""
     if not isinstance(kept, LargeBundle):
         return None
     return await beside.run(kept.namespace, partial(content_of, kept))

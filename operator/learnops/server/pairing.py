@@ -71,7 +71,7 @@ class Pairing:
     async def take(self, bundles: Sequence[Bundle]) -> Sequence[BundleAnswer]:
         """One answer per bundle, in order; a repetition is told that it is one.
 
-        Raises DatabaseUnavailableError (repeating is safe) and Problem 429, for large ones.
+        Raises DatabaseUnavailableError; repeating is safe.
         """
         contents = [await large_content(bundle, beside=self._beside) for bundle in bundles]
         found = await self._pairs(bundles)

@@ -6,7 +6,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
-from fastapi import Request
 from pydantic import ValidationError
 from pydantic.json_schema import models_json_schema
 
@@ -24,9 +23,8 @@ BUNDLE_DOC: Final[Mapping[str, Any]] = {
 """What FastAPI would say of the body if it read it itself: then that would be on the loop."""
 
 
-async def read_bundle(request: Request, *, turns: Turns) -> Bundle:
-    """Raises Problem: 400 where it is no JSON, 422 that names the field, 429 for a large one."""
-    body = await request.body()
+async def read_bundle(body: bytes, *, turns: Turns) -> Bundle:
+    """Raises Problem: 400 where it is no JSON, 422 that names the field."""
     if len(body) <= LARGE_BYTES:
         return _bundle(body, Bundle)
     return await turns.run(partial(_bundle, body, LargeBundle))

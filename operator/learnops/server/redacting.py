@@ -53,7 +53,7 @@ class Redacting:
 
     async def clean(self, bundles: Sequence[Bundle]) -> list[Bundle | InvalidMetric]:
         """Each bundle without personal data, or why that cannot be: the doer's own patterns cannot
-        be used. Nothing is stored unredacted. Raises Problem 429, for large ones.
+        be used. Nothing is stored unredacted.
 
         Numbers upon numbers take up to a microsecond a character. So a large bundle is done beside
         the loop, and after some small ones others have their turn.

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from learnops.ports.access import Verb
 from learnops.server.batch import answer_of, items_of
+from learnops.server.beside import LARGE_BYTES
 from learnops.server.documents import problems
 from learnops.server.media import BodyRoute
 from learnops.server.models import MAX_BATCH, BatchAnswer, RunAnswer
@@ -54,12 +55,14 @@ BATCH_DOC: Mapping[str, Any] = {
 )
 async def report(request: Request, use: Use, may: May) -> Response:
     """Stored when this answers; a repetition is told what the first was told."""
-    body = await read_bundle(request, turns=use.beside.of(may.whose))
-    await may.require(Verb.INGEST, namespace=body.namespace, doer=body.doer)
-    use.require_database()
-    use.require_state()
-    with use.admission.runs(1):
-        (answer,) = await use.ingest.take([body])
+    body, turns = await request.body(), use.beside.of(may.whose)
+    with turns.entered(large=len(body) > LARGE_BYTES):
+        bundle = await read_bundle(body, turns=turns)
+        await may.require(Verb.INGEST, namespace=bundle.namespace, doer=bundle.doer)
+        use.require_database()
+        use.require_state()
+        with use.admission.runs(1):
+            (answer,) = await use.ingest.take([bundle])
     if isinstance(answer, Problem):
         raise answer
     status = HTTPStatus.OK if answer.status == "duplicate" else HTTPStatus.CREATED
