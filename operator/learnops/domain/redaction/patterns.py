@@ -9,6 +9,7 @@ bounded piece, or at one in which no other begins. Those for RE2 do anyway.
 """
 
 import re
+import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -43,6 +44,8 @@ _MAYBE_EMAIL: Final = re.compile(
     r"@(?<=[\w.!#$%&'*+/=?^`{|}~\x80-\U0010ffff-]@)"
     r"[a-zA-Z0-9.\x80-\U0010ffff-]+\.[a-zA-Z\x80-\U0010ffff]{2}"
 )
+_LOCAL: Final = string.ascii_letters + string.digits + "_.!#$%&'*+/=?^`{|}~-"
+_DOMAIN: Final = re.compile(r"[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}")
 # Without what was never given out, as python-stdnum has it.
 _SSN: Final = re.compile(
     rf"[0-8][0-9]{{2}}([ -]){left_of('[0-9]{3}[ -]')}(?<!000[ -])(?<!666[ -])"
@@ -61,8 +64,26 @@ _PHONE: Final = re.compile(
 
 
 def _emails(text: str) -> Iterator[Span]:
-    if _MAYBE_EMAIL.search(text) is not None:
-        yield from (found.span() for found in _EMAIL.finditer(text))
+    if _MAYBE_EMAIL.search(text) is None:
+        return iter(())
+    if text.isascii():
+        return _ascii_emails(text)
+    return (found.span() for found in _EMAIL.finditer(text))
+
+
+def _ascii_emails(text: str) -> Iterator[Span]:
+    """The same a few times as quickly: by each `@`, of which an address has one alone."""
+    free = 0  # what stands before is taken, or before another `@`
+    at = text.find("@")
+    while at >= 0:
+        begin = free + len(text[free:at].rstrip(_LOCAL))
+        domain = _DOMAIN.match(text, at + 1)
+        if begin < at and domain is not None:
+            yield begin, domain.end()
+            free = domain.end()
+        else:
+            free = at + 1
+        at = text.find("@", free)
 
 
 def _ssns(text: str) -> Iterator[Span]:
@@ -90,7 +111,7 @@ KINDS: Final = (
 
 BUILT_IN: Final = frozenset(kind.name for kind in KINDS)
 
-_SUSPECT: Final = re.compile(r"[@0-9](?:(?<=@)|[0-9 ().+-]{6})")
+_MAYBE_NUMBER: Final = re.compile(r"[0-9][0-9 ().+-]{6}")
 _SUSPECT_IN_LONG: Final = re2.compile(r"@|\d[\d ().+-]{6}")
 _LONG: Final = 256  # characters from which on RE2 is quicker, which takes long to begin
 
@@ -98,8 +119,10 @@ _LONG: Final = 256  # characters from which on RE2 is quicker, which takes long 
 def is_suspect(text: str) -> bool:
     """False where nothing of the built-in kinds can stand: not without an `@`, or a digit and six
     more characters of numbers."""
-    pattern = _SUSPECT_IN_LONG if len(text) >= _LONG else _SUSPECT
-    return pattern.search(text) is not None
+    if len(text) >= _LONG:
+        return _SUSPECT_IN_LONG.search(text) is not None
+    may_be_email = "@" in text and _MAYBE_EMAIL.search(text) is not None
+    return may_be_email or _MAYBE_NUMBER.search(text) is not None
 
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {

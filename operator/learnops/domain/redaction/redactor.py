@@ -56,6 +56,8 @@ class Redactor:
         """
         if isinstance(value, str):
             return self.text(value, found=found)
+        if value is None or isinstance(value, int | float):
+            return value  # before Mapping and Sequence, which take long to be asked about
         if isinstance(value, Mapping):
             fields = [self._field(name, inner, found) for name, inner in value.items()]
             return dict(zip(self.names(value, found=found), fields, strict=True))
