@@ -31,7 +31,7 @@ class BesideLimits:
     requests: int = 8
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Job(Generic[T]):
     work: Callable[[], T]
     done: asyncio.Future[T]
