@@ -10,6 +10,7 @@ from bench import (
     faults,
     ingest,
     mlflow,
+    redaction,
     requests,
     route,
     safety,
@@ -32,6 +33,7 @@ class Benchmark:
 BENCHMARKS = (
     Benchmark(name="batch", title="runs a second through runs:batch", run=ingest.batch),
     Benchmark(name="post", title="one run a request, open loop", run=ingest.single),
+    Benchmark(name="redaction", title="personal data, and texts made to cost", run=redaction.run),
     Benchmark(name="route", title="GET /v1/route, open loop", run=route.run),
     Benchmark(name="sdk", title="routing and registration in the SDK", run=sdk.run),
     Benchmark(name="safety", title="a bad block resolved → control", run=safety.alone),

@@ -1,6 +1,7 @@
 """Reported runs: many in a request, and one in a request."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import urllib3
@@ -17,6 +18,8 @@ CONNECTIONS = 4
 POST_RATE = 200.0
 POST_SECONDS = 15.0
 _WARM_SECONDS = 3.0
+_BESIDE_RATE = 50.0
+_BESIDE_SECONDS = 10.0
 _DOER = "reporter"
 
 
@@ -110,20 +113,45 @@ def single(rig: Rig) -> list[Figure]:
     return [*_latency(name, load, wanted_p99=25), per_request(name, load, cpu_seconds=used)]
 
 
+def beside_large(rig: Rig) -> list[Figure]:
+    """Single runs while another namespace sends bundles of a mebibyte of numbers."""
+    bundle = _Bundle(_ready_doer(rig).namespace)
+    others = _Bundle(_ready_doer(rig, "flood").namespace)
+    target = Target.of(rig.api.url, token=rig.token)
+
+    def large(number: int) -> bytes:
+        return target.request("POST", "/v1/runs", body=others.large(f"l{number}"))
+
+    def payload(number: int) -> bytes:
+        return target.request("POST", "/v1/runs", body=bundle.line(f"s{number}"))
+
+    with ThreadPoolExecutor(1) as pool:
+        flood = pool.submit(
+            closed_loop, target, large, connections=CONNECTIONS, seconds=_BESIDE_SECONDS
+        )
+        load = open_loop(target, payload, rate=_BESIDE_RATE, seconds=_BESIDE_SECONDS)
+        stored = len(flood.result().seconds)
+    name = f"POST /v1/runs at {_BESIDE_RATE:.0f}/s beside another's bundles of 1 MiB of numbers"
+    return [
+        *_latency(name, load),
+        Figure(name="of those bundles stored meanwhile", value=stored, unit=""),
+    ]
+
+
 def per_request(name: str, load: Load, *, cpu_seconds: float) -> Figure:
     """The api's processor time for one of these requests."""
     value = cpu_seconds / max(len(load.seconds), 1) * 1e6
     return Figure(name=f"{name}, processor time of the api each", value=value, unit="us")
 
 
-def _latency(name: str, load: Load, *, wanted_p99: float) -> list[Figure]:
+def _latency(name: str, load: Load, *, wanted_p99: float | None = None) -> list[Figure]:
     refused = Figure(name=f"{name}, refused", value=load.failed, unit="", at_most=0)
     return [median(name, load.seconds), p99(name, load.seconds, wanted=wanted_p99), refused]
 
 
-def _ready_doer(rig: Rig) -> Objects:
+def _ready_doer(rig: Rig, namespace: str = "ingest") -> Objects:
     """A doer that the api knows; no operator is needed to report a run."""
-    objects = rig.objects("ingest")
+    objects = rig.objects(namespace)
     objects.doer(_DOER)
     bundle = _Bundle(objects.namespace)
     headers = {"Authorization": f"Bearer {rig.token}", "Content-Type": "application/json"}
@@ -165,9 +193,15 @@ class _Bundle:
             "artifacts": [{"kind": "patch", "uri": f"s3://runs/{n}/patch.diff"} for n in range(6)],
         }
         before, after = json.dumps(told, separators=(",", ":")).split('"?"')
+        self._told = told
         self._before, self._after = before.encode() + b'"', b'"' + after.encode() + b"\n"
         self.size = len(self._before) + len(self._after)
 
     def line(self, run_id: str) -> bytes:
         """The bundle of one run, with a line end."""
         return self._before + run_id.encode() + self._after
+
+    def large(self, run_id: str) -> bytes:
+        """The same with a mebibyte of numbers, each of which must be taken out."""
+        artifacts = [{"log": "536-90-4399, " * 5000}] * 15
+        return json.dumps(self._told | {"runId": run_id, "artifacts": artifacts}).encode()

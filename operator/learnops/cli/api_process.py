@@ -3,11 +3,13 @@
 import asyncio
 import gc
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
@@ -26,6 +28,10 @@ from learnops.server.remembering import RememberingGatekeeper
 from learnops.server.reviews import NotedGatekeeper, Reviews
 from learnops.server.services import Services, assemble
 from learnops.server.tracker import KEEP_SERIES_SECONDS
+
+# For so long a thread at a large bundle keeps the event loop waiting, each time that it wakes up:
+# Python's own 5 ms, several times in a request, would be most of its time.
+_SWITCH_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +141,7 @@ async def _informed(server: _Server, services: Services, reflectors: list[Reflec
     services.loops.on_end = end
     try:
         _spare_the_collector()
+        sys.setswitchinterval(_SWITCH_SECONDS)
         await server.serve()
         services.loops.check()
         # Deaf and still answering would be the worst: a watch that ended is a bug, and ends us.

@@ -12,6 +12,7 @@ from learnops.server.permits import Permits
 from learnops.server.problems import Problem
 
 _MOST_RETRY_SECONDS: Final = 60
+_SERVICE_ACCOUNT: Final = "system:serviceaccount:"
 
 
 class Forbidden(Problem):
@@ -56,6 +57,12 @@ class Access:
         self._caller = caller
         self._by = by
         self.asked = False
+
+    @property
+    def whose(self) -> str:
+        """Whom what the caller sends counts for: a service account's namespace, else the caller."""
+        prefix, _, rest = self._caller.name.partition(_SERVICE_ACCOUNT)
+        return self._caller.name if prefix or not rest else rest.partition(":")[0]
 
     async def require(self, verb: Verb, *, namespace: str, doer: str | None = None) -> None:
         """Raises Forbidden, and Problem 503 where nobody can tell."""

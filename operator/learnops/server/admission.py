@@ -4,6 +4,7 @@ Queues alone would not do. A request that waits in one holds its body, and whoev
 sends everything again; so the door is shut early, and what is inside is done in good time.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from learnops.server.batching import Queue
+from learnops.server.gate import whose
 from learnops.server.problems import Problem, overloaded
 
 _REPORTS: Final = frozenset({"/v1/runs", "/v1/runs:batch", "/v1/shadows:report"})
@@ -21,6 +23,9 @@ _REPORTS: Final = frozenset({"/v1/runs", "/v1/runs:batch", "/v1/shadows:report"}
 @dataclass(frozen=True, kw_only=True)
 class AdmissionLimits:
     """Nobody is let in while this much is inside; the last one in may go beyond it.
+
+    Of bytes a namespace is let in while it has less than half, so that one alone cannot keep all
+    others out.
 
     Attributes:
         report_bytes: of reports that have arrived and are not answered. Four of the longest: one
@@ -53,9 +58,14 @@ class Admission:
         }
 
     @contextmanager
-    def body(self, path: str) -> Iterator["Arriving"]:
-        """What arrives of a body holds room until this ends. Raises Problem 429."""
-        arriving = Arriving(self._reports if path in _REPORTS else self._others)
+    def body(self, path: str, *, whose: str) -> Iterator["Arriving"]:
+        """What arrives of a body holds room until this ends. Raises Problem 429.
+
+        Args:
+            path: of the request.
+            whose: the namespace that it counts for.
+        """
+        arriving = Arriving(self._reports if path in _REPORTS else self._others, whose=whose)
         arriving.enter()
         try:
             yield arriving
@@ -80,6 +90,19 @@ class _Room:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.held = 0
+        self._by_whom: Counter[str] = Counter()
+
+    def is_full(self, whose: str, *, own: int) -> bool:
+        """Whether others of all, or of the same, leave no room for one that holds `own`."""
+        all_full = self.held - own >= self.limit
+        return all_full or self._by_whom[whose] - own >= self.limit / 2
+
+    def add(self, size: int, *, whose: str) -> None:
+        """So many bytes more; fewer where it is negative."""
+        self.held += size
+        self._by_whom[whose] += size
+        if not self._by_whom[whose]:
+            del self._by_whom[whose]
 
     @property
     def queue(self) -> Queue:
@@ -89,8 +112,9 @@ class _Room:
 class Arriving:
     """One body. Only what has arrived counts: an announcement costs its sender nothing."""
 
-    def __init__(self, room: _Room) -> None:
+    def __init__(self, room: _Room, *, whose: str) -> None:
         self._room = room
+        self._whose = whose
         self._own = 0
 
     def enter(self) -> None:
@@ -98,7 +122,7 @@ class Arriving:
 
         The others alone: whoever is in last may always end, so that something does get done.
         """
-        if self._room.held - self._own >= self._room.limit:
+        if self._room.is_full(self._whose, own=self._own):
             raise overloaded()
 
     def add(self, size: int) -> None:
@@ -106,11 +130,11 @@ class Arriving:
         if size:
             self.enter()
         self._own += size
-        self._room.held += size
+        self._room.add(size, whose=self._whose)
 
     def leave(self) -> None:
         """The request has ended."""
-        self._room.held -= self._own
+        self._room.add(-self._own, whose=self._whose)
         self._own = 0
 
 
@@ -127,7 +151,7 @@ class Door:
             await self._app(scope, receive, send)
             return
         try:
-            with self._admission.body(scope["path"]) as arriving:
+            with self._admission.body(scope["path"], whose=whose(scope)) as arriving:
                 await self._app(scope, _counted(receive, arriving=arriving), send)
         except Problem as problem:
             await problem.response()(scope, receive, send)

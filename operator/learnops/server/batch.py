@@ -5,6 +5,7 @@ import json
 from codecs import BOM_UTF8
 from collections import deque
 from collections.abc import Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
@@ -13,8 +14,9 @@ from pydantic_core import from_json
 
 from learnops.domain.bundle_limits import BODY_BYTES
 from learnops.server.answers import BundleAnswer
+from learnops.server.beside import LARGE_BYTES, Turns
 from learnops.server.media import NDJSON, media_type
-from learnops.server.models import MAX_BATCH, Bundle
+from learnops.server.models import MAX_BATCH, Bundle, LargeBundle
 from learnops.server.permits import Permits
 from learnops.server.problems import Problem, from_validation
 from learnops.server.splitting import split, too_many
@@ -63,22 +65,24 @@ async def items_of(body: bytes, *, kind: str) -> deque[Item]:
     return deque(_too_long() if item is None else item for item in items)
 
 
-async def answer_of(items: deque[Item], *, ingest: Takes, permits: Permits) -> bytes:
-    """`{"results": [...]}` as JSON, one result per item, in order; `items` are used up.
+async def answer_of(items: deque[Item], *, ingest: Takes, permits: Permits, turns: Turns) -> bytes:
+    """`{"results": [...]}` as JSON, one result per item, in order; `items` are used up, and large
+    ones are read when it is the turn of whoever sent them.
 
     Raises DatabaseUnavailableError and Problem (429, 503, 422 for too many rights to ask for): then
     some may be stored, and sending all again is safe. Raises Forbidden: nothing was stored.
     """
     parts = []
-    while items:
-        checked = await _next(items)
-        parts.append(b",".join(await _answers(checked, ingest=ingest, permits=permits)))
-        await asyncio.sleep(0)
+    with turns.entered(large=any(map(_is_large, items))):
+        while items:
+            checked = await _next(items, turns=turns)
+            parts.append(b",".join(await _answers(checked, ingest=ingest, permits=permits)))
+            await asyncio.sleep(0)
     permits.conclude()
     return b'{"results":[' + b",".join(parts) + b"]}"
 
 
-async def _next(items: deque[Item]) -> list[_Checked]:
+async def _next(items: deque[Item], *, turns: Turns) -> list[_Checked]:
     """A slice of what is left, out of `items`. Never is much more parsed than one long bundle."""
     checked: list[_Checked] = []
     size = unshared = 0
@@ -87,7 +91,10 @@ async def _next(items: deque[Item]) -> list[_Checked]:
         if isinstance(item, bytes):
             size += len(item)
             unshared += len(item)
-        checked.append(_check(item))
+        if _is_large(item):
+            checked.append(await turns.run(partial(_check, item, LargeBundle)))
+        else:
+            checked.append(_check(item, Bundle))
         if unshared > _TURN_BYTES:
             unshared = 0
             await asyncio.sleep(0)
@@ -110,7 +117,11 @@ async def _answers(
     )
 
 
-def _check(item: Item) -> _Checked:
+def _is_large(item: Item) -> bool:
+    return isinstance(item, bytes) and len(item) > LARGE_BYTES
+
+
+def _check(item: Item, kind: type[Bundle]) -> _Checked:
     """What is in it, and the run that it names."""
     if isinstance(item, Problem):
         return None, item
@@ -120,7 +131,7 @@ def _check(item: Item) -> _Checked:
         return None, Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the item is not JSON: {error}")
     run_id = given.get("runId") if isinstance(given, dict) else None
     try:
-        return run_id, Bundle.model_validate(given)
+        return run_id, kind.model_validate(given)
     except ValidationError as error:
         return run_id, from_validation(error.errors(include_url=False))
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from learnops.server.describing import describe
 from learnops.server.problems import MEDIA_TYPE
+from learnops.server.reading import schemas
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -97,6 +98,7 @@ def complete(app: FastAPI) -> None:
         components = document.setdefault("components", {})
         components["securitySchemes"] = {"bearer": dict(_BEARER)}
         components.setdefault("schemas", {})["Problem"] = dict(_SCHEMA)
+        components["schemas"] = dict(sorted((schemas() | components["schemas"]).items()))
         document["security"] = [{"bearer": []}]
         document["tags"] = [{"name": name, "description": told} for name, told in _TAGS.items()]
         describe(document)

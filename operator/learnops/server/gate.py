@@ -48,6 +48,11 @@ def access_of(scope: Scope) -> Access:
     return access
 
 
+def whose(scope: Scope) -> str:
+    """Whom a request counts for; of an open path nobody is known."""
+    return access_of(scope).whose if _ACCESS in scope else ""
+
+
 def _checked(send: Send, *, access: Access, path: str) -> Callable[[Message], Awaitable[None]]:
     async def checked(message: Message) -> None:
         if message["type"] == "http.response.start" and not access.asked:

@@ -22,13 +22,15 @@ from learnops.ports.clock import Clock
 from learnops.server.announcing import Announcer
 from learnops.server.answers import BundleAnswer
 from learnops.server.batching import Batcher, BatchLimits
+from learnops.server.beside import Beside
+from learnops.server.contents import is_content_of, large_content
 from learnops.server.counting import Counted
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
 from learnops.server.rewarding import signals_of
-from learnops.server.rows import crl_of, is_hash_of, row_of, stored_answer
+from learnops.server.rows import crl_of, row_of, stored_answer
 from learnops.server.scoring import (
     another_doers,
     answer,
@@ -50,6 +52,7 @@ class _Taken:
 
     sent: Bundle
     kept: Bundle | InvalidMetric
+    content: str | None  # what is kept as canonical JSON, of a large one
 
     @property
     def key(self) -> RunKey:
@@ -74,15 +77,17 @@ class Ingest:
         resolved: Wake,
         announcer: Announcer,
         clock: Clock,
+        beside: Beside,
         limits: BatchLimits | None = None,
     ) -> None:
         self._pool = pool
+        self._beside = beside
         self._state = state
         self._metrics = metrics
         self._resolved = resolved
         self._announcer = announcer
         self._counted = Counted(clock=clock)
-        self._redacting = Redacting(state=state, metrics=metrics)
+        self._redacting = Redacting(state=state, metrics=metrics, beside=beside)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
         self._batcher = Batcher[_Taken, BundleAnswer](
@@ -96,7 +101,10 @@ class Ingest:
         """
         # Before they share a transaction: a bundle that takes long delays its own request alone.
         kept = await self._redacting.clean(bundles)
-        taken = [_Taken(*both) for both in zip(bundles, kept, strict=True)]
+        taken = [
+            _Taken(sent, one, await large_content(one, beside=self._beside))
+            for sent, one in zip(bundles, kept, strict=True)
+        ]
         return await self._batcher.submit(taken)
 
     async def find(self, namespace: str, run_id: str) -> dict[str, Any] | None:
@@ -113,7 +121,6 @@ class Ingest:
     async def drain(self) -> None:
         """Wait until all that was taken is written."""
         await self._batcher.drain()
-        self._redacting.close()
 
     async def _write(self, taken: Sequence[_Taken]) -> Sequence[BundleAnswer]:
         # Scored before they are told apart: what one report of a run has wrong is its own alone.
@@ -131,7 +138,7 @@ class Ingest:
             if isinstance(item, Problem)
             else unstorable(item.row.run_id)
             if item.row.key in refused
-            else _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
+            else await _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
             for item in scored
         ]
         same = {
@@ -188,6 +195,7 @@ class Ingest:
             registration=registration,
             result=result,
             signals=signals_of(taken.kept, state=self._state),
+            content=taken.content,
         )
         return _Scored(row=row, result=result)
 
@@ -253,11 +261,11 @@ def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
         return error
 
 
-def _answer(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> BundleAnswer:
+async def _answer(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> BundleAnswer:
     """Of a report, beside what was stored before it or, if nothing was, the first one here."""
     run_id = item.row.run_id
     if stored is not None:
-        if not is_hash_of(stored.content_hash, item.row.bundle):
+        if not await is_content_of(stored.content_hash, item.row.bundle):
             return _conflict(run_id)
         return stored_answer(run_id, status="duplicate", run=stored)
     if item.row.content_hash != first.row.content_hash:

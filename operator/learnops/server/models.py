@@ -119,6 +119,11 @@ class Bundle(Wire, FewErrors):
     signals: Qualities = Field(default_factory=dict)
 
 
+class LargeBundle(Bundle):
+    """One whose JSON is longer than `LARGE_BYTES`: what is done with all of it is done beside the
+    event loop. To callers it is a bundle like any other."""
+
+
 class RunToAssign(Wire):
     """One run that is about to start. `policy` only where a gateway has already chosen.
 

@@ -21,9 +21,11 @@ from learnops.domain.crl.yardstick import Yardsticks
 from learnops.domain.observed import Key
 from learnops.server.answers import BundleAnswer
 from learnops.server.assigning import traffic_of
+from learnops.server.beside import Beside
+from learnops.server.contents import is_content_of, large_content
 from learnops.server.models import Bundle
 from learnops.server.problems import Problem
-from learnops.server.rows import breakdown_of, content_of, hash_of, is_hash_of
+from learnops.server.rows import breakdown_of, content_of, hash_of
 from learnops.server.scoring import (
     another_doers,
     answer,
@@ -45,7 +47,8 @@ class _Scored:
 class Pairing:
     """Opens pairs of the shadow stage that a doer is in, and takes what candidates tell."""
 
-    def __init__(self, *, pool: Pool, state: State, wakeups: Wakeups) -> None:
+    def __init__(self, *, pool: Pool, state: State, wakeups: Wakeups, beside: Beside) -> None:
+        self._beside = beside
         self._pool = pool
         self._wakeups = wakeups
         self._state = state
@@ -76,14 +79,15 @@ class Pairing:
 
         Raises DatabaseUnavailableError; repeating is safe.
         """
+        contents = [await large_content(bundle, beside=self._beside) for bundle in bundles]
         found = await self._pairs(bundles)
         # The stage ends where the weights change: all its pairs are of the first generation.
         generations = {(pair.rollout, 1) for pair in found.values()}
         frozen = await frozen_crl(self._pool, generations=generations) if generations else {}
         by = {rollout: _yardsticks(crl) for (rollout, _), crl in frozen.items()}
         scored = [
-            _scored(bundle, pair=found.get((bundle.namespace, bundle.run_id)), by=by)
-            for bundle in bundles
+            _scored(bundle, pair=found.get((bundle.namespace, bundle.run_id)), by=by, made=content)
+            for bundle, content in zip(bundles, contents, strict=True)
         ]
         first: dict[RunKey, _Scored] = {}
         for item in scored:
@@ -93,7 +97,7 @@ class Pairing:
         return [
             item
             if isinstance(item, Problem)
-            else _answer(item, first=first[item.told.key], held=held.get(item.told.key))
+            else await _answer(item, first=first[item.told.key], held=held.get(item.told.key))
             for item in scored
         ]
 
@@ -113,13 +117,18 @@ class Pairing:
 
 
 def _scored(
-    bundle: Bundle, *, pair: Pair | None, by: Mapping[str, Yardsticks | InvalidMetric]
+    bundle: Bundle,
+    *,
+    pair: Pair | None,
+    by: Mapping[str, Yardsticks | InvalidMetric],
+    made: str | None,
 ) -> _Scored | Problem:
+    """`made`: its canonical JSON, where that was made before."""
     try:
         result = _score(bundle, pair=pair, by=by)
     except InvalidMetric as error:
         return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
-    content = content_of(bundle)
+    content = content_of(bundle) if made is None else made
     told = Told(
         namespace=bundle.namespace,
         run_id=bundle.run_id,
@@ -131,12 +140,15 @@ def _scored(
     return _Scored(told=told, content=content, result=result)
 
 
-def _answer(item: _Scored, *, first: _Scored, held: bytes | None) -> BundleAnswer:
+async def _answer(item: _Scored, *, first: _Scored, held: bytes | None) -> BundleAnswer:
     """Of a report, beside what its pair held before or, if that was nothing, the first one here."""
     run_id = item.told.run_id
     if held is None and item is first:
         return answer(run_id, status="accepted", result=item.result)
-    same = item.content == first.content if held is None else is_hash_of(held, item.content)
+    if held is None:
+        same = item.content == first.content
+    else:
+        same = await is_content_of(held, item.content)
     if not same:
         detail = f"the pair of run {run_id!r} is stored with other content"
         return Problem(HTTPStatus.CONFLICT, detail, field="runId")

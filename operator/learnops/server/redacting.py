@@ -3,18 +3,19 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from learnops.api.doer import Doer
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.redaction.redactor import InvalidPatternError, Redactor, characters
+from learnops.server.beside import LARGE_BYTES, Beside
 from learnops.server.metrics import Metrics
-from learnops.server.models import Bundle
+from learnops.server.models import Bundle, LargeBundle
 from learnops.server.state import State
 
 _REDACTORS = 1000
-_AT_ONCE: Final = 16_384  # characters that are gone through in one step of the loop
+_AT_ONCE: Final = LARGE_BYTES  # characters that are gone through in one step of the loop
 _WITHHELD: Final = "[withheld]"
 _FREE_CONTENT = ("qav", "artifacts")
 """What is kept of a bundle and no code of ours interprets. Ids, the tenant and numbers are needed
@@ -43,20 +44,19 @@ class Redacting:
     left out, whatever stands in it.
     """
 
-    def __init__(self, *, state: State, metrics: Metrics) -> None:
+    def __init__(self, *, state: State, metrics: Metrics, beside: Beside) -> None:
         self._state = state
         self._metrics = metrics
+        self._beside = beside
         self._built_in = Redactor()
         self._own: dict[str, tuple[int, Redactor]] = {}  # doer uid -> generation, redactor
-        # One, so that large bundles wait for each other and not small ones for them.
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="redaction")
 
     async def clean(self, bundles: Sequence[Bundle]) -> list[Bundle | InvalidMetric]:
         """Each bundle without personal data, or why that cannot be: the doer's own patterns cannot
         be used. Nothing is stored unredacted.
 
-        Numbers upon numbers take a microsecond a character and more. So a large bundle is done in a
-        thread, and after some small ones others have their turn.
+        Numbers upon numbers take up to a microsecond a character. So a large bundle is done beside
+        the loop, and after some small ones others have their turn.
         """
         cleaned: list[Bundle | InvalidMetric] = []
         done = 0
@@ -66,12 +66,15 @@ class Redacting:
             except InvalidMetric as error:
                 cleaned.append(error)
                 continue
+            if isinstance(bundle, LargeBundle):
+                work = partial(_large, bundle, redactor)
+                cleaned.append(self._noted(*await self._beside.run(bundle.namespace, work)))
+                continue
             if redactor is not None and not _may_find(redactor, bundle):
                 cleaned.append(bundle)
                 continue
-            size = characters(_free_of(bundle))
-            cleaned.append(await self._cleaned(bundle, redactor, size=size))
-            done += size
+            cleaned.append(self._noted(*_cleaned(bundle, redactor)))
+            done += characters(_free_of(bundle))
             if done > _AT_ONCE:
                 done = 0
                 await asyncio.sleep(0)  # others' turn
@@ -94,19 +97,7 @@ class Redacting:
             self._metrics.redacted(found)
         return cleaned
 
-    def close(self) -> None:
-        """Take no more; what is under way in the thread ends by itself."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    async def _cleaned(self, bundle: Bundle, redactor: Redactor | None, *, size: int) -> Bundle:
-        if redactor is None:
-            return _withheld(bundle)
-        found: Counter[str] = Counter()
-        if size > _AT_ONCE:
-            loop = asyncio.get_running_loop()
-            kept = await loop.run_in_executor(self._thread, _clean, bundle, redactor, found)
-        else:
-            kept = _clean(bundle, redactor, found)
+    def _noted(self, kept: Bundle, found: Counter[str]) -> Bundle:
         if found:
             self._metrics.redacted(found)
         return kept
@@ -128,6 +119,18 @@ class Redacting:
 
 def _free_of(bundle: Bundle) -> dict[str, Any]:
     return {name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None}
+
+
+def _large(bundle: Bundle, redactor: Redactor | None) -> tuple[Bundle, Counter[str]]:
+    if redactor is not None and not _may_find(redactor, bundle):
+        return bundle, Counter()
+    return _cleaned(bundle, redactor)
+
+
+def _cleaned(bundle: Bundle, redactor: Redactor | None) -> tuple[Bundle, Counter[str]]:
+    """What may be stored of it, and what was taken out."""
+    found: Counter[str] = Counter()
+    return _withheld(bundle) if redactor is None else _clean(bundle, redactor, found), found
 
 
 def _may_find(redactor: Redactor, bundle: Bundle) -> bool:

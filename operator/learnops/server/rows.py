@@ -3,7 +3,7 @@
 import hashlib
 import json
 from math import fsum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -13,6 +13,8 @@ from learnops.domain.assignment import Arm
 from learnops.domain.crl.score import CRLResult
 from learnops.server.models import Bundle, RunAnswer
 
+_FREE: Final = {"qav", "artifacts"}
+
 
 def row_of(
     bundle: Bundle,
@@ -20,13 +22,15 @@ def row_of(
     registration: Registration | None,
     result: CRLResult,
     signals: RunSignals | None = None,
+    content: str | None = None,
 ) -> RunRow:
-    """The row to store. What was registered stands over what the bundle says.
+    """The row to store. What was registered stands over what the bundle says; `content` is its
+    canonical JSON, where that was made before.
 
     A bundle that says control with propensity 0 tells that the registration came too late for its
     agent: the run is stored as what it was, and its registration is voided.
     """
-    content = content_of(bundle)
+    content = content_of(bundle) if content is None else content
     said_so = {"arm", "propensity"} <= bundle.model_fields_set
     late = said_so and bundle.arm is Arm.CONTROL and bundle.propensity == 0.0
     drawn = bundle if registration is None or late else registration
@@ -57,7 +61,9 @@ def row_of(
 
 def content_of(bundle: Bundle) -> str:
     """The bundle as canonical JSON: what is stored, and what two reports of a run must share."""
-    told = bundle.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    told = bundle.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude=_FREE)
+    # As they came: they were JSON, and walking through them again takes longer than all the rest.
+    told |= {name: getattr(bundle, name) for name in _FREE & bundle.model_fields_set}
     try:
         return orjson.dumps(told, option=orjson.OPT_SORT_KEYS).decode()
     except TypeError:  # an integer of over 64 bits

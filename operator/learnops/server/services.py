@@ -14,6 +14,7 @@ from learnops.server.admission import Admission
 from learnops.server.announcing import Announcer
 from learnops.server.assigning import Assigner
 from learnops.server.batching import Queue
+from learnops.server.beside import Beside
 from learnops.server.health import Health, Watches
 from learnops.server.heartbeat import Heartbeat
 from learnops.server.ingest import Ingest
@@ -54,6 +55,7 @@ class Services:
     assigner: Assigner
     ingest: Ingest
     admission: Admission
+    beside: Beside
     pairing: Pairing
     signals: Signals
     announcer: Announcer
@@ -100,6 +102,7 @@ class Services:
         await self.ingest.drain()
         await self.signals.drain()
         await self.announcer.step()
+        self.beside.close()
 
     async def _watch_database(self) -> None:
         while True:
@@ -127,10 +130,17 @@ def assemble(
     assigner = Assigner(
         pool=pool, gate=gate, state=state, metrics=metrics, voided=wake, clock=clock
     )
+    beside = Beside()
     ingest = Ingest(
-        pool=pool, state=state, metrics=metrics, resolved=wake, announcer=announcer, clock=clock
+        pool=pool,
+        state=state,
+        metrics=metrics,
+        resolved=wake,
+        announcer=announcer,
+        clock=clock,
+        beside=beside,
     )
-    signals = Signals(pool=pool, state=state, metrics=metrics)
+    signals = Signals(pool=pool, state=state, metrics=metrics, beside=beside)
     tracker = PrefixTracker(
         pool=pool,
         metrics=metrics,
@@ -154,11 +164,12 @@ def assemble(
         assigner=assigner,
         ingest=ingest,
         admission=admission,
+        beside=beside,
         announcer=announcer,
         watches=health.watches,
         reviews=health.reviews,
         health=health,
-        pairing=Pairing(pool=pool, state=state, wakeups=wakeups),
+        pairing=Pairing(pool=pool, state=state, wakeups=wakeups, beside=beside),
         signals=signals,
         snapshots=Snapshots(state=state, heartbeat=heartbeat),
         tracker=tracker,

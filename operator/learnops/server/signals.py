@@ -13,6 +13,7 @@ from learnops.adapters.postgres.signals import RunSignals, Signal, StoredReward
 from learnops.domain.bundle_limits import MAX_LATER
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.server.batching import Batcher, BatchLimits, Queue
+from learnops.server.beside import Beside
 from learnops.server.metrics import Metrics
 from learnops.server.problems import Problem, not_found
 from learnops.server.redacting import Redacting
@@ -42,10 +43,10 @@ class RunRef:
 class Signals:
     """Appends signals to runs, and tells what is stored of them."""
 
-    def __init__(self, *, pool: Pool, state: State, metrics: Metrics) -> None:
+    def __init__(self, *, pool: Pool, state: State, metrics: Metrics, beside: Beside) -> None:
         self._pool = pool
         self._state = state
-        self._redacting = Redacting(state=state, metrics=metrics)
+        self._redacting = Redacting(state=state, metrics=metrics, beside=beside)
         self._batcher = Batcher[RunSignals, SignalsAnswer | Problem](self._write, limits=_LIMITS)
 
     async def take(self, run: RunRef, signals: Sequence[LaterSignal]) -> SignalsAnswer:

@@ -11,6 +11,7 @@ import pytest
 from learnops.ports.access import Need, Verb
 from learnops.server.answers import BundleAnswer
 from learnops.server.batch import Item, answer_of, items_of
+from learnops.server.beside import LARGE_BYTES, Beside, BesideLimits
 from learnops.server.limits import BODY_BYTES
 from learnops.server.models import MAX_BATCH, Bundle, RunAnswer
 from learnops.server.permits import Permits
@@ -49,9 +50,11 @@ async def everything(_need: Need) -> None:
 
 async def results(items: deque[Item], takes: Takes | None = None) -> list[dict[str, Any]]:
     permits = Permits(Verb.INGEST, refusal=everything)
-    answer = json.loads(await answer_of(items, ingest=takes or Takes(), permits=permits))
-    told: list[dict[str, Any]] = answer["results"]
-    return told
+    turns = Beside().of("agents")
+    told = await answer_of(items, ingest=takes or Takes(), permits=permits, turns=turns)
+    answer = json.loads(told)
+    each: list[dict[str, Any]] = answer["results"]
+    return each
 
 
 def lines(count: int) -> bytes:
@@ -180,3 +183,16 @@ async def test_what_is_no_batch_is_refused(body: bytes, kind: str, detail: str) 
     with pytest.raises(Problem) as refused:
         await items_of(body, kind=kind)
     assert refused.value.detail.startswith(detail)
+
+
+async def test_what_there_is_no_turn_for_is_refused_before_anything_is_taken() -> None:
+    """Else it would be stored in part, and come again whole."""
+    body = b"\n".join([lines(300), padded("large", size=LARGE_BYTES + 1)])
+    takes, beside = Takes(), Beside(BesideLimits(requests=1))
+    permits = Permits(Verb.INGEST, refusal=everything)
+    items, turns = await items_of(body, kind=NDJSON), beside.of("agents")
+    with turns.entered(large=True), pytest.raises(Problem) as refused:
+        await answer_of(items, ingest=takes, permits=permits, turns=turns)
+    assert (refused.value.status, takes.sizes) == (429, [])
+    await answer_of(items, ingest=takes, permits=permits, turns=turns)
+    assert takes.sizes == [250, 51]

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Request, Response
 
 from learnops.ports.access import Verb
 from learnops.server.batch import answer_of, items_of
+from learnops.server.beside import LARGE_BYTES
 from learnops.server.documents import problems
 from learnops.server.media import BodyRoute
-from learnops.server.models import MAX_BATCH, BatchAnswer, Bundle, RunAnswer
+from learnops.server.models import MAX_BATCH, BatchAnswer, RunAnswer
 from learnops.server.problems import Problem, not_found
+from learnops.server.reading import BUNDLE_DOC, read_bundle
 from learnops.server.report_models import RunReport
 from learnops.server.routers import May, Namespace, Use
 
@@ -45,18 +47,22 @@ BATCH_DOC: Mapping[str, Any] = {
     summary="Report one run",
     status_code=HTTPStatus.CREATED,
     response_model=RunAnswer,
+    openapi_extra=dict(BUNDLE_DOC),
     responses={
         200: {"model": RunAnswer, "description": "reported before, with this content"},
         **problems(400, 409, 413, 422, 429, 503),
     },
 )
-async def report(body: Bundle, use: Use, may: May) -> Response:
+async def report(request: Request, use: Use, may: May) -> Response:
     """Stored when this answers; a repetition is told what the first was told."""
-    await may.require(Verb.INGEST, namespace=body.namespace, doer=body.doer)
-    use.require_database()
-    use.require_state()
-    with use.admission.runs(1):
-        (answer,) = await use.ingest.take([body])
+    body, turns = await request.body(), use.beside.of(may.whose)
+    with turns.entered(large=len(body) > LARGE_BYTES):
+        bundle = await read_bundle(body, turns=turns)
+        await may.require(Verb.INGEST, namespace=bundle.namespace, doer=bundle.doer)
+        use.require_database()
+        use.require_state()
+        with use.admission.runs(1):
+            (answer,) = await use.ingest.take([bundle])
     if isinstance(answer, Problem):
         raise answer
     status = HTTPStatus.OK if answer.status == "duplicate" else HTTPStatus.CREATED
@@ -77,7 +83,8 @@ async def report_batch(request: Request, use: Use, may: May) -> Response:
     use.require_state()
     items = await items_of(await request.body(), kind=request.headers.get("content-type", ""))
     with use.admission.runs(len(items)):
-        told = await answer_of(items, ingest=use.ingest, permits=permits)
+        turns = use.beside.of(may.whose)
+        told = await answer_of(items, ingest=use.ingest, permits=permits, turns=turns)
     return Response(told, media_type="application/json")
 
 

@@ -41,5 +41,6 @@ async def report(request: Request, use: Use, may: May) -> Response:
     use.require_database()
     items = await items_of(await request.body(), kind=request.headers.get("content-type", ""))
     with use.admission.runs(len(items)):
-        told = await answer_of(items, ingest=use.pairing, permits=permits)
+        turns = use.beside.of(may.whose)
+        told = await answer_of(items, ingest=use.pairing, permits=permits, turns=turns)
     return Response(told, media_type="application/json")
