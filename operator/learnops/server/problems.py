@@ -149,7 +149,10 @@ def install(app: FastAPI, *, routes: Sequence[BaseRoute]) -> None:
         # The traceback goes to the log, never to the caller; Starlette raises it again for the log.
         log.error("bug in %s %s", request.method, request.url.path, exc_info=error)
         detail = "a bug of the api; its log has the details"
-        return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+        answer = Problem(HTTPStatus.INTERNAL_SERVER_ERROR, detail).response()
+        # uvicorn closes the connection after it; told so, nobody sends a next request into that.
+        answer.headers["Connection"] = "close"
+        return answer
 
 
 def _allowed(scope: Scope, *, routes: Sequence[BaseRoute]) -> list[str]:

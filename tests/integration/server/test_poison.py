@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from tests.integration.server.world import World
 
 from tests.integration.server.conftest import Api
+from tests.live_doer import LiveDoer
 
 # As a limit of the database would that nobody thought of.
 REFUSE = """
@@ -19,7 +19,7 @@ CREATE TRIGGER refuse BEFORE {event} FOR EACH ROW WHEN (NEW.run_id LIKE '%poison
 
 
 @pytest.fixture(params=["INSERT ON runs", "UPDATE ON deployment_routings"])
-def poisonous(request: pytest.FixtureRequest, world: World, database: str) -> Iterator[World]:
+def poisonous(request: pytest.FixtureRequest, world: LiveDoer, database: str) -> Iterator[LiveDoer]:
     """Runs with `poison` in their id are refused when stored, or when resolved."""
     with psycopg.connect(database) as connection:
         connection.execute(REFUSE.format(event=request.param))
@@ -28,7 +28,7 @@ def poisonous(request: pytest.FixtureRequest, world: World, database: str) -> It
         connection.execute("DROP FUNCTION refuse() CASCADE")
 
 
-def test_it_harms_no_neighbour(poisonous: World, api: Api) -> None:
+def test_it_harms_no_neighbour(poisonous: LiveDoer, api: Api) -> None:
     names = ["a", "b-poison", "c", "d", "e-poison"]
     body = {"namespace": poisonous.namespace, "doer": "planner"}
     drawn = api.post("/v1/assignments", body | {"runs": [{"runId": name} for name in names]})
