@@ -1,11 +1,12 @@
 """Nothing outlives its owner, and a crashed run does not disturb the next."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -32,6 +33,20 @@ thread.join()
 print(server.process.pid, work.path, flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def apart(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """A temporary folder of these tests alone: a run beside them would sweep up what they left."""
+    tmp_path_factory.getbasetemp()  # stays where it is for all tests
+    folder = Path(tempfile.mkdtemp(prefix="learnops-apart-"))
+    folder.chmod(0o711)  # PostgreSQL is run by an ordinary user
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # found anew
+    yield
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def ended(pids: list[int]) -> Callable[[], bool]:
