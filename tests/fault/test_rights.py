@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from testbed.faults import Answer, Reset
+from testbed.faults import Answer, OpenWatch, Reset
 from testbed.stack import Stack
 from tests.fault.proxied import Proxied, proxied
 from tests.integration.gateway.routes import rule
@@ -68,11 +68,23 @@ def test_each_right_is_used_and_none_is_missing(stack: Stack, world: Proxied, no
     assert granted() - {asked.right for asked, _status in answered} == set()
 
 
+def fresh_watch(world: Proxied, resource: str) -> OpenWatch:
+    """A watch just opened: the API server ends each after 25 s, also one that is stalled."""
+    world.wait(lambda: bool(world.proxy.watches(resource)), what="the watch")
+    (old,) = world.proxy.watches(resource)
+    old.reset()
+    world.wait(
+        lambda: [one for one in world.proxy.watches(resource) if one is not old],
+        what="the watch after it",
+    )
+    (new,) = (one for one in world.proxy.watches(resource) if one is not old)
+    return new
+
+
 def play_rollout(world: Proxied) -> None:
     """A rollout whose canary is made twice, and then taken away: its end waits for the record."""
     world.serve("planner")
-    world.wait(lambda: bool(world.proxy.watches("canarydeployments")), what="the watch")
-    (watch,) = world.proxy.watches("canarydeployments")
+    watch = fresh_watch(world, "canarydeployments")
     watch.stall()  # or it would tell of the canary before the operator asks
     unheard = world.proxy.fault(Reset(after=True), verb="create", resource="canarydeployments")
     world.follow("planner")
