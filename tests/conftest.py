@@ -14,8 +14,7 @@ from testbed.binaries.postgres import MAJORS, WANTED, wanted_major
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from testbed.workdir import WorkDir
-from tests.databases import migrated_database
+from tests.databases import migrated_database, own_server
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}
@@ -81,9 +80,7 @@ def server_of(stack: Stack) -> Iterator[Callable[[int], Postgres]]:
         def server(major: int) -> Postgres:
             if major == stack.postgres.major:
                 return stack.postgres
-            other = Postgres(cleanup.enter_context(WorkDir()), major=major)
-            cleanup.callback(other.stop)
-            return other.start()
+            return cleanup.enter_context(own_server(major=major))
 
         yield server
 

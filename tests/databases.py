@@ -1,14 +1,29 @@
 """Databases with this version's schema, without a run of all migrations for each."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 import pytest
 from psycopg import sql
 
 from learnops.adapters.postgres.migrate import upgrade
 from testbed.postgres import Postgres
+from testbed.workdir import WorkDir
 
 _TEMPLATE = "migrated"
 _EXISTS = "SELECT 1 FROM pg_database WHERE datname = %s"
+
+
+@contextmanager
+def own_server(*, major: int | None = None) -> Iterator[Postgres]:
+    """A server of the caller's alone, who may stop it."""
+    with WorkDir() as work:
+        server = Postgres(work, major=major).start()
+        try:
+            yield server
+        finally:
+            server.stop()
 
 
 def migrated_database(server: Postgres) -> str:

@@ -10,28 +10,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from learnops.client import Learner, Options
 from testbed.exposition import total
-from testbed.postgres import Postgres
-from testbed.stack import Stack
 from testbed.waiting import wait_until
-from testbed.workdir import WorkDir
-from tests.integration.server.conftest import TOKEN, Api, launch
+from tests.integration.server.conftest import TOKEN, Api
 from tests.live_doer import LiveDoer
 
 THREADS = 4
 METRICS = {"grounding": 0.9, "contradictions": 0}
-
-
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    """A server that the test may stop."""
-    work = WorkDir()
-    server = Postgres(work).start()
-    yield server
-    server.stop()
-    work.close()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,22 +72,11 @@ class Fault:
 
 
 @pytest.fixture
-def fault(crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path) -> Iterator[Fault]:
+def fault(live_api: tuple[Api, LiveDoer], tmp_path: Path) -> Fault:
     """The api on that server, with a canary at half of the traffic."""
-    url = postgres.create_database()
-    upgrade(url)
-    api = launch(
-        url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
-    )
-    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
-    world.setup()
-    api.start()
+    api, world = live_api
     world.renew_lease(create=True)
-    made = Fault(api=api, world=world, url=url, spool=tmp_path / "spool")
-    try:
-        yield made
-    finally:
-        api.process.stop()
+    return Fault(api=api, world=world, url=world.database, spool=tmp_path / "spool")
 
 
 @dataclass

@@ -2,51 +2,19 @@
 
 import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import LiteralString
 
 import psycopg
-import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from testbed.workdir import WorkDir
-from tests.integration.server.conftest import Api, launch
+from tests.integration.server.conftest import Api
 from tests.live_doer import LiveDoer
 
 SDK_WAITS_SECONDS = 10.0
 AT_ONCE_SECONDS = 2.0  # a deadline of 8 s and a flush of 20 s are not waited for
-
-
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    """A server that the test may stop."""
-    work = WorkDir()
-    server = Postgres(work).start()
-    yield server
-    server.stop()
-    work.close()
-
-
-@pytest.fixture
-def running(
-    crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, LiveDoer]]:
-    """An api on that server, with a live canary."""
-    url = postgres.create_database()
-    upgrade(url)
-    api = launch(
-        url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
-    )
-    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
-    world.setup()
-    api.start()
-    yield api, world
-    api.process.stop()
 
 
 def snapshot(world: LiveDoer, *, wait: int = 0) -> str:
@@ -54,9 +22,9 @@ def snapshot(world: LiveDoer, *, wait: int = 0) -> str:
 
 
 def test_postgres_away_is_503_and_snapshots_go_on(
-    running: tuple[Api, LiveDoer], postgres: Postgres
+    live_api: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
-    api, world = running
+    api, world = live_api
     assert api.post("/v1/runs", world.bundle("before")).status == 201
     postgres.kill()
     assign = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "r"}]}
@@ -75,10 +43,10 @@ def test_postgres_away_is_503_and_snapshots_go_on(
 
 
 def test_a_postgres_that_takes_no_writes_is_503_and_says_so(
-    running: tuple[Api, LiveDoer], postgres: Postgres
+    live_api: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
     """As after a failover onto a standby: it answers, and stores nothing."""
-    api, world = running
+    api, world = live_api
     read_only(postgres, "SET default_transaction_read_only = on")
     assign = {"namespace": world.namespace, "doer": "planner", "runs": [{"runId": "r"}]}
     for path, body in (
@@ -117,9 +85,9 @@ def postgres_is_read_only(postgres: Postgres) -> bool:
 
 
 def test_a_frozen_postgres_holds_no_route_up(
-    running: tuple[Api, LiveDoer], postgres: Postgres
+    live_api: tuple[Api, LiveDoer], postgres: Postgres
 ) -> None:
-    api, world = running
+    api, world = live_api
     route = f"/v1/route?namespace={world.namespace}&doer=planner&runId="
     assert api.get(f"{route}before").body["registered"] is True
     postgres.freeze()
@@ -153,8 +121,8 @@ def test_a_frozen_postgres_holds_no_route_up(
     assert registered.body["registered"] is True
 
 
-def test_the_api_server_away_and_back(running: tuple[Api, LiveDoer], crds: Stack) -> None:
-    api, world = running
+def test_the_api_server_away_and_back(live_api: tuple[Api, LiveDoer], crds: Stack) -> None:
+    api, world = live_api
     world.renew_lease(create=True)
     wait_until(
         lambda: api.get(snapshot(world)).body["ttlSeconds"],
@@ -185,8 +153,8 @@ def test_the_api_server_away_and_back(running: tuple[Api, LiveDoer], crds: Stack
     )
 
 
-def test_sigterm_ends_long_polls_at_once(running: tuple[Api, LiveDoer]) -> None:
-    api, world = running
+def test_sigterm_ends_long_polls_at_once(live_api: tuple[Api, LiveDoer]) -> None:
+    api, world = live_api
     etag = api.get(snapshot(world)).body["etag"]
     with ThreadPoolExecutor() as pool:
         asked = {"If-None-Match": f'"{etag}"'}

@@ -12,22 +12,11 @@ from learnops.adapters.postgres.schema import HEAD
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from testbed.workdir import WorkDir
 from tests.integration.server.conftest import Api, launch
 from tests.live_doer import LiveDoer
 
 ASKED = 20
 MOST_SECONDS = 0.1  # the promise; of the middle one, as this machine has other things to do
-
-
-@pytest.fixture
-def postgres() -> Iterator[Postgres]:
-    """A server that the test may stop."""
-    work = WorkDir()
-    server = Postgres(work).start()
-    yield server
-    server.stop()
-    work.close()
 
 
 @pytest.fixture

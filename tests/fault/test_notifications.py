@@ -1,18 +1,15 @@
 """A listener that stands still fills Postgres' one queue of notifications: nothing stored waits."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-from learnops.adapters.postgres.migrate import upgrade
 from testbed.postgres import Postgres
-from testbed.stack import Stack
 from testbed.waiting import wait_until
-from testbed.workdir import WorkDir
-from tests.integration.server.conftest import Api, launch
+from tests.databases import own_server
+from tests.integration.server.conftest import Api
 from tests.live_doer import SALT, LiveDoer
 
 Sleeper = psycopg.Connection[Any]
@@ -21,31 +18,11 @@ Sleeper = psycopg.Connection[Any]
 @pytest.fixture
 def postgres() -> Iterator[Postgres]:
     """A server whose queue of notifications is full after half a megabyte."""
-    work = WorkDir()
-    server = Postgres(work, major=18).start()  # before 17 the queue has 8 GB
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
-    server.stop()
-    yield server.start()
-    server.stop()
-    work.close()
-
-
-@pytest.fixture
-def running(
-    crds: Stack, postgres: Postgres, namespace: str, tmp_path: Path
-) -> Iterator[tuple[Api, LiveDoer]]:
-    """An api on that server, with a live canary."""
-    url = postgres.create_database()
-    upgrade(url)
-    api = launch(
-        url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
-    )
-    world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
-    world.setup()
-    api.start()
-    yield api, world
-    api.process.stop()
+    with own_server(major=18) as server:  # before 17 the queue has 8 GB
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            connection.execute("ALTER SYSTEM SET max_notify_queue_pages = 64")
+        server.stop()
+        yield server.start()
 
 
 def full_queue(world: LiveDoer) -> Sleeper:
@@ -82,9 +59,9 @@ def register(api: Api, world: LiveDoer, *run_ids: str) -> None:
 
 
 def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
-    running: tuple[Api, LiveDoer],
+    live_api: tuple[Api, LiveDoer],
 ) -> None:
-    api, world = running
+    api, world = live_api
     register(api, world, "r1", "r2", "r3")
     with full_queue(world):
         for run_id in ("r1", "r2"):
@@ -111,8 +88,8 @@ def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
     assert prefix(world) == 3
 
 
-def test_what_a_candidate_in_shadow_tells_is_stored(running: tuple[Api, LiveDoer]) -> None:
-    api, world = running
+def test_what_a_candidate_in_shadow_tells_is_stored(live_api: tuple[Api, LiveDoer]) -> None:
+    api, world = live_api
     shares = [{"policy": "planner-v1", "percent": 100}]
     shadow = {"revision": 3, "salt": SALT, "canary": "planner-canary", "shares": shares}
     world.status("doers", "planner", {"traffic": {**shadow, "shadow": "planner-v2"}})

@@ -6,9 +6,9 @@ import sys
 from functools import partial
 
 from tests.agents import agent
-from tests.fault.spooling import Fault, fault, postgres
+from tests.fault.spooling import Fault, fault
 
-__all__ = ["fault", "postgres"]  # fixtures
+__all__ = ["fault"]  # fixtures
 
 
 def test_a_killed_agents_bundles_are_delivered_by_the_next(fault: Fault) -> None:

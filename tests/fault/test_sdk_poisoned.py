@@ -3,9 +3,9 @@
 import json
 
 from learnops.client.waiting import in_thread
-from tests.fault.spooling import METRICS, Fault, fault, postgres
+from tests.fault.spooling import METRICS, Fault, fault
 
-__all__ = ["fault", "postgres"]  # fixtures
+__all__ = ["fault"]  # fixtures
 
 
 def test_a_poisoned_record_costs_its_neighbours_nothing(fault: Fault) -> None:

@@ -11,10 +11,10 @@ from learnops.client import Learner, Options
 from testbed.postgres import Postgres
 from testbed.waiting import wait_until
 from tests.disks import mounted
-from tests.fault.spooling import Agents, Fault, fault, postgres
+from tests.fault.spooling import Agents, Fault, fault
 from tests.integration.server.conftest import TOKEN
 
-__all__ = ["fault", "postgres"]  # fixtures
+__all__ = ["fault"]  # fixtures
 
 OUTAGE_SECONDS = 30.0
 

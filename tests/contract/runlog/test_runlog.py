@@ -15,7 +15,7 @@ from learnops.domain.observed import Key, Promotion
 from learnops.domain.plan import CloseRollout, OpenGeneration, OpenRollout, Tried
 from learnops.ports.runlog import DriftRows, DriftWatch, RunLog, RunLogUnavailableError
 from testbed.postgres import Postgres
-from testbed.workdir import WorkDir
+from tests.databases import own_server
 
 KEY = Key(namespace="agents", doer="planner")
 OTHER = Key(namespace="agents", doer="coder")
@@ -263,11 +263,8 @@ async def test_a_watch_keeps_its_latest_state_and_makes_room_for_a_newer_promoti
 @pytest.fixture
 def own_postgres() -> Iterator[Postgres]:
     """A server that the test may stop."""
-    work = WorkDir()
-    server = Postgres(work).start()
-    yield server
-    server.stop()
-    work.close()
+    with own_server() as server:
+        yield server
 
 
 async def test_a_database_that_is_away_is_unavailable_and_comes_back(

@@ -15,7 +15,7 @@ from learnops.app.evidence.figures import EVERY_SECONDS, CanaryFigures
 from learnops.app.evidence.runlog import RunLogEvidence
 from learnops.domain.observed import FiguresReading
 from testbed.postgres import Postgres
-from testbed.workdir import WorkDir
+from tests.databases import own_server
 from tests.integration.runtime.test_runlog_evidence import ROLLOUT, opened
 from tests.unit.app.fakes import FakeClock
 from tests.unit.app.models import KEY, canary, doer
@@ -46,11 +46,8 @@ FROM registered
 @pytest.fixture
 def server() -> Iterator[Postgres]:
     """A server that the test may stop."""
-    work = WorkDir()
-    running = Postgres(work).start()
-    yield running
-    running.stop()
-    work.close()
+    with own_server() as running:
+        yield running
 
 
 @pytest_asyncio.fixture

@@ -1,6 +1,7 @@
 """Rollouts with several candidates at once."""
 
 from dataclasses import replace
+from typing import Any
 
 from learnops.api.canary import ActionType
 from learnops.domain.observed import DifferenceReading
@@ -18,36 +19,25 @@ from tests.simulation.stories.queries import P95
 from tests.simulation.world import World
 
 FEW = reading(runs=60, candidate=3)
-BOTH_BY_HAND = apply(
-    objects.policy("v2"),
-    objects.policy("v3"),
-    objects.canary(
-        "try-both",
-        candidate="v2",
-        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
-        analysis=objects.analysis(futility={"minImprovement": "0.02"}),
-    ),
-)
-BOTH_AT_MOST = apply(
-    objects.policy("v2"),
-    objects.policy("v3"),
-    objects.canary(
-        "try-both",
-        candidate="v2",
-        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
-        analysis=objects.analysis(maxRuns=1000),
-    ),
-)
-BOTH_WATCHED = apply(
-    objects.policy("v2"),
-    objects.policy("v3"),
-    objects.canary(
-        "try-both",
-        candidate="v2",
-        candidateRefs=[{"name": "v2"}, {"name": "v3"}],
-        analysis=objects.analysis(guardrails=[P95]),
-    ),
-)
+
+
+def try_both(**analysis: Any) -> Beat:
+    """Both candidates are applied with a canary that has them race."""
+    return apply(
+        objects.policy("v2"),
+        objects.policy("v3"),
+        objects.canary(
+            "try-both",
+            candidate="v2",
+            candidateRefs=[{"name": "v2"}, {"name": "v3"}],
+            analysis=objects.analysis(**analysis),
+        ),
+    )
+
+
+BOTH_BY_HAND = try_both(futility={"minImprovement": "0.02"})
+BOTH_AT_MOST = try_both(maxRuns=1000)
+BOTH_WATCHED = try_both(guardrails=[P95])
 LOWER = DifferenceReading(estimate=-0.10, low=-0.20, high=-0.03)
 BETTER_AND_BOUNDED = replace(
     BETTER, difference=DifferenceReading(estimate=-0.07, low=-0.15, high=-0.01)
