@@ -1,6 +1,7 @@
 """The product at work, as a real Prometheus sees it: series, dashboard, an alert that fires."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import yaml
 from testbed.errors import TestbedError
 from testbed.prometheus import Prometheus
 from testbed.stack import Stack
+from testbed.workdir import WorkDir
 from tests.monitoring import DASHBOARD, RULES, described, names_in, of_api, of_operator, promtool
 from tests.product import Installation
 
@@ -25,7 +27,19 @@ ENDLESS = {
 
 
 @pytest.fixture
-def busy(installed: Installation) -> Installation:
+def prometheus(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prometheus]:
+    """One of the test's own: that of all still knows what other tests' rollouts did."""
+    with WorkDir() as work:
+        server = Prometheus(work, scrape_interval_seconds=0.5).start()
+        monkeypatch.setattr(stack, "prometheus", server)
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def busy(prometheus: Prometheus, installed: Installation) -> Installation:
     """A doer whose bad candidate was rolled back, and one with a live canary."""
     truth = installed.truth(critic_v1=0.2, critic_v2=0.7, planner_v1=0.4, planner_v2=0.4)
     for doer, rollout in (("critic", ROLLOUT), ("planner", ENDLESS)):
@@ -37,11 +51,11 @@ def busy(installed: Installation) -> Installation:
     return installed
 
 
-def test_a_real_prometheus_sees_all_of_it(busy: Installation, stack: Stack) -> None:
+def test_a_real_prometheus_sees_all_of_it(busy: Installation, prometheus: Prometheus) -> None:
     check_expositions(busy)
     check_health(busy)
-    check_dashboard(busy, stack.prometheus)
-    check_alerts(busy, stack.prometheus)
+    check_dashboard(busy, prometheus)
+    check_alerts(busy, prometheus)
 
 
 def check_expositions(installed: Installation) -> None:
