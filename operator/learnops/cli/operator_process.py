@@ -112,7 +112,6 @@ class _Process:
 
     async def _session(self) -> BaseException | None:
         """One life of the watch, begun with a list: what was deleted meanwhile nobody tells."""
-        await self._wait_for_resources()
         await self._relist()
         self._enter("active", ready=True)
         login = partial(credentials, kubeconfig=self.settings.kubeconfig)
@@ -137,10 +136,13 @@ class _Process:
         return self.application.cache.highest_fence()
 
     async def _relist(self) -> None:
+        """List all once there is something to list; a CRD may go while a list is refused."""
         while True:
+            await self._wait_for_resources()
             try:
                 await self.application.resync.once()
             except (KubeUnavailableError, RefusedError) as error:
+                self._enter(f"waiting for a list of all objects ({error})", ready=False)
                 log.warning("cannot list", extra={"error": str(error)})
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
                 continue

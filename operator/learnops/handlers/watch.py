@@ -6,7 +6,7 @@ own and cancels them all when it ends, and it takes over the signals of the main
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 import kopf
+from kopf._cogs.structs.references import Insights  # the type of a parameter of kopf.operator
 
 from learnops.adapters.kube.connection import Credentials
 from learnops.api.canary import CanaryDeployment
@@ -37,6 +38,10 @@ _SILENT_SECONDS = 30.0
 
 _MODELS = (Doer, Policy, CanaryDeployment)
 _PLURALS = frozenset(model.plural for model in _MODELS)
+
+
+class UnwatchedError(Exception):
+    """kopf looks once which CRDs there are. One was gone just then: kopf would stay deaf to it."""
 
 
 class EndlessDelays:
@@ -134,29 +139,47 @@ class KopfSession:
         a new login that nobody gives any more, and may swallow the cancellation that would end
         them: kopf would wait for them for ever, and the operator would be deaf.
         """
-        ending = asyncio.Event()
+        ending, insights = asyncio.Event(), Insights()
 
         async def note_end(**_: Any) -> None:
             ending.set()
 
         kopf.on.cleanup(registry=registry)(note_end)
-        noticing = asyncio.create_task(ending.wait())
         running = asyncio.create_task(
             kopf.operator(
                 registry=registry,
                 settings=make_settings(),
+                insights=insights,
                 clusterwide=not self.namespaces,
                 namespaces=self.namespaces,
                 stop_flag=stopper.arm(),
             )
         )
-        await asyncio.wait([running, noticing], return_when=asyncio.FIRST_COMPLETED)
-        noticing.cancel()
+        await _first(running, insights.ready_resources.wait())
+        unwatched = _unwatched(insights)
+        if not unwatched:
+            await _first(running, ending.wait())
         while not running.done():
             await asyncio.wait([running], timeout=_END_SECONDS)
             running.cancel()
         if not running.cancelled():
             running.result()
+        if unwatched:
+            raise UnwatchedError(f"kopf found no {', '.join(unwatched)}")
+
+
+def _unwatched(insights: Insights) -> list[str]:
+    """What kopf will not watch, once it has looked which CRDs there are; empty before."""
+    if not insights.ready_resources.is_set():
+        return []
+    return sorted(_PLURALS - {one.plural for one in insights.watched_resources})
+
+
+async def _first(running: asyncio.Task[None], news: Coroutine[Any, Any, Any]) -> None:
+    """Wait until the task has ended or the news is there."""
+    waiting = asyncio.create_task(news)
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
 
 
 class _Stopper:

@@ -1,17 +1,23 @@
 """What a cluster does to an operator: CRDs come late or go, rights are missing, the log is away."""
 
-from collections.abc import Iterator
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from learnops.adapters.kube.connection import credentials
+from learnops.handlers.watch import KopfSession, UnwatchedError
 from testbed.kubeapi import Json
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
-from tests.integration.operator.rollouts import condition, first_policy, follow, status
+from tests.integration.operator.process import OperatorProcess
+from tests.integration.operator.rollouts import condition, first_policy, follow, serves, status
 
 CRDS = Path(__file__).parents[3] / "crds"
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
@@ -49,22 +55,76 @@ def test_a_crd_that_goes_and_comes_back_is_watched_again(
     operator = start_operator()
     first_policy(objects)
     stack.plane.kubectl("delete", f"--filename={crd}")
-    wait_until(
-        lambda: operator.phase().startswith("waiting for doers"),
-        what="the operator to notice",
-        deadline_seconds=60,
-    )
+    wait_gone(operator)
     apply(stack, crd)
     operator.wait_phase("active")
     # The same doer, deleted with its CRD and applied again: rebuilt from the run log.
     objects.doer()
-    told = wait_until(
-        lambda: (one := status(objects, "doers", "planner")).get("traffic") and one,
-        what="the doer to be served again",
-        deadline_seconds=30,
-    )
+    told = serves(objects, "planner-v1")
     assert told["activePolicy"] == "planner-v1"
     assert operator.process.running
+
+
+async def test_a_watch_that_would_be_deaf_to_a_kind_ends(
+    stack: Stack, crd: Path, objects: Objects, operator_kubeconfig: Path
+) -> None:
+    stack.plane.kubectl("delete", f"--filename={crd}")
+    session = KopfSession(
+        receive=lambda _event, _raw: None,
+        login=partial(credentials, kubeconfig=operator_kubeconfig),
+        namespaces=(objects.namespace,),
+    )
+    async with asyncio.timeout(20):
+        ended = await session.run()
+    assert isinstance(ended, UnwatchedError)
+    assert str(ended) == "kopf found no doers"
+
+
+@pytest.fixture
+def no_reading(stack: Stack, operator_kubeconfig: Path) -> Iterator[Callable[[bool], None]]:
+    """Called with True, it takes away the right to list doers; False gives it back."""
+    rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
+
+    def without(rule: Json) -> Json:
+        verbs = [verb for verb in rule["verbs"] if verb not in ("list", "watch")]
+        return {**rule, "verbs": verbs or ["get"]} if "doers" in rule["resources"] else rule
+
+    fewer = [without(rule) for rule in rules]
+    assert fewer != rules
+
+    def switch(taken: bool) -> None:
+        stack.plane.api.merge(ROLE, {"rules": fewer if taken else rules})
+
+    yield switch
+    switch(False)
+
+
+def test_a_list_that_is_refused_is_named_and_a_crd_that_goes_meanwhile_too(
+    stack: Stack,
+    crd: Path,
+    no_reading: Callable[[bool], None],
+    objects: Objects,
+    start_operator: Start,
+) -> None:
+    operator = start_operator()
+    operator.wait_phase("active")
+    stack.plane.kubectl("delete", f"--filename={crd}")
+    wait_gone(operator)
+    no_reading(True)
+    apply(stack, crd)
+    wait_until(
+        lambda: re.match("waiting for a list of all objects .*doers: 403", operator.phase()),
+        what="the operator to say that it may not list",
+        deadline_seconds=30,
+        explain=operator.phase,
+    )
+    assert operator.status("/readyz") == 503
+    stack.plane.kubectl("delete", f"--filename={crd}")
+    operator.wait_phase("waiting for doers.learnops.dev")
+    no_reading(False)
+    apply(stack, crd)
+    operator.wait_phase("active")
+    first_policy(objects)
 
 
 @pytest.fixture
@@ -169,6 +229,16 @@ def test_a_policy_that_the_run_log_may_know_waits_for_it(
         lambda: status(objects, "doers", "planner").get("currentRollout"),
         what="the rollout to begin",
         deadline_seconds=60,
+    )
+
+
+def wait_gone(operator: OperatorProcess) -> None:
+    """Wait until it says that there is no CRD of the Doers any more."""
+    wait_until(
+        lambda: operator.phase().startswith("waiting for doers"),
+        what="the operator to notice",
+        deadline_seconds=60,
+        explain=lambda: f"{operator.phase()}\n{operator.process.log_tail()}",
     )
 
 
