@@ -1,7 +1,6 @@
 """Bundles in, losses out: each stored once, each resolved in the transaction that stores it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -15,7 +14,6 @@ from learnops.adapters.postgres.runs import Registration, RunKey, RunRow
 from learnops.api.crl import CRLStatus
 from learnops.api.doer import Doer
 from learnops.domain.crl.configuration import yardsticks
-from learnops.domain.crl.score import CRLResult
 from learnops.domain.crl.terms import InvalidMetric
 from learnops.domain.crl.yardstick import Yardstick, Yardsticks
 from learnops.ports.clock import Clock
@@ -23,17 +21,17 @@ from learnops.server.announcing import Announcer
 from learnops.server.answers import BundleAnswer
 from learnops.server.batching import Batcher, BatchLimits
 from learnops.server.beside import Beside
-from learnops.server.contents import is_content_of, large_content
+from learnops.server.contents import large_content
 from learnops.server.counting import Counted
 from learnops.server.metrics import Metrics
 from learnops.server.models import Bundle, RunAnswer
 from learnops.server.problems import Problem
 from learnops.server.redacting import Redacting
+from learnops.server.reported import Scored, Taken, Wrong, answer_scored, answer_wrong
 from learnops.server.rewarding import signals_of
-from learnops.server.rows import crl_of, row_of, stored_answer
+from learnops.server.rows import content_of, crl_of, row_of, stored_answer
 from learnops.server.scoring import (
     another_doers,
-    answer,
     frozen_yardsticks,
     in_force,
     score_bundle,
@@ -44,25 +42,6 @@ from learnops.server.wake import Wake
 
 _Version = tuple[int, CRLStatus | None]
 _YARDSTICKS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """A bundle as it was sent, and what may be stored of it or why nothing may."""
-
-    sent: Bundle
-    kept: Bundle | InvalidMetric
-    content: str | None  # what is kept as canonical JSON, of a large one
-
-    @property
-    def key(self) -> RunKey:
-        return self.sent.namespace, self.sent.run_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Scored:
-    row: RunRow
-    result: CRLResult
 
 
 class Ingest:
@@ -90,7 +69,7 @@ class Ingest:
         self._redacting = Redacting(state=state, metrics=metrics, beside=beside)
         self._frozen: dict[GenerationId, Yardsticks | InvalidMetric] = {}
         self._present: dict[str, tuple[_Version, Yardsticks]] = {}  # by the doer's uid
-        self._batcher = Batcher[_Taken, BundleAnswer](
+        self._batcher = Batcher[Taken, BundleAnswer](
             self._write, limits=limits or BatchLimits(batch=500, waiting=20_000, flushes=2)
         )
 
@@ -101,11 +80,16 @@ class Ingest:
         """
         # Before they share a transaction: a bundle that takes long delays its own request alone.
         kept = await self._redacting.clean(bundles)
-        taken = [
-            _Taken(sent, one, await large_content(one, beside=self._beside))
-            for sent, one in zip(bundles, kept, strict=True)
-        ]
+        taken = [await self._taken(*each) for each in zip(bundles, kept, strict=True)]
         return await self._batcher.submit(taken)
+
+    async def _taken(self, sent: Bundle, kept: Bundle | InvalidMetric) -> Taken:
+        content = await large_content(kept, beside=self._beside)
+        once = await self._redacting.once(sent)
+        if once is None:
+            return Taken(sent, kept, content)
+        told = await large_content(once, beside=self._beside)
+        return Taken(sent, kept, content, once=told or content_of(once))
 
     async def find(self, namespace: str, run_id: str) -> dict[str, Any] | None:
         """A stored run as it is answered, None if there is none."""
@@ -122,36 +106,36 @@ class Ingest:
         """Wait until all that was taken is written."""
         await self._batcher.drain()
 
-    async def _write(self, taken: Sequence[_Taken]) -> Sequence[BundleAnswer]:
+    async def _write(self, taken: Sequence[Taken]) -> Sequence[BundleAnswer]:
         # Scored before they are told apart: what one report of a run has wrong is its own alone.
         scored = await self._scored(taken)
-        first: dict[RunKey, _Scored] = {}
+        first: dict[RunKey, Scored] = {}
         for item in scored:
-            if isinstance(item, _Scored):
-                first.setdefault(item.row.key, item)
+            if isinstance(item, Scored):
+                first.setdefault(item.key, item)
         rows = [item.row for item in first.values()]
         added, refused = await self._store(rows) if rows else (set(), set())
-        known = [key for key in first if key not in added | refused]
+        known = list(dict.fromkeys(it.key for it in scored if it.key not in added | refused))
         there = await table.stored(self._pool, keys=known) if known else {}
         answers = [
-            item
-            if isinstance(item, Problem)
+            await answer_wrong(item, stored=there.get(item.key))
+            if isinstance(item, Wrong)
             else unstorable(item.row.run_id)
-            if item.row.key in refused
-            else await _answer(item, first=first[item.row.key], stored=there.get(item.row.key))
+            if item.key in refused
+            else await answer_scored(item, first=first[item.key], stored=there.get(item.key))
             for item in scored
         ]
         same = {
-            item.row.key: _received_at(there[item.row.key])
+            item.key: _received_at(there[item.key])
             for item, told in zip(scored, answers, strict=True)
-            if isinstance(item, _Scored) and item.row.key in there and isinstance(told, RunAnswer)
+            if item.key in first and item.key in there and isinstance(told, RunAnswer)
         }
         new = self._counted.now(added=added, known=same)
         self._count([first[key].row for key in first if key in new])
         self._announce([first[key] for key in first if key in new])
         return answers
 
-    async def _scored(self, taken: Sequence[_Taken]) -> list[_Scored | Problem]:
+    async def _scored(self, taken: Sequence[Taken]) -> list[Scored | Wrong]:
         keys = list(dict.fromkeys(one.key for one in taken))
         drawn = await table.registrations(self._pool, keys=keys)
         frozen = await self._frozen_of({_generation_of(one) for one in drawn.values()})
@@ -178,18 +162,19 @@ class Ingest:
 
     def _score(
         self,
-        taken: _Taken,
+        taken: Taken,
         *,
         registration: Registration | None,
         frozen: Mapping[GenerationId, Yardsticks | InvalidMetric],
-    ) -> _Scored | Problem:
+    ) -> Scored | Wrong:
         try:
             by = self._yardstick(taken.sent, registration=registration, frozen=frozen)
             result = score_bundle(taken.sent, by)
             if isinstance(taken.kept, InvalidMetric):
                 raise taken.kept
         except InvalidMetric as error:
-            return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), field=error.field)
+            status = HTTPStatus.UNPROCESSABLE_ENTITY
+            return Wrong(taken, Problem(status, str(error), field=error.field))
         row = row_of(
             taken.kept,
             registration=registration,
@@ -197,7 +182,7 @@ class Ingest:
             signals=signals_of(taken.kept, state=self._state),
             content=taken.content,
         )
-        return _Scored(row=row, result=result)
+        return Scored(taken=taken, row=row, result=result)
 
     def _yardstick(
         self,
@@ -236,7 +221,7 @@ class Ingest:
         if any(row.rollout for row in rows):
             self._resolved.set()
 
-    def _announce(self, scored: Sequence[_Scored]) -> None:
+    def _announce(self, scored: Sequence[Scored]) -> None:
         for it in scored:
             self._announcer.add(
                 Computed(
@@ -261,23 +246,5 @@ def _frozen(crl: Mapping[str, Any]) -> Yardsticks | InvalidMetric:
         return error
 
 
-async def _answer(item: _Scored, *, first: _Scored, stored: table.StoredRun | None) -> BundleAnswer:
-    """Of a report, beside what was stored before it or, if nothing was, the first one here."""
-    run_id = item.row.run_id
-    if stored is not None:
-        if not await is_content_of(stored.content_hash, item.row.bundle):
-            return _conflict(run_id)
-        return stored_answer(run_id, status="duplicate", run=stored)
-    if item.row.content_hash != first.row.content_hash:
-        return _conflict(run_id)
-    status = "accepted" if item is first else "duplicate"
-    return answer(run_id, status=status, result=first.result)
-
-
 def _received_at(run: table.StoredRun) -> datetime:
     return datetime.fromisoformat(run.row["received_at"])
-
-
-def _conflict(run_id: str) -> Problem:
-    detail = f"run {run_id!r} is stored with other content; the first stays"
-    return Problem(HTTPStatus.CONFLICT, detail, field="runId")

@@ -67,7 +67,7 @@ class Redacting:
                 cleaned.append(error)
                 continue
             if isinstance(bundle, LargeBundle):
-                work = partial(_large, bundle, redactor)
+                work = partial(_searched, bundle, redactor)
                 cleaned.append(self._noted(*await self._beside.run(bundle.namespace, work)))
                 continue
             if redactor is not None and not _may_find(redactor, bundle):
@@ -79,6 +79,19 @@ class Redacting:
                 done = 0
                 await asyncio.sleep(0)  # others' turn
         return cleaned
+
+    async def once(self, bundle: Bundle) -> Bundle | None:
+        """As it was kept while its doer was known, unless that one had patterns of its own: by this
+        a repeat is told from another report, and it is stored never. None of a known doer."""
+        if self._state.doers.get((bundle.namespace, bundle.doer)) is not None:
+            return None
+        work = partial(_searched, bundle, self._built_in)
+        if isinstance(bundle, LargeBundle):
+            kept, _ = await self._beside.run(bundle.namespace, work)
+            return kept
+        kept, _ = work()
+        await asyncio.sleep(0)  # others' turn
+        return kept
 
     def kinds_in(self, doer: tuple[str, str], text: str) -> list[str]:
         """The kinds of personal data in a text that must stay. Raises what `clean` tells."""
@@ -121,7 +134,7 @@ def _free_of(bundle: Bundle) -> dict[str, Any]:
     return {name: value for name in _FREE_CONTENT if (value := getattr(bundle, name)) is not None}
 
 
-def _large(bundle: Bundle, redactor: Redactor | None) -> tuple[Bundle, Counter[str]]:
+def _searched(bundle: Bundle, redactor: Redactor | None) -> tuple[Bundle, Counter[str]]:
     if redactor is not None and not _may_find(redactor, bundle):
         return bundle, Counter()
     return _cleaned(bundle, redactor)

@@ -35,6 +35,36 @@ def test_a_run_is_scored_and_told_again(api: Api, world: LiveDoer) -> None:
     assert api.get(f"/v1/runs/never?namespace={world.namespace}").status == 404
 
 
+def test_repeats_are_answered_as_the_first_after_their_doer_was_deleted(
+    api: Api, world: LiveDoer
+) -> None:
+    assign(api, world, {"runId": "drawn"})
+    told = {"log": "ask a@b.example for more"}
+    sent = [
+        world.bundle("plain"),
+        world.bundle("free", qav=told, gates=[{"name": "ask a@b.example", "passed": True}]),
+        world.bundle("large", artifacts=[told, {"log": "x" * 20_000}]),
+        world.bundle("drawn", qav=told),
+    ]
+    first = [api.post("/v1/runs", one) for one in sent]
+    assert [one.status for one in first] == [201] * 4
+    world.kube.delete(f"{world.base}/doers/planner")
+    wait_until(
+        lambda: api.get(f"/v1/snapshot?namespace={world.namespace}&doer=planner").status == 404,
+        what="the api to see that the doer is gone",
+        deadline_seconds=20,
+    )
+    again = [api.post("/v1/runs", one) for one in sent]
+    assert [(one.status, one.body) for one in again] == [
+        (200, one.body | {"status": "duplicate"}) for one in first
+    ]
+    other = [api.post("/v1/runs", one | {"tenant": "acme"}) for one in sent]
+    assert [(one.status, one.body["field"]) for one in other] == [(422, "doer")] * 3 + [
+        (409, "runId")
+    ]
+    assert api.post("/v1/runs", world.bundle("new")).status == 422
+
+
 def test_another_content_for_a_known_run_is_a_conflict(api: Api, world: LiveDoer) -> None:
     api.post("/v1/runs", world.bundle("a"))
     other = api.post("/v1/runs", world.bundle("a", metrics={"grounding": 1.0}))
