@@ -72,8 +72,7 @@ class Transport:
         for connection in list(self._open):
             sock = connection.sock
             if sock is not None:
-                with suppress(OSError):  # the other side may have closed it already
-                    sock.shutdown(socket.SHUT_RDWR)
+                break_off(sock)
         self._pool.close()
 
     def _request(
@@ -171,3 +170,16 @@ def _flaw(error: Exception) -> str | None:
     """What is wrong with the server's certificate, by which no request went out; None: not that."""
     causes = (it for it in error.args if isinstance(it, ssl.SSLCertVerificationError))
     return next((str(it.verify_message) for it in causes), None)
+
+
+def break_off(sock: socket.socket) -> None:
+    """End what another thread awaits of it.
+
+    Not by the method of an SSL socket: that one takes the keys away too, and the other thread would
+    read what has arrived as it is, encrypted, for an answer.
+    """
+    with suppress(OSError):  # the other side may have closed it already
+        if isinstance(sock, ssl.SSLSocket):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+        else:
+            sock.shutdown(socket.SHUT_RDWR)

@@ -1,15 +1,17 @@
 """An api behind TLS, with a certificate of an authority that only its users know."""
 
 import os
+import socket
 import ssl
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from learnops.client.answer import TransportError
-from learnops.client.transport import Transport
+from learnops.client.transport import Transport, break_off
 from tests.contract.client.stand_in import StandInApi
 
 TLS = Path(__file__).parent / "tls"  # keys of this test alone
@@ -54,6 +56,20 @@ def test_a_private_authority_is_told_by_the_usual_variable(api: StandInApi, encr
     done = agent(encrypted, "20", SSL_CERT_FILE=str(TLS / "authority.pem"))
     assert (done.stdout, done.stderr) == ("planner-v1 True\n", "")
     assert set(api.runs) == {"a"}
+
+
+def test_what_is_broken_off_gives_the_answer_or_an_end_and_never_what_is_encrypted() -> None:
+    ours, theirs = socket.socketpair()
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(TLS / "server.pem")
+    asking = ssl.create_default_context(cafile=str(TLS / "authority.pem"))
+    with ThreadPoolExecutor() as pool, ours, theirs:
+        accepting = pool.submit(serving.wrap_socket, theirs, server_side=True)
+        reading = asking.wrap_socket(ours, server_hostname="127.0.0.1")
+        with accepting.result() as writing, reading:
+            writing.sendall(b"an answer")  # it waits in the kernel, encrypted
+            break_off(reading)
+            assert [reading.recv(100), reading.recv(100)] == [b"an answer", b""]
 
 
 def test_a_certificate_that_nobody_knows_is_refused_and_says_why(
