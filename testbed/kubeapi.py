@@ -135,15 +135,20 @@ class Watch:
 
     def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
         self._answer = answer
+        self._interrupted = False
 
     def interrupt(self) -> None:
         """End the iteration from another thread."""
+        # Before the shutdown, after which what still arrives is read without being decrypted.
+        self._interrupted = True
         self._answer.shutdown()
 
     def __iter__(self) -> Iterator[Json]:
         rest = b""
         try:
             for chunk in self._answer.stream(amt=None, decode_content=True):
+                if self._interrupted:
+                    return
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (_event(line) for line in lines)
         finally:

@@ -71,14 +71,19 @@ def learner(installed: Installation) -> Learner:
 def draw_both_arms(agent: Learner) -> dict[str, str]:
     """Sessions that were drawn, with their policies: at least one on each arm."""
     drawn: dict[str, str] = {}
-    for number in range(60):
-        run = agent.start(session=f"first-{number}")
+    numbers = itertools.count()
+
+    def both() -> bool:
+        session = f"first-{next(numbers)}"
+        run = agent.start(session=session)
         if run.propensity == 0.5:
-            drawn[f"first-{number}"] = run.policy.name
+            drawn[session] = run.policy.name
         run.finish(gates=[{"name": "done", "passed": True}])
-        if set(drawn.values()) == {"planner-v1", "planner-v2"}:
-            return drawn
-    raise AssertionError(f"only {drawn} were drawn")
+        return set(drawn.values()) == {"planner-v1", "planner-v2"}
+
+    # Its first sessions may begin before the api has seen the share that the doer's status tells.
+    wait_until(both, what="a session on each arm", deadline_seconds=30, explain=lambda: str(drawn))
+    return drawn
 
 
 def check_control(agent: Learner) -> None:
