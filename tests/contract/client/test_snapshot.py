@@ -230,8 +230,8 @@ def test_the_token_is_in_no_log_and_no_counter(
     caplog.set_level("DEBUG")
     api.misbehave[SNAPSHOT] = WRONG_SNAPSHOTS["403"]
     learner: Learner = connect(options={"first_snapshot_seconds": 0.0})
-    api.wait_for(lambda: learner.stats().get("snapshot_errors"), "the refused answer")
-    assert "not yours" in caplog.text
+    api.wait_for(lambda: "not yours" in caplog.text, "the refused answer to be told")
+    assert learner.stats()["snapshot_errors"]
     assert "s3cret" not in caplog.text + str(learner.stats())
 
 
