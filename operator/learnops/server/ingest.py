@@ -115,7 +115,8 @@ class Ingest:
                 first.setdefault(item.key, item)
         rows = [item.row for item in first.values()]
         added, refused = await self._store(rows) if rows else (set(), set())
-        known = list(dict.fromkeys(it.key for it in scored if it.key not in added | refused))
+        settled = added | refused
+        known = list(dict.fromkeys(it.key for it in scored if it.key not in settled))
         there = await table.stored(self._pool, keys=known) if known else {}
         answers = [
             await answer_wrong(item, stored=there.get(item.key))
@@ -174,7 +175,7 @@ class Ingest:
                 raise taken.kept
         except InvalidMetric as error:
             status = HTTPStatus.UNPROCESSABLE_ENTITY
-            return Wrong(taken, Problem(status, str(error), field=error.field))
+            return Wrong(taken=taken, problem=Problem(status, str(error), field=error.field))
         row = row_of(
             taken.kept,
             registration=registration,

@@ -30,30 +30,28 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scored:
+class _Judged:
+    taken: Taken
+
+    @property
+    def key(self) -> RunKey:
+        """Namespace and run id."""
+        return self.taken.key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(_Judged):
     """A report with the row to store of it."""
 
-    taken: Taken
     row: RunRow
     result: CRLResult
 
-    @property
-    def key(self) -> RunKey:
-        """Namespace and run id."""
-        return self.taken.key
 
-
-@dataclass(frozen=True, slots=True)
-class Wrong:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong(_Judged):
     """A report that is wrong now. If its run is stored it was right once, and is answered so."""
 
-    taken: Taken
     problem: Problem
-
-    @property
-    def key(self) -> RunKey:
-        """Namespace and run id."""
-        return self.taken.key
 
 
 async def answer_wrong(item: Wrong, *, stored: StoredRun | None) -> BundleAnswer:

@@ -6,8 +6,8 @@ import pytest
 
 from testbed.binaries import ensure
 from testbed.prometheus import Prometheus
-from testbed.workdir import WorkDir
 from tests.contract.metrics.exporter import Exporter
+from tests.prometheus import own_prometheus
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,8 @@ def binaries() -> None:
 @pytest.fixture
 def prometheus(binaries: None) -> Iterator[Prometheus]:
     """A server of each test: samples with a timestamp of their own outlive their job."""
-    with WorkDir() as work:
-        server = Prometheus(work, scrape_interval_seconds=0.2).start()
+    with own_prometheus() as server:
         yield server
-        server.kill()
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def test_a_list_that_is_refused_is_named_and_a_crd_that_goes_meanwhile_too(
         lambda: re.match("waiting for a list of all objects .*doers: 403", operator.phase()),
         what="the operator to say that it may not list",
         deadline_seconds=30,
-        explain=lambda: f"{operator.phase()}\n{operator.process.log_tail()}",
+        explain=operator.explain,
     )
     assert operator.status("/readyz") == 503
     stack.plane.kubectl("delete", f"--filename={crd}")
@@ -256,7 +256,7 @@ def wait_gone(operator: OperatorProcess) -> None:
         lambda: operator.phase().startswith("waiting for doers"),
         what="the operator to notice",
         deadline_seconds=60,
-        explain=lambda: f"{operator.phase()}\n{operator.process.log_tail()}",
+        explain=operator.explain,
     )
 
 

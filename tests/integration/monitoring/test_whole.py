@@ -11,9 +11,9 @@ import yaml
 from testbed.errors import TestbedError
 from testbed.prometheus import Prometheus
 from testbed.stack import Stack
-from testbed.workdir import WorkDir
 from tests.monitoring import DASHBOARD, RULES, described, names_in, of_api, of_operator, promtool
 from tests.product import Installation
+from tests.prometheus import own_prometheus
 
 ROLLOUT = {
     "strategy": {"canary": {"steps": [10, 50], "stepSeconds": 1}},
@@ -29,13 +29,9 @@ ENDLESS = {
 @pytest.fixture
 def prometheus(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prometheus]:
     """One of the test's own: that of all still knows what other tests' rollouts did."""
-    with WorkDir() as work:
-        server = Prometheus(work, scrape_interval_seconds=0.5).start()
+    with own_prometheus(scrape_interval_seconds=0.5) as server:
         monkeypatch.setattr(stack, "prometheus", server)
-        try:
-            yield server
-        finally:
-            server.kill()
+        yield server
 
 
 @pytest.fixture

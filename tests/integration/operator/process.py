@@ -73,7 +73,16 @@ class OperatorProcess:
 
     def wait_phase(self, phase: str) -> None:
         """Wait until it says so."""
-        wait_until(lambda: self.phase() == phase, what=f"phase {phase}", deadline_seconds=30)
+        wait_until(
+            lambda: self.phase() == phase,
+            what=f"phase {phase}",
+            deadline_seconds=30,
+            explain=self.explain,
+        )
+
+    def explain(self) -> str:
+        """Its phase and the end of its log."""
+        return f"{self.phase()}\n{self.process.log_tail()}"
 
     def metrics(self) -> str:
         """The text of /metrics."""

@@ -10,16 +10,14 @@ import pytest
 from testbed.errors import TestbedError
 from testbed.ports import LOOPBACK
 from testbed.prometheus import Prometheus
-from testbed.workdir import WorkDir
+from tests.prometheus import own_prometheus
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Prometheus]:
     """A server of this file, which stops it and changes its jobs."""
-    with WorkDir() as work:
-        prometheus = Prometheus(work, scrape_interval_seconds=0.2).start()
+    with own_prometheus() as prometheus:
         yield prometheus
-        prometheus.kill()
 
 
 @pytest.fixture
