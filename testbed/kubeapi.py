@@ -1,7 +1,9 @@
 """A small synchronous client of the Kubernetes API, for the testbed's own needs."""
 
 import json
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Generator, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, cast
@@ -109,7 +111,11 @@ class KubeApi:
         )
         if answer.status != HTTPStatus.OK:
             raise _error(answer.status, answer.read())
-        return Watch(answer)
+        sock = getattr(answer.connection, "sock", None)
+        if sock is None:
+            answer.close()
+            raise urllib3.exceptions.ProtocolError("the API server ends the connection")
+        return Watch(answer, sock)
 
     def _call(
         self,
@@ -133,24 +139,31 @@ class KubeApi:
 class Watch:
     """An open watch: iterate it for events ``{"type": ..., "object": ...}``."""
 
-    def __init__(self, answer: urllib3.BaseHTTPResponse) -> None:
+    def __init__(self, answer: urllib3.BaseHTTPResponse, sock: socket.socket) -> None:
         self._answer = answer
+        self._sock = sock
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """End the iteration from another thread."""
-        # Before the shutdown, after which what still arrives is read without being decrypted.
-        self._interrupted = True
-        self._answer.shutdown()
+        """End the iteration from another thread; without effect on one that has ended.
 
-    def __iter__(self) -> Iterator[Json]:
+        Not by the method of an SSL socket, the one that urllib3's `shutdown` calls: it takes the
+        keys away before it ends the connection, so the iterating thread could read what arrives
+        without decrypting it.
+        """
+        self._interrupted = True
+        with suppress(OSError):  # that thread may just have closed it
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def __iter__(self) -> Generator[Json, None, None]:
         rest = b""
         try:
             for chunk in self._answer.stream(amt=None, decode_content=True):
-                if self._interrupted:
-                    return
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (_event(line) for line in lines)
+        except urllib3.exceptions.HTTPError:
+            if not self._interrupted:
+                raise
         finally:
             self._answer.close()
 

@@ -1,6 +1,7 @@
 """Every change of a namespace's objects, in order, as a watch tells it."""
 
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from testbed.errors import TestbedError
@@ -42,9 +43,10 @@ class Changes:
             watcher.start()
 
     def stop(self) -> None:
-        """End the watches."""
-        for watcher in self._watchers:
-            watcher.stop()
+        """End the watches, each of them even where one does not end well."""
+        with ExitStack() as ended:
+            for watcher in self._watchers:
+                ended.callback(watcher.stop)
 
     def wait(self, count: int, *, seconds: float, stop_at: str = "") -> bool:
         """Whether so many changes came within `seconds`, or one of the kind `stop_at`."""

@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -202,7 +202,11 @@ def running(
         api_flags=api_flags,
     )
     changes = Changes(objects)
-    try:
+    with ExitStack() as ended:  # all of it, whatever of it fails: an operator would keep the Lease
+        for job in ("learnops-api", "learnops-operator"):
+            ended.callback(stack.prometheus.stop_scraping, job)
+        ended.callback(product.stop)
+        ended.callback(changes.stop)
         product.start()
         changes.start()
         installed = Installation(
@@ -210,11 +214,6 @@ def running(
         )
         yield installed
         assert installed.leaks() == []
-    finally:
-        changes.stop()
-        product.stop()
-        for job in ("learnops-api", "learnops-operator"):
-            stack.prometheus.stop_scraping(job)
 
 
 def _with_password(url: str, password: str) -> str:

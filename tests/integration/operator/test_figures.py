@@ -6,7 +6,14 @@ from testbed.watcher import Watcher
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
-from tests.integration.operator.rollouts import first_policy, follow, passes, second_policy, serves
+from tests.integration.operator.rollouts import (
+    condition,
+    first_policy,
+    follow,
+    passes,
+    second_policy,
+    serves,
+)
 
 PIECES = 12
 
@@ -26,16 +33,22 @@ def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
     agents = Agents(
         objects=objects, database=migrated, losses={"planner-v1": 0.5, "planner-v2": 0.5}
     )
-    versions: set[str] = set()
+    seen: dict[str, Json] = {}  # status by resource version
 
     def note(_kind: str, canary: Json) -> None:
-        versions.add(canary["metadata"]["resourceVersion"])
+        seen[canary["metadata"]["resourceVersion"]] = canary.get("status", {})
+
+    def begun() -> bool:
+        """The canary has told all that it tells before its first run."""
+        return any(
+            condition(status, "EvidenceAvailable")[0] == "True" for status in list(seen.values())
+        )
 
     watcher = Watcher(objects.api, objects.path("canarydeployments"), note, name="canaries")
     watcher.start()
     try:
-        wait_until(lambda: versions, what="the canary to be seen", deadline_seconds=10)
-        versions.clear()
+        wait_until(begun, what="the first evidence", deadline_seconds=30, explain=lambda: str(seen))
+        seen.clear()
         for _ in range(PIECES):
             before = passes(operator.metrics())
             agents.work(runs=10)
@@ -45,7 +58,7 @@ def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
                 deadline_seconds=10,
             )
         # One for this tick, one if the clock crossed into the next.
-        assert len(versions) <= 2
+        assert len(seen) <= 2, seen
         agents.losses["planner-v2"] = 0.9
         agents.until(lambda one: len(one["traffic"]["shares"]) == 1, what="the roll-back")
     finally:
