@@ -26,7 +26,7 @@ from testbed.ports import LOOPBACK, free_port
 
 _UP = ("Authorization", "Content-Type", "Accept", "Accept-Encoding", "User-Agent")
 _DOWN = ("Content-Type", "Content-Encoding", "Retry-After")
-_START_SECONDS = 10
+_START_SECONDS = 60
 _UPSTREAM = web.AppKey("upstream", aiohttp.ClientSession)
 
 

@@ -86,7 +86,7 @@ class Postgres:
 
         Every process of it: a session that outlived the server for a moment would answer once more.
         """
-        family = self._family()
+        family = self._stopped()
         self.process.kill()
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -95,13 +95,19 @@ class Postgres:
 
     def freeze(self) -> None:
         """SIGSTOP every process of it: connections stay open, and nobody answers."""
-        for process in self._family():
-            process.suspend()
+        for process in self._stopped():
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that ended just now
+                process.suspend()
 
     def thaw(self) -> None:
         """Let it go on after `freeze`; idempotent."""
         for process in self._family():
             process.resume()
+
+    def _stopped(self) -> list[psutil.Process]:
+        """The server, stopped so that it makes no session that nobody knows of, and the others."""
+        psutil.Process(self.process.pid).suspend()
+        return self._family()
 
     def _family(self) -> list[psutil.Process]:
         # Not the process group: each session of the server makes one of its own.

@@ -86,7 +86,7 @@ class ManagedProcess:
         if self.running:
             raise TestbedError(f"{self.name} is running already (pid {self.pid})")
         started = threading.Event()
-        failure: list[OSError] = []
+        failure: list[OSError | TestbedError] = []
         # The kernel's parent-death signal is tied to the *thread* that forked. This one lives as
         # long as the child, so a caller may start processes from a short-lived thread.
         self._watcher = threading.Thread(
@@ -98,11 +98,11 @@ class ManagedProcess:
             raise TestbedError(f"cannot start {self.name}: {failure[0]}") from failure[0]
         return self
 
-    def _run(self, started: threading.Event, failure: list[OSError]) -> None:
+    def _run(self, started: threading.Event, failure: list[OSError | TestbedError]) -> None:
         try:
             with self.log.open("ab") as output:
                 child = self._spawn(output)
-        except OSError as error:
+        except (OSError, TestbedError) as error:
             failure.append(error)
             started.set()
             return
@@ -112,7 +112,7 @@ class ManagedProcess:
         self._on_end()
 
     def _spawn(self, output: BinaryIO) -> Child:
-        """Start it in a session of its own. Raises OSError."""
+        """Start it in a session of its own. Raises OSError, or TestbedError."""
         launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), self._mode]
         return subprocess.Popen(
             [*launch, *self.command],
@@ -139,7 +139,7 @@ class ManagedProcess:
             explain=self.log_tail,
         )
 
-    def stop(self, *, grace_seconds: float = 10) -> None:
+    def stop(self, *, grace_seconds: float = 30) -> None:
         """Ask it to stop, kill what is left of its group after ``grace_seconds``; idempotent."""
         if self._child is None:
             return

@@ -10,6 +10,7 @@ from testbed.exposition import total
 from testbed.ports import LOOPBACK
 from testbed.process import ManagedProcess
 from testbed.template import LEARNOPS, ForkedProcess
+from testbed.waiting import wait_until
 
 _PORT_FLAGS = {"api": "--port", "operator": "--probe-port"}
 
@@ -39,8 +40,14 @@ class Service:
         return answer.data.decode() if answer.status == 200 else None
 
     def total(self, metric: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels; 0 where nobody answers."""
-        return total(self.get("/metrics") or "", metric, **labels)
+        """The sum of a metric's samples that have these labels; raises where nobody answers."""
+        told: str = wait_until(
+            lambda: self.get("/metrics"),
+            what=f"the metrics of {self.process.name}",
+            deadline_seconds=30,
+            explain=self.process.log_tail,
+        )
+        return total(told, metric, **labels)
 
 
 def service_process(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from testbed.binaries import ensure
 from testbed.binaries.postgres import MAJORS, WANTED, wanted_major
@@ -15,6 +16,10 @@ from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
 from tests.databases import migrated_database, own_server
+
+# A busy machine is no finding: a thread that lost its core for a second has broken no property.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("here")
 
 # May log in, may do nothing until a test's RBAC lets them.
 USERS: dict[str, tuple[str, ...]] = {"alice": (), "bob": (), "approver": ("approvers",)}

@@ -35,9 +35,10 @@ def operator(stack: Stack, operator_kubeconfig: Path, run_log: str) -> Iterator[
         database=run_log,
         url=f"http://{LOOPBACK}:{port}",
     )
-    process.start()
-    yield process
-    process.stop()
+    with ExitStack() as ended:  # also where it does not become ready: it may have the Lease
+        ended.callback(process.stop)
+        process.start()
+        yield process
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from learnops.handlers.supervisor import Supervisor
 from learnops.handlers.watch import KopfSession
 from tests.integration.objects import Objects
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 class Watching:

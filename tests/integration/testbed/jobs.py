@@ -32,6 +32,10 @@ class Jobs:
         body = {"backoffLimit": 0, "template": {"spec": spec}, **(job or {})}
         self._api.create(self._batch, {"metadata": {"name": name}, "spec": body})
 
+    def change(self, name: str, spec: Json) -> None:
+        """Merge into a Job's spec."""
+        self._api.merge(f"{self._batch}/{name}", {"spec": spec})
+
     def delete(self, name: str) -> None:
         """Delete a Job and, in the background, its pods."""
         self._api.delete(f"{self._batch}/{name}", body={"propagationPolicy": "Background"})

@@ -112,7 +112,7 @@ def test_several_that_want_the_same_folder_fill_it_once(tmp_path: Path) -> None:
 
     def fill(folder: Path) -> None:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(60)
         filled.append(folder)
 
     def waiting() -> None:
@@ -124,10 +124,10 @@ def test_several_that_want_the_same_folder_fill_it_once(tmp_path: Path) -> None:
 
     threads = [threading.Thread(target=want) for _ in range(2)]
     threads[0].start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     threads[1].start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert (len(filled), len(waited)) == (1, 1)
     assert (tmp_path / "target").is_dir()
 

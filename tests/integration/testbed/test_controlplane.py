@@ -43,7 +43,7 @@ def test_a_user_may_do_what_rbac_grants_and_no_more(stack: Stack, namespace: str
     allow(stack, namespace, user="alice", verbs=["list"])
 
     # The authorizer reads roles from a cache that follows the write.
-    wait_until(lambda: can_list(alice, namespace), what="the role to count", deadline_seconds=10)
+    wait_until(lambda: can_list(alice, namespace), what="the role to count", deadline_seconds=30)
     assert not can_list(stack.plane.api.as_user("bob"), namespace)
     with pytest.raises(ApiError, match="cannot create resource"):
         alice.create(config_maps(namespace), {"metadata": {"name": "c"}})
@@ -97,7 +97,12 @@ def test_a_crd_with_cel_refuses_the_bad_and_accepts_the_good(stack: Stack, names
     plural = f"ranges{namespace.rpartition('-')[2]}"
     stack.plane.kubectl("apply", "-f", "-", stdin=json.dumps(crd(plural)))
     name = f"crd/{plural}.testbed.example"
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", name)
+    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", name)
+    wait_until(  # established is not yet discovered, by which kubectl goes
+        lambda: plural in str(stack.plane.api.find("/apis/testbed.example/v1")),
+        what=f"{plural} in the API server's discovery",
+        deadline_seconds=30,
+    )
 
     def apply(low: int, high: int) -> tuple[int, str]:
         body = {

@@ -54,7 +54,7 @@ def wait_for(stack: Stack, path: str, kind: str, test: Callable[[Json], bool]) -
         found = condition(stack.plane.api.get(path), kind)
         return found if found is not None and test(found) else None
 
-    return wait_until(check, what=f"condition {kind} of {path}", deadline_seconds=20)
+    return wait_until(check, what=f"condition {kind} of {path}", deadline_seconds=60)
 
 
 def shift(stack: Stack, path: str) -> None:

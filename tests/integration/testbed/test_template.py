@@ -1,5 +1,6 @@
 """A fork of a template is a process of its own, and ends with its owner."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -97,7 +98,10 @@ def test_forks_share_nothing_and_are_killed_alone(tmp_path: Path, waiting: list[
 
 def opened(pid: int) -> set[str]:
     """What its descriptors are of: files, pipes and sockets, the last two by their numbers."""
-    told = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    told = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it closed that one just now
+            told.add(str(link.readlink()))
     return {name for name in told if not name.startswith("anon_inode:")}
 
 
@@ -114,11 +118,11 @@ def test_a_fork_ends_with_its_owner(tmp_path: Path, waiting: list[str]) -> None:
     assert psutil.pid_exists(pid)
     owner.kill()
     owner.communicate()
-    wait_until(lambda: not psutil.pid_exists(pid), what=f"{pid} to end", deadline_seconds=10)
+    wait_until(lambda: not psutil.pid_exists(pid), what=f"{pid} to end", deadline_seconds=60)
 
 
 def test_another_command_is_started_as_it_is(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with ForkedProcess(name="sh", command=["sh", "-c", "echo $0"], log=log, env={}) as process:
-        assert process.wait(timeout_seconds=10) == 0
+        assert process.wait(timeout_seconds=60) == 0
     assert log.read_text() == "sh\n"

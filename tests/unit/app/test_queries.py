@@ -60,9 +60,13 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def queries(prometheus: Prometheus, clock: FakeClock) -> GuardrailQueries:
-    tick = QueryTick(metrics=prometheus, clock=clock, max_age_seconds=9)
-    return GuardrailQueries(tick=tick, deadline_seconds=0.05)
+def tick(prometheus: Prometheus, clock: FakeClock) -> QueryTick:
+    return QueryTick(metrics=prometheus, clock=clock, max_age_seconds=9)
+
+
+@pytest.fixture
+def queries(tick: QueryTick) -> GuardrailQueries:
+    return GuardrailQueries(tick=tick, deadline_seconds=60)
 
 
 def guarded(promql: str = "latency", **analysis: Any) -> Any:
@@ -106,10 +110,11 @@ async def test_a_failure_is_data_and_shared(
 
 
 async def test_who_waits_too_long_leaves_the_answer_to_the_others(
-    queries: GuardrailQueries, prometheus: Prometheus
+    queries: GuardrailQueries, tick: QueryTick, prometheus: Prometheus
 ) -> None:
     prometheus.silent.clear()
-    found = await queries.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
+    hurried = GuardrailQueries(tick=tick, deadline_seconds=0.05)
+    found = await hurried.read(key=KEY, doer=doer(), canary=guarded(), candidate="v2")
     assert isinstance(found["p95"], Unavailable)
     assert found["p95"].reason is ErrorReason.PROMETHEUS_UNAVAILABLE
     prometheus.silent.set()

@@ -70,7 +70,7 @@ class Running:
         """The first key that is to be looked at: which, how soon, and when that was known."""
         task = asyncio.create_task(self.resync.run())
         try:
-            return await asyncio.wait_for(self.news.get(), timeout=5)
+            return await asyncio.wait_for(self.news.get(), timeout=60)
         finally:
             task.cancel()
             await asyncio.wait([task])

@@ -10,7 +10,7 @@ from learnops.app.queue import WorkQueue
 from learnops.app.workers import Next, Workers
 from tests.unit.app.fakes import FakeClock
 
-DEADLINE_SECONDS = 5.0
+DEADLINE_SECONDS = 60.0
 
 
 @asynccontextmanager

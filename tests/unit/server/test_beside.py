@@ -28,13 +28,13 @@ class Work:
         def done() -> str:
             self.begun.append(name)
             begins.set()
-            assert ends.wait(5)
+            assert ends.wait(60)
             return name
 
         return done
 
     async def has_begun(self, name: str) -> None:
-        assert await asyncio.to_thread(self._begins[name].wait, 5), name
+        assert await asyncio.to_thread(self._begins[name].wait, 60), name
 
     def end(self, *names: str) -> None:
         for name in names:

@@ -11,7 +11,7 @@ from learnops.server.patience import Patience, patient
 from testbed.ports import LOOPBACK, free_port
 from testbed.waiting import wait_until
 
-SOON = 10.0
+SOON = 60.0
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:

@@ -20,7 +20,7 @@ from testbed.waiting import wait_until
 QUICK = Patience(head_seconds=1, take_seconds=0.5, head_bytes=4096, connections=100)
 SLOW = replace(QUICK, head_seconds=60, take_seconds=60)
 HEAD = b"POST /%s HTTP/1.1\r\nHost: a\r\n"
-SOON = 10.0
+SOON = 60.0
 LARGE = 64 * 1024 * 1024  # more than sockets hold for a caller
 
 
