@@ -23,7 +23,7 @@ def operator_kubeconfig(stack: Stack) -> Path:
     """A kubeconfig of the operator's service account; all have the rights of config/rbac.yaml."""
     crds = [f"--filename={path}" for path in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.plane.kubectl("apply", "--server-side", "--force-conflicts", *crds)
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    stack.plane.wait_established()
     rbac = ROOT / "config" / "rbac.yaml"
     stack.plane.kubectl("apply", "--server-side", f"--filename={rbac}")
     wait_granted_by(stack.plane.api, rbac)

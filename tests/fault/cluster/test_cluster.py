@@ -35,7 +35,7 @@ def crd(stack: Stack, operator_kubeconfig: Path) -> Iterator[Path]:
 
 def apply(stack: Stack, path: Path) -> None:
     stack.plane.kubectl("apply", "--server-side", f"--filename={path}")
-    stack.plane.kubectl("wait", "--for=condition=Established", f"--filename={path}")
+    stack.plane.wait_established()
 
 
 def test_a_missing_crd_is_waited_for_and_named(
