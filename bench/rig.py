@@ -48,7 +48,7 @@ class Rig:
         stack = self._cleanup.enter_context(Stack(scrape_interval_seconds=0.5))
         crds = [f"--filename={path}" for path in sorted((ROOT / "crds").glob("*.yaml"))]
         stack.plane.kubectl("apply", "--server-side", *crds)
-        stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+        stack.plane.wait_established()
         stack.plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'config/rbac.yaml'}")
         return stack
 

@@ -13,12 +13,13 @@ from testbed.binaries import binary
 from testbed.credentials import ADMIN, MANAGER, make_users, write_kubeconfig, write_token_file
 from testbed.errors import TestbedError
 from testbed.keys import write_signing_key
-from testbed.kubeapi import KubeApi
+from testbed.kubeapi import Json, KubeApi
 from testbed.ports import LOOPBACK, free_ports
 from testbed.process import ManagedProcess
 from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
 
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _ISSUER = "https://kubernetes.default.svc"
 # They need nodes or a cloud.
 _UNUSED_CONTROLLERS = (
@@ -158,6 +159,18 @@ class ControlPlane:
             raise TestbedError(f"kubectl {' '.join(arguments)} failed:\n{done.stderr}{done.stdout}")
         return done
 
+    def wait_established(self) -> None:
+        """Wait until every CRD that was applied is accepted and served.
+
+        Not by `kubectl wait`, which fails on one that is so new that it has no conditions.
+        """
+        wait_until(
+            lambda: all(map(_is_established, self.api.get(_CRDS)["items"])),
+            what="the CRDs to be established",
+            deadline_seconds=60,
+            explain=lambda: str([one["status"] for one in self.api.get(_CRDS)["items"]]),
+        )
+
     def create_namespace(self, name: str) -> str:
         """Make a namespace and wait for its default service account (pods need it)."""
         self.api.create("/api/v1/namespaces", {"metadata": {"name": name}})
@@ -229,3 +242,8 @@ def _answers(url: str) -> bool:
         return urllib3.request("GET", url, timeout=2, retries=False).status == 200
     except urllib3.exceptions.HTTPError:
         return False
+
+
+def _is_established(crd: Json) -> bool:
+    told = crd.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Established" and one["status"] == "True" for one in told)

@@ -31,8 +31,7 @@ def install_crds(plane: ControlPlane) -> None:
     files = [f"--filename={folder / f'{_GROUP}_{kind}.yaml'}" for kind in _KINDS]
     flags = ["--server-side", "--force-conflicts"]
     plane.kubectl("apply", *flags, *files, timeout_seconds=120)
-    names = [f"crd/{kind}.{_GROUP}" for kind in _KINDS]
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
+    plane.wait_established()
 
 
 def _crd_folder() -> Path:

@@ -1,11 +1,14 @@
 """A PostgreSQL server with pgvector, of any of the major versions that the testbed has."""
 
 import contextlib
+import os
 import secrets
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import psycopg
@@ -133,11 +136,21 @@ class Postgres:
     def restore(self, url: str, *, of: Path) -> None:
         """The same for `pg_restore`: all of it or nothing, also beside clients that read."""
         flags = ["--clean", "--if-exists", "--single-transaction", "--no-owner"]
-        self._run("pg_restore", *flags, f"--dbname={url}", str(of))
+        patient = {"PGOPTIONS": "-c deadlock_timeout=60s"}
+        self._run("pg_restore", *flags, f"--dbname={url}", str(of), settings=patient)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(
+        self, program: str, *arguments: str, settings: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         command = [str(self._programs[program]), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, **settings},
+        )
         if done.returncode != 0:
             raise TestbedError(f"{program} failed with exit code {done.returncode}: {done.stderr}")
 

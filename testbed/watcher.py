@@ -10,6 +10,7 @@ from testbed.kubeapi import ApiError, Json, KubeApi, Watch
 
 _WATCH_SECONDS = 300
 _PAUSE_SECONDS = 0.2
+_LISTED_SECONDS = 30
 
 Handler = Callable[[str, Json], None]
 
@@ -26,6 +27,7 @@ class Watcher:
         self._api = api
         self._path = path
         self._handle = handle
+        self._listed = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._watch: Watch | None = None
@@ -34,6 +36,11 @@ class Watcher:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def wait_listed(self) -> None:
+        """Wait until what existed was handed on: from here on, no change is missed."""
+        if not self._listed.wait(_LISTED_SECONDS):
+            raise TestbedError(f"{self._thread.name}: no list after {_LISTED_SECONDS} s")
 
     def stop(self) -> None:
         """End the thread; no handler is called afterwards. Idempotent."""
@@ -58,6 +65,7 @@ class Watcher:
         listed = self._api.get(self._path)
         for item in listed["items"]:
             self._call("LISTED", item)
+        self._listed.set()
         version = listed["metadata"]["resourceVersion"]
         watch = self._api.watch(self._path, version=version, seconds=_WATCH_SECONDS)
         with self._lock:

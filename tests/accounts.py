@@ -1,12 +1,88 @@
 """Service accounts of tenants: their tokens, and what RBAC lets them do."""
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+
+import yaml
 
 from testbed.kubeapi import Json, KubeApi
+from testbed.waiting import wait_until
 
+_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 AUDIENCE = "learnops"
+
+
+def account(namespace: str, name: str) -> str:
+    """The user name of a service account."""
+    return f"system:serviceaccount:{namespace}:{name}"
+
+
+def may(
+    kube: KubeApi,
+    user: str,
+    verb: str,
+    resource: str,
+    *,
+    group: str = "learnops.dev",
+    name: str = "",
+    within: str = "",
+) -> bool:
+    """Whether the API server lets a user, by the roles and bindings that it has seen so far."""
+    plural, _, subresource = resource.partition("/")
+    asked = {
+        "verb": verb,
+        "group": group,
+        "resource": plural,
+        "subresource": subresource,
+        "name": name,
+        "namespace": within,
+    }
+    told = kube.create(_REVIEWS, {"spec": {"user": user, "resourceAttributes": asked}})
+    allowed: bool = told["status"]["allowed"]
+    return allowed
+
+
+def wait_granted(kube: KubeApi, user: str, rules: Iterable[Json], *, within: str = "") -> None:
+    """Wait until the API server lets a user do all that these rules say.
+
+    It decides by what it has seen of its own roles and bindings, which is a little later than their
+    writes, and it sees each kind of them for itself.
+    """
+    for rule in rules:
+        names = rule.get("resourceNames", [""])
+        for group, resource, name, verb in product(
+            rule["apiGroups"], rule["resources"], names, rule["verbs"]
+        ):
+            wait_until(
+                lambda verb=verb, resource=resource, group=group, name=name: may(
+                    kube, user, verb, resource, group=group, name=name, within=within
+                ),
+                what=f"{user} to be let {verb} {resource}",
+                deadline_seconds=30,
+            )
+
+
+def wait_granted_by(kube: KubeApi, manifests: Path) -> None:
+    """The same for every binding in a file of manifests to the roles in it."""
+    documents = list(yaml.safe_load_all(manifests.read_text()))
+    roles = {_place(one): one["rules"] for one in documents if one["kind"].endswith("Role")}
+    for binding in documents:
+        if not binding["kind"].endswith("RoleBinding"):
+            continue
+        within = binding["metadata"].get("namespace", "")
+        ref = binding["roleRef"]
+        rules = roles[ref["kind"], within if ref["kind"] == "Role" else "", ref["name"]]
+        for subject in binding["subjects"]:
+            user = account(subject["namespace"], subject["name"])
+            wait_granted(kube, user, rules, within=within)
+
+
+def _place(role: Json) -> tuple[str, str, str]:
+    return role["kind"], role["metadata"].get("namespace", ""), role["metadata"]["name"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +120,10 @@ class Accounts:
         name: str = "agent",
         kind: str = "ClusterRole",
     ) -> str:
-        """Bind a role in `within` to an account of `namespace`; the binding's path."""
+        """Bind a role in `within` to an account of `namespace`; the binding's path.
+
+        Its rights are given when this returns.
+        """
         path = f"{_RBAC}/namespaces/{within}/rolebindings"
         binding = f"test-{secrets.token_hex(4)}"
         body = {
@@ -53,6 +132,9 @@ class Accounts:
             "subjects": [{"kind": "ServiceAccount", "namespace": namespace, "name": name}],
         }
         self.kube.create(path, body)
+        folder = "clusterroles" if kind == "ClusterRole" else f"namespaces/{within}/roles"
+        rules = self.kube.get(f"{_RBAC}/{folder}/{role}")["rules"]
+        wait_granted(self.kube, account(namespace, name), rules, within=within)
         return f"{path}/{binding}"
 
     def role(self, namespace: str, name: str, *, doers: list[str], verbs: list[str]) -> None:

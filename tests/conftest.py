@@ -117,8 +117,7 @@ def crds(stack: Stack) -> Stack:
     listing = ("api-resources", "--categories=learnops", "--output=name")
     stack.plane.kubectl("apply", "--server-side", f"--filename={folder}")
     names = {f"{kind}.learnops.dev" for kind in ("doers", "policies", "canarydeployments")}
-    crds = [f"crd/{name}" for name in names]
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
+    stack.plane.wait_established()
     wait_until(
         # Also renews kubectl's cache, which knows no category that came after it was filled.
         lambda: names <= set(stack.plane.kubectl(*listing).stdout.split()),

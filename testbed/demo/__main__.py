@@ -88,7 +88,7 @@ def _play(console: Console, *, kept: bool, deadline_seconds: float) -> int:
 def _set_up(stack: Stack, product: Product, *, say: Callable[[str], None]) -> None:
     say("kubectl apply -f crds/ and -k examples/demo")
     stack.plane.kubectl("apply", "--server-side", "-f", str(ROOT / "crds"))
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", *_crds())
+    stack.plane.wait_established()
     stack.plane.kubectl("apply", "-k", str(ROOT / "examples/demo"))
     say("learnops db upgrade, learnops api, learnops operator")
     product.migrate()
@@ -96,11 +96,6 @@ def _set_up(stack: Stack, product: Product, *, say: Callable[[str], None]) -> No
     say("simulated agents work through the SDK; each doer's policyRef changes to v2, then to v3")
     for doer in STORIES:
         product.start_agents(doer, truth=ROOT / "examples/demo/truth.yaml")
-
-
-def _crds() -> list[str]:
-    kinds = ("doers", "policies", "canarydeployments")
-    return [f"crd/{kind}.learnops.dev" for kind in kinds]
 
 
 def _tell(

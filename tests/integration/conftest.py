@@ -12,6 +12,7 @@ from learnops.adapters.kube.events import EventRecorder
 from learnops.adapters.kube.rest import RestClient
 from learnops.adapters.kube.writer import KubeWriter
 from testbed.stack import Stack
+from tests.accounts import wait_granted_by
 from tests.integration.objects import Objects
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +20,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(stack: Stack) -> Path:
-    """A kubeconfig of the operator's service account, with the rights of config/rbac.yaml."""
+    """A kubeconfig of the operator's service account; all have the rights of config/rbac.yaml."""
     crds = [f"--filename={path}" for path in sorted((ROOT / "crds").glob("*.yaml"))]
     stack.plane.kubectl("apply", "--server-side", "--force-conflicts", *crds)
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", *crds)
-    stack.plane.kubectl("apply", "--server-side", f"--filename={ROOT / 'config' / 'rbac.yaml'}")
+    stack.plane.wait_established()
+    rbac = ROOT / "config" / "rbac.yaml"
+    stack.plane.kubectl("apply", "--server-side", f"--filename={rbac}")
+    wait_granted_by(stack.plane.api, rbac)
     return stack.plane.kubeconfig_for_service_account("learnops-system", "learnops-operator")
 
 

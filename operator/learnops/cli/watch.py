@@ -92,6 +92,9 @@ class Following:
         """Print what is new; the exit code once it has ended."""
         doer = await self.cluster.get("Doer", self.doer)
         canary = await self._followed(doer)
+        if canary is not None and states.stage_of(canary) in states.ENDS:
+            # It may have ended after the first read, and what is active is told in the last line.
+            doer = await self.cluster.get("Doer", self.doer)
         self._say(states.state(doer, canary), doer)
         if canary is None:
             return None if states.is_about_to_start(doer) else _NOTHING_LIVE

@@ -13,6 +13,7 @@ from learnops.handlers.watch import KopfSession, UnwatchedError
 from testbed.kubeapi import Json
 from testbed.stack import Stack
 from testbed.waiting import wait_until
+from tests.accounts import account, may
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
@@ -20,6 +21,7 @@ from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.rollouts import condition, first_policy, follow, serves, status
 
 CRDS = Path(__file__).parents[3] / "crds"
+OPERATOR = account("learnops-system", "learnops-operator")
 ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
 
 
@@ -33,7 +35,7 @@ def crd(stack: Stack, operator_kubeconfig: Path) -> Iterator[Path]:
 
 def apply(stack: Stack, path: Path) -> None:
     stack.plane.kubectl("apply", "--server-side", f"--filename={path}")
-    stack.plane.kubectl("wait", "--for=condition=Established", f"--filename={path}")
+    stack.plane.wait_established()
 
 
 def test_a_missing_crd_is_waited_for_and_named(
@@ -96,25 +98,13 @@ def no_reading(stack: Stack, operator_kubeconfig: Path) -> Iterator[Callable[[bo
         stack.plane.api.merge(ROLE, {"rules": fewer if taken else rules})
         # The API server decides by what it has seen of its own roles, which is a little later.
         wait_until(
-            lambda: may_list_doers(stack) is not taken,
+            lambda: may(stack.plane.api, OPERATOR, "list", "doers") is not taken,
             what="the API server to decide by the changed role",
             deadline_seconds=30,
         )
 
     yield switch
     switch(False)
-
-
-def may_list_doers(stack: Stack) -> bool:
-    """Whether the API server lets the operator."""
-    asked = {"verb": "list", "group": "learnops.dev", "resource": "doers"}
-    user = "system:serviceaccount:learnops-system:learnops-operator"
-    told = stack.plane.api.create(
-        "/apis/authorization.k8s.io/v1/subjectaccessreviews",
-        {"spec": {"user": user, "resourceAttributes": asked}},
-    )
-    allowed: bool = told["status"]["allowed"]
-    return allowed
 
 
 def test_a_list_that_is_refused_is_named_and_a_crd_that_goes_meanwhile_too(

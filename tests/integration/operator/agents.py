@@ -26,6 +26,7 @@ SELECT %(rollout)s, first + position - 1, %(namespace)s, %(doer)s,
        'Bundle', loss
 FROM numbered, unnest(%(arm)s::text[], %(policy)s::text[], %(loss)s::float8[])
     WITH ORDINALITY AS i (arm, policy, loss, position)
+RETURNING seq, run_id
 """
 
 _SCORE = """
@@ -35,14 +36,13 @@ WITH run AS (
     SELECT namespace, run_id, doer, policy, arm, propensity, revision, rollout, '{}', '',
            (%(costs)s::jsonb ->> policy)::float8
     FROM deployment_routings
-    WHERE namespace = %(namespace)s AND rollout = %(rollout)s AND run_id NOT IN (
-        SELECT run_id FROM runs WHERE namespace = %(namespace)s)
-    RETURNING namespace, run_id, policy
+    WHERE namespace = %(namespace)s AND run_id = ANY(%(runs)s::text[])
+    RETURNING namespace, run_id
 )
 INSERT INTO crl_results (namespace, run_id, loss_value, loss, partial, contradictions)
-SELECT namespace, run_id, 0, 0, false,
-       CASE WHEN random() < (%(contradictions)s::jsonb ->> policy)::float8 THEN 1 ELSE 0 END
-FROM run
+SELECT namespace, run_id, 0, 0, false, found
+FROM run JOIN unnest(%(runs)s::text[], %(contradictions)s::int[]) AS i (run_id, found)
+    USING (run_id)
 """
 
 
@@ -114,13 +114,20 @@ class Agents:
             "loss": losses,
         }
         with psycopg.connect(self.database) as connection:
-            connection.execute(_REGISTER, values)
-            if self.contradictions is not None or self.costs is not None:
-                told = {"contradictions": self.contradictions or {}, "costs": self.costs or {}}
-                as_json = {name: json.dumps(one) for name, one in told.items()}
-                connection.execute(_SCORE, {**values, **as_json})
+            runs = sorted(connection.execute(_REGISTER, values).fetchall())
+            if runs and (self.contradictions is not None or self.costs is not None):
+                told = {
+                    "runs": [run_id for _, run_id in runs],
+                    "contradictions": [self._contradicts(one) for one in policies],
+                    "costs": json.dumps(self.costs or {}),
+                }
+                connection.execute(_SCORE, {**values, **told})
             key = f"{self.objects.namespace}/{self.doer}"
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, key))
+
+    def _contradicts(self, policy: str) -> int:
+        """How many contradictions an answer has; seeded as all the rest."""
+        return int(self._random.random() < (self.contradictions or {}).get(policy, 0.0))
 
     def _loss(self, policy: str) -> float:
         return min(max(self._random.gauss(self.losses[policy], 0.1), 0.0), 1.0)

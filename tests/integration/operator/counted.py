@@ -6,7 +6,7 @@ sees nothing but the scrape.
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,13 +29,15 @@ class Counters:
     _doers: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def add(self, doer: dict[str, str], arm: dict[str, str], loss: float) -> None:
+    def add(self, doer: dict[str, str], runs: Iterable[tuple[dict[str, str], float]]) -> None:
+        """Runs of a doer, each an arm and its loss: a scrape sees all of them or none."""
         with self._lock:
             self._doers.add(_labels(doer))
-            series = self._series[_labels({**doer, **arm})]
-            series[0] += 1
-            series[1] += loss
-            series[2] += loss * loss
+            for arm, loss in runs:
+                series = self._series[_labels({**doer, **arm})]
+                series[0] += 1
+                series[1] += loss
+                series[2] += loss * loss
 
     def exposition(self) -> bytes:
         """The text format."""
@@ -64,10 +66,16 @@ class CountedAgents(Agents):
             "doer": self.doer,
             "process": "counted-agents",
         }
-        for policy, loss in zip(policies, losses, strict=True):
-            arm = "control" if policy == traffic["active"] else "candidate"
-            epoch = str(traffic["revision"])
-            self.counters.add(doer, {"policy": policy, "arm": arm, "epoch": epoch}, loss)
+        epoch = str(traffic["revision"])
+        arms = [
+            {
+                "policy": policy,
+                "arm": "control" if policy == traffic["active"] else "candidate",
+                "epoch": epoch,
+            }
+            for policy in policies
+        ]
+        self.counters.add(doer, zip(arms, losses, strict=True))
 
 
 def _labels(names: dict[str, str]) -> str:

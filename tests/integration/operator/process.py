@@ -32,7 +32,9 @@ class OperatorProcess:
             **({"namespace": self.namespace} if self.namespace else {}),
             "prometheus-url": self.stack.prometheus.url,
             "lease-namespace": "learnops-system",
-            "lease-seconds": "3",
+            # Who holds it ends itself after two thirds of this without a renewal, and nobody starts
+            # it again: tests that wait for it to expire pass less.
+            "lease-seconds": "15",
             "tick-seconds": "0.5",
             "log-format": "json",
             **{name.replace("_", "-"): value for name, value in self.changes.items()},
@@ -58,25 +60,24 @@ class OperatorProcess:
     def kill(self) -> None:
         """SIGKILL: nothing of it can react."""
         self.process.signal(signal.SIGKILL)
-        self.process.wait(timeout_seconds=10)
+        self.process.wait(timeout_seconds=30)
 
     def status(self, path: str) -> int:
         """The status of a probe; 0 when nothing answers."""
-        try:
-            return urllib3.request("GET", self.url + path, timeout=2, retries=False).status
-        except urllib3.exceptions.HTTPError:
-            return 0
+        answer = self._asked(path)
+        return 0 if answer is None else answer.status
 
     def phase(self) -> str:
-        """What it says that it is doing."""
-        return urllib3.request("GET", f"{self.url}/readyz", timeout=2).data.decode()
+        """What it says that it is doing; nothing where it does not answer."""
+        answer = self._asked("/readyz")
+        return "" if answer is None else answer.data.decode()
 
     def wait_phase(self, phase: str) -> None:
         """Wait until it says so."""
         wait_until(
             lambda: self.phase() == phase,
             what=f"phase {phase}",
-            deadline_seconds=30,
+            deadline_seconds=60,
             explain=self.explain,
         )
 
@@ -86,8 +87,21 @@ class OperatorProcess:
 
     def metrics(self) -> str:
         """The text of /metrics."""
-        return urllib3.request("GET", f"{self.url}/metrics", timeout=2).data.decode()
+        answer = wait_until(
+            lambda: self._asked("/metrics"),
+            what="the operator's metrics",
+            deadline_seconds=30,
+            explain=self.process.log_tail,
+        )
+        return answer.data.decode()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it logged."""
-        return [json.loads(line) for line in self.log.read_text().splitlines() if line[:1] == "{"]
+        """What it logged, but for the line that it is writing."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines() if line[:1] == "{"]
+
+    def _asked(self, path: str) -> urllib3.BaseHTTPResponse | None:
+        try:
+            return urllib3.request("GET", self.url + path, timeout=10, retries=False)
+        except urllib3.exceptions.HTTPError:
+            return None

@@ -53,10 +53,17 @@ def wait_status(
     )
 
 
-def wait_stage(objects: Objects, plural: str, name: str, stage: str) -> Json:
+def wait_stage(
+    objects: Objects, plural: str, name: str, stage: str, *, seconds: float = 30
+) -> Json:
     """Wait until a policy or a canary is in a stage; its status."""
     return wait_status(
-        objects, plural, name, lambda told: told.get("stage") == stage, what=f"{name}: {stage}"
+        objects,
+        plural,
+        name,
+        lambda told: told.get("stage") == stage,
+        what=f"{name}: {stage}",
+        seconds=seconds,
     )
 
 
@@ -137,7 +144,7 @@ def wait_event(objects: Objects, name: str, reason: str) -> Json:
     found = wait_until(
         lambda: [one for one in objects.events(name) if one["reason"] == reason],
         what=f"the Event {reason} about {name}",
-        deadline_seconds=15,
+        deadline_seconds=30,
         explain=lambda: str([(one["reason"], one["note"]) for one in objects.events(name)]),
     )
     assert len(found) == 1, found

@@ -22,7 +22,7 @@ class Served:
         wait_until(
             lambda: self.check() == expected,
             what=f"the doer to have served {expected}",
-            deadline_seconds=15,
+            deadline_seconds=30,
             explain=lambda: str(self.check()),
         )
 
@@ -47,6 +47,7 @@ class Served:
 
     def __enter__(self) -> "Served":
         self._watcher.start()
+        self._watcher.wait_listed()
         return self
 
     def __exit__(

@@ -110,6 +110,7 @@ def test_from_a_file_to_the_active_policy(
     assert "turned from planner-v1 to planner-v2: steps" in learnops("promote", "planner-v2").out
     watch = watching(stack, objects)
     serves(objects, "planner-v1", "planner-v2")
+    wait_stage(objects, "canarydeployments", canary_of(objects, "planner-v2"), "Canary")
     row = learnops("get").out.splitlines()[1].split("   ")
     assert [row[0], row[1], row[3], row[4].strip()] == [
         *("planner", "planner-v1", "Canary", "planner-v2")
@@ -120,7 +121,7 @@ def test_from_a_file_to_the_active_policy(
     agents_of(objects, run_log, candidate=0.1).until(
         lambda one: one.get("activePolicy") == "planner-v2", what="the promotion"
     )
-    out, _ = watch.communicate(timeout=30)
+    out, _ = watch.communicate(timeout=60)
     assert watch.returncode == 0
     assert out.splitlines()[-1].endswith("Promoted; planner-v2 is active; verdict Promote")
     assert learnops("promote", "planner-v2").out == (
@@ -150,7 +151,7 @@ def test_worse_ends_the_watch_with_3_and_is_not_promoted_again(
     agents_of(objects, run_log, candidate=0.9).until(
         lambda one: len(one["traffic"]["shares"]) == 1, what="the candidate to lose its share"
     )
-    out, _ = watch.communicate(timeout=30)
+    out, _ = watch.communicate(timeout=60)
     assert watch.returncode == 3
     last = json.loads(out.splitlines()[-1])
     assert (last["stage"], last["verdict"]) == ("RolledBack", "Rollback")
@@ -216,6 +217,7 @@ def test_started_paused_resumed_and_aborted(
     assert learnops("canary", "resume", "c1").out == "canary c1 is running\n"
     told = serves(objects, "planner-v1", "planner-v2")
     assert [it["percent"] for it in told["traffic"]["shares"]] == [80, 20]
+    wait_stage(objects, "canarydeployments", "c1", "Canary")
     timed_out = learnops("watch", "planner", "--timeout", "0.5", "--interval", "0.2")
     assert timed_out.code == 5
     assert "c1  Canary; planner-v2 20 %" in timed_out.out
@@ -223,7 +225,7 @@ def test_started_paused_resumed_and_aborted(
     assert learnops("canary", "pause", "c1").code == 0
     assert objects.get("canarydeployments", "c1")["spec"]["run"] == "Paused"
     assert learnops("canary", "abort", "c1", "--id", "enough").code == 0
-    out, _ = watch.communicate(timeout=30)
+    out, _ = watch.communicate(timeout=60)
     assert watch.returncode == 4
     assert "c1  Aborted" in out.splitlines()[-1]
     serves(objects, "planner-v1")

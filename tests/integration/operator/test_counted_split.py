@@ -60,7 +60,10 @@ def test_a_split_as_planned_is_told_and_holds_nothing(
         objects,
         "canarydeployments",
         "c1",
-        lambda one: "observedShare" in one.get("sampleRatio", {}),
+        lambda one: (
+            "observedShare" in one.get("sampleRatio", {})
+            and condition(one, "EvidenceAvailable")[0] == "True"
+        ),
         what="the split to be told",
         seconds=60,
     )

@@ -41,7 +41,7 @@ def test_a_deleted_canary_gives_its_traffic_back(running: Objects, run_log: str)
     wait_until(
         lambda: record(running, run_log)[-1] == ("planner-v2", "Draft"),
         what="the move down on record",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     wait_status(
         running, "doers", "planner", lambda one: not one.get("pendingAudit"), what="nothing pending"
@@ -49,7 +49,7 @@ def test_a_deleted_canary_gives_its_traffic_back(running: Objects, run_log: str)
     wait_until(
         lambda: not running.get("doers", "planner")["metadata"].get("finalizers"),
         what="the finalizer to be off",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
 
 

@@ -138,6 +138,8 @@ def test_a_policy_that_gets_worse_makes_room_for_the_previous_one(
     assert made["metadata"]["ownerReferences"][0]["name"] == "planner"
     assert made["spec"]["strategy"]["canary"]["steps"] == [50]
     assert canary in wait_event(objects, "planner", "DriftAlarm")["note"]
+    # Counted after the Event: a pass counts what it has written.
+    wait_until(lambda: alarms(operator) > before, what="the count", deadline_seconds=30)
     assert alarms(operator) == before + 1
     told = serves(objects, "planner-v2", "planner-v1")
     assert [one["percent"] for one in told["traffic"]["shares"]] == [50, 50]

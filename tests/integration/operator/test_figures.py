@@ -1,5 +1,8 @@
 """News of a block wakes the operator, but figures alone are written once a tick."""
 
+import psycopg
+
+from learnops.adapters.postgres.wakeups import CHANNEL
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from testbed.watcher import Watcher
@@ -16,6 +19,16 @@ from tests.integration.operator.rollouts import (
 )
 
 PIECES = 12
+_LISTENING = """
+SELECT 1 FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'idle' AND query = 'LISTEN ' || %s
+"""
+
+
+def listens(database: str) -> bool:
+    """Whether news of a block reach the operator: its tick is too long to find them."""
+    with psycopg.connect(database) as connection:
+        return connection.execute(_LISTENING, (CHANNEL,)).fetchone() is not None
 
 
 def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
@@ -48,6 +61,7 @@ def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
     watcher.start()
     try:
         wait_until(begun, what="the first evidence", deadline_seconds=30, explain=lambda: str(seen))
+        wait_until(lambda: listens(migrated), what="the operator to listen", deadline_seconds=30)
         seen.clear()
         for _ in range(PIECES):
             before = passes(operator.metrics())
@@ -55,7 +69,7 @@ def test_figures_are_written_once_a_tick_and_a_roll_back_waits_for_none(
             wait_until(
                 lambda before=before: passes(operator.metrics()) > before,
                 what="a pass for the news",
-                deadline_seconds=10,
+                deadline_seconds=30,
             )
         # One for this tick, one if the clock crossed into the next.
         assert len(seen) <= 2, seen

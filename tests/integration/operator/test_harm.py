@@ -1,12 +1,14 @@
 """What is wrong with one object, or with the operator's rights, stops nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from testbed.kubeapi import Json
 from testbed.stack import Stack
+from testbed.waiting import wait_until
+from tests.accounts import account, may
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.process import OperatorProcess
@@ -80,23 +82,37 @@ def test_a_policy_ref_that_leads_nowhere_leaves_traffic_alone(
 
 
 @pytest.fixture
-def no_status_of_canaries(stack: Stack, operator_kubeconfig: Path) -> Iterator[list[Json]]:
-    """The operator may not write the status of canaries; gives the rules to put back."""
+def no_status_of_canaries(
+    stack: Stack, operator_kubeconfig: Path
+) -> Iterator[Callable[[bool], None]]:
+    """The operator may not write the status of canaries; called with False, it may again."""
     rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
     fewer = [
         {**one, "resources": [it for it in one["resources"] if it != "canarydeployments/status"]}
         for one in rules
     ]
-    stack.plane.api.merge(ROLE, {"rules": fewer})
-    yield rules
-    stack.plane.api.merge(ROLE, {"rules": rules})
+    assert fewer != rules
+    kube = stack.plane.api
+    operator = account("learnops-system", "learnops-operator")
+
+    def switch(taken: bool) -> None:
+        kube.merge(ROLE, {"rules": fewer if taken else rules})
+        # The API server decides by what it has seen of its own roles, which is a little later.
+        wait_until(
+            lambda: may(kube, operator, "update", "canarydeployments/status") is not taken,
+            what="the API server to decide by the changed role",
+            deadline_seconds=30,
+        )
+
+    switch(True)
+    yield switch
+    switch(False)
 
 
 def test_a_right_that_is_missing_is_named_and_other_doers_go_on(
     operator: OperatorProcess,
     objects: Objects,
-    stack: Stack,
-    no_status_of_canaries: list[Json],
+    no_status_of_canaries: Callable[[bool], None],
 ) -> None:
     objects.doer(rollout=HALF)
     objects.policy("planner-v1")
@@ -112,7 +128,7 @@ def test_a_right_that_is_missing_is_named_and_other_doers_go_on(
     objects.policy("writer-v1", doer="writer")
     serves(objects, "writer-v1", doer="writer")
     assert condition(status(objects, "doers", "writer"), "Stalled")[0] == "False"
-    stack.plane.api.merge(ROLE, {"rules": no_status_of_canaries})
+    no_status_of_canaries(False)
     serves(objects, "planner-v1", "planner-v2")
     wait_status(
         objects,

@@ -87,7 +87,7 @@ def test_abort_gives_control_everything_and_leaves_the_candidate_a_draft(
     wait_until(
         lambda: ("planner-v2", "Draft") in record(running, run_log),
         what="the move down on record",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
 
 

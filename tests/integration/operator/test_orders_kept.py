@@ -17,7 +17,7 @@ from tests.integration.operator.rollouts import (
 def test_an_order_is_not_done_again_by_the_next_operator(
     objects: Objects, start_operator: Start
 ) -> None:
-    operator = start_operator()
+    operator = start_operator(lease_seconds="8")
     by_hand(objects, rollout=HALF)
     order(objects, "Abort", "stop-1")
     wait_stage(objects, "canarydeployments", "c1", "Aborted")
@@ -27,7 +27,7 @@ def test_an_order_is_not_done_again_by_the_next_operator(
     assert (told["retries"], told["handledActionID"]) == (1, "again-1")
     operator.kill()
     served = objects.get("doers", "planner")["status"]["traffic"]
-    successor = start_operator()
+    successor = start_operator(lease_seconds="8")
     wait_until(lambda: passes(successor.metrics()) > 0, what="its first pass", deadline_seconds=60)
     assert status(objects, "canarydeployments", "c1")["retries"] == 1
     assert objects.get("doers", "planner")["status"]["traffic"] == served

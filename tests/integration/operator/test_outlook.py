@@ -45,6 +45,7 @@ def told_of_traffic(objects: Objects, status: str, reason: str) -> Json:
         "c1",
         lambda told: condition(told, "LowTraffic") == (status, reason),
         what=f"LowTraffic to be {status} ({reason})",
+        seconds=60,
     )
 
 
@@ -95,6 +96,7 @@ def test_a_volume_that_nobody_knows_gives_no_time(
         "c1",
         lambda one: "runsStillNeeded" in one["candidates"][0],
         what="the forecast",
+        seconds=60,
     )
     assert told["candidates"][0]["runsStillNeeded"] >= 100
     assert "estimatedDecisionTime" not in told
@@ -124,6 +126,7 @@ def test_wins_and_costs_are_told_and_what_was_still_to_come_ends_with_the_canary
         "c1",
         lambda one: "winRatePercent" in one["candidates"][0],
         what="the figures of these runs",
+        seconds=60,
     )
     (candidate,) = told["candidates"]
     # Two normals 0.2 apart, each with deviation 0.1: P(lower) = Phi(2/sqrt(2)) = 92 %.

@@ -106,6 +106,7 @@ def test_there_is_one_active_policy_at_every_moment(
 
     watcher = Watcher(objects.api, objects.path("policies"), on_policy, name="policies")
     watcher.start()
+    watcher.wait_listed()
     agents = Agents(
         objects=objects, database=run_log, losses={"planner-v1": 0.6, "planner-v2": 0.2}
     )

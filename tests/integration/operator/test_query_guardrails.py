@@ -7,6 +7,7 @@ import pytest
 
 from testbed.kubeapi import Json
 from testbed.stack import Stack
+from testbed.waiting import wait_until
 from testbed.watcher import Watcher
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
@@ -46,9 +47,16 @@ def test_three_breaches_in_a_row_roll_back(
     with_breaches = Watcher(objects.api, objects.path("canarydeployments"), note, name="breaches")
     with_breaches.start()
     try:
+        with_breaches.wait_listed()
         latency.of = {"planner-v1": 1.0, "planner-v2": 3.25}
         serves(objects, "planner-v1")
         told = wait_stage(objects, "canarydeployments", "c1", "RolledBack")
+        wait_until(
+            lambda: {1, 2} <= counted.keys(),
+            what="the breaches before the last to be seen",
+            deadline_seconds=30,
+            explain=lambda: str(counted),
+        )
     finally:
         with_breaches.stop()
     assert told["history"][-1]["reason"] == "GuardrailBreached"
@@ -69,6 +77,12 @@ def test_three_breaches_in_a_row_roll_back(
     wait_stage(objects, "policies", "planner-v2", "Rejected")
 
 
+def proved(candidate: Json) -> bool:
+    """Its evidence suffices to promote it."""
+    evidence = candidate.get("evidence")
+    return bool(evidence) and float(evidence["promote"]) > float(evidence["promoteThreshold"])
+
+
 def test_a_query_without_an_answer_holds_what_would_be_promoted(
     stack: Stack, operator: OperatorProcess, objects: Objects, run_log: str, latency: Latency
 ) -> None:
@@ -79,9 +93,15 @@ def test_a_query_without_an_answer_holds_what_would_be_promoted(
         objects=objects, database=run_log, losses={"planner-v1": 0.6, "planner-v2": 0.2}
     )
     agents.work(runs=400)
+    wait_status(
+        objects,
+        "canarydeployments",
+        "c1",
+        lambda one: proved(one["candidates"][0]),
+        what="the candidate to be shown better",
+    )
     told = held(objects, "GuardrailNoData", words="1 series, none whose labels fit")
-    evidence = told["candidates"][0]["evidence"]
-    assert float(evidence["promote"]) > float(evidence["promoteThreshold"])
+    assert proved(told["candidates"][0])
     (query,) = told["candidates"][0]["queries"]
     assert query["reason"] == "NoData"
     assert "value" not in query

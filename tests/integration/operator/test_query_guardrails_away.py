@@ -31,7 +31,8 @@ def test_a_dead_prometheus_holds_and_does_not_stand_before_a_roll_back(
 def test_a_killed_operator_goes_on_counting_from_the_status(
     stack: Stack, objects: Objects, start_operator: Start
 ) -> None:
-    operator = start_operator(tick_seconds="2")
+    # A tick that leaves time to kill it between the first breach and the third.
+    operator = start_operator(tick_seconds="5", lease_seconds="8")
     latency = Latency(objects.namespace)
     latency.of = {"planner-v2": 9.0}
     counts: list[int] = []
@@ -45,14 +46,19 @@ def test_a_killed_operator_goes_on_counting_from_the_status(
     try:
         with exposed(stack, latency.exposition, job=f"latency-{objects.namespace}"):
             watched(objects)
-            wait_until(lambda: 1 in counts, what="the first breach", deadline_seconds=30)
+            wait_until(lambda: 1 in counts, what="the first breach", deadline_seconds=60)
             operator.kill()
             at_kill = len(counts)
             assert 3 not in counts
             operator.start()
-            wait_stage(objects, "canarydeployments", "c1", "RolledBack")
+            wait_stage(objects, "canarydeployments", "c1", "RolledBack", seconds=90)
+            wait_until(
+                lambda: counts[-1:] == [3],
+                what="the third breach to be seen",
+                deadline_seconds=30,
+                explain=lambda: str(counts),
+            )
     finally:
         watcher.stop()
     assert counts == sorted(counts)
     assert counts[at_kill:]
-    assert counts[-1] == 3

@@ -120,6 +120,8 @@ def test_a_query_is_asked_for_each_and_drops_the_one_that_breaches(
             "c1",
             lambda one: (
                 one["candidates"][0]["verdict"] == "Rollback"
+                # A late answer of the target is none, and no breach either.
+                and "value" in one["candidates"][1]["queries"][0]
                 and condition(one, "Reconciling") == ("True", "Progressing")
             ),
             what="planner-v2 to be dropped, and planner-v3 to go on",

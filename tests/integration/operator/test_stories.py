@@ -1,5 +1,6 @@
 """Whole rollouts: the operator process, the real API server, the real run log."""
 
+from testbed.exposition import total
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.objects import Objects
@@ -15,7 +16,7 @@ def ended(objects: Objects, stage: str) -> Json:
     wait_until(
         lambda: status(objects, "canarydeployments", name).get("stage") == stage,
         what=f"the canary to be {stage}",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     return objects.get("canarydeployments", name)
 
@@ -28,7 +29,7 @@ def test_the_first_policy_becomes_active_at_once(objects: Objects, start_operato
     policy = wait_until(
         lambda: (one := status(objects, "policies", "planner-v1")).get("stage") == "Active" and one,
         what="the policy to say so",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     assert policy["digest"].startswith("v1:")
     assert policy["fence"] >= 1
@@ -51,14 +52,20 @@ def test_a_better_policy_is_promoted(
     wait_until(
         lambda: status(objects, "policies", "planner-v1").get("stage") == "Archived",
         what="planner-v1 to be archived",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     canary = ended(objects, "Promoted")
     seen = [one["percent"] for one in canary["status"]["history"]]
     assert [percent for percent in seen if percent in (10, 50)] == sorted(
         percent for percent in seen if percent in (10, 50)
     )
-    assert 'learnops_promotions_total{by="operator"}' in operator.metrics()
+    # The first policy and planner-v2; a pass counts them after all that it writes.
+    wait_until(
+        lambda: total(operator.metrics(), "learnops_promotions_total", by="operator") == 2,
+        what="both promotions to be counted",
+        deadline_seconds=30,
+        explain=operator.metrics,
+    )
 
 
 def test_a_worse_policy_is_rolled_back_and_rejected(
@@ -83,7 +90,7 @@ def test_a_worse_policy_is_rolled_back_and_rejected(
     wait_until(
         lambda: status(objects, "policies", "planner-v3").get("stage") == "Rejected",
         what="planner-v3 to be rejected",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     canary = ended(objects, "RolledBack")
     wait_until(
@@ -91,7 +98,7 @@ def test_a_worse_policy_is_rolled_back_and_rejected(
             "RolledBack" in {one["reason"] for one in objects.events(canary["metadata"]["name"])}
         ),
         what="the Event",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
 
 
@@ -103,7 +110,7 @@ def test_in_the_steady_state_nothing_is_read_or_written(
     wait_until(
         lambda: status(objects, "policies", "planner-v1").get("stage") == "Active",
         what="the policy to be active",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     doer = objects.get("doers", "planner")["metadata"]["resourceVersion"]
     # A change that means nothing to the operator makes it look once more at the doer.
@@ -111,7 +118,7 @@ def test_in_the_steady_state_nothing_is_read_or_written(
     note = {"metadata": {"annotations": {"example.com/note": "hello"}}}
     changed = objects.api.merge(objects.path("policies", "planner-v1"), note)
     wait_until(
-        lambda: passes(operator.metrics()) > before, what="another pass", deadline_seconds=10
+        lambda: passes(operator.metrics()) > before, what="another pass", deadline_seconds=30
     )
     assert objects.get("doers", "planner")["metadata"]["resourceVersion"] == doer
     after = objects.get("policies", "planner-v1")["metadata"]["resourceVersion"]

@@ -96,8 +96,7 @@ def crd(plural: str) -> dict[str, Any]:
 def test_a_crd_with_cel_refuses_the_bad_and_accepts_the_good(stack: Stack, namespace: str) -> None:
     plural = f"ranges{namespace.rpartition('-')[2]}"
     stack.plane.kubectl("apply", "-f", "-", stdin=json.dumps(crd(plural)))
-    name = f"crd/{plural}.testbed.example"
-    stack.plane.kubectl("wait", "--for=condition=Established", "--timeout=60s", name)
+    stack.plane.wait_established()
     wait_until(  # established is not yet discovered, by which kubectl goes
         lambda: plural in str(stack.plane.api.find("/apis/testbed.example/v1")),
         what=f"{plural} in the API server's discovery",

@@ -1,13 +1,18 @@
 """PostgreSQL of the testbed: one database per test, crash and recovery."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from testbed.postgres import Postgres
 from testbed.stack import Stack
+from testbed.waiting import wait_until
 from testbed.workdir import WorkDir
+
+_AWAITED = "SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'first'::regclass"
 
 
 @pytest.fixture
@@ -37,6 +42,32 @@ def test_what_was_committed_survives_a_kill(own_server: Postgres) -> None:
     own_server.start()
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT a FROM kept").fetchone() == (7,)
+
+
+def test_of_a_restore_and_a_reader_that_wait_for_each_other_the_restore_goes_on(
+    stack: Stack, tmp_path: Path
+) -> None:
+    server, copy = stack.postgres, tmp_path / "copy"
+    url = server.create_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE first (); CREATE TABLE second ()")
+    server.backup(url, to=copy)
+    with (
+        ThreadPoolExecutor(1) as threads,
+        psycopg.connect(url, autocommit=True) as looking,
+        psycopg.connect(url) as reader,
+    ):
+        reader.execute("SELECT FROM first")
+        restoring = threads.submit(server.restore, url, of=copy)
+        wait_until(
+            lambda: looking.execute(_AWAITED).fetchone(),
+            what="the restore to wait for the reader",
+            deadline_seconds=30,
+        )
+        with pytest.raises(psycopg.errors.DeadlockDetected):
+            reader.execute("SELECT FROM second")
+        reader.rollback()
+        restoring.result(timeout=60)
 
 
 def test_it_stops_while_a_client_is_connected(own_server: Postgres) -> None:

@@ -22,8 +22,8 @@ from learnops.ports.figures import Figures, FiguresUnavailableError
 
 log = logging.getLogger(__name__)
 EVERY_SECONDS = 300.0
-# Sooner where the runs have doubled or nothing is known yet: a canary of a minute is to be told of
-# as well.
+# Sooner where the runs have doubled, nothing is known yet or the last look failed: a canary of a
+# minute is to be told of as well.
 _SOONEST_SECONDS = 10.0
 _CHUNK_RUNS = 10_000
 
@@ -40,6 +40,7 @@ class _Known:
     asked_at: float = 0.0
     asked_runs: int = 0
     look: asyncio.Task[None] | None = None
+    failed: bool = False  # the last look that ended
 
 
 class CanaryFigures:
@@ -84,7 +85,7 @@ class CanaryFigures:
         age = self._clock.monotonic() - known.asked_at
         doubled = runs > 0 and runs >= 2 * known.asked_runs
         nothing = known.reading is None or known.reading.runs_still_needed is None
-        soon = doubled or (nothing and runs > 0)
+        soon = doubled or known.failed or (nothing and runs > 0)
         return age >= EVERY_SECONDS or (soon and age >= _SOONEST_SECONDS)
 
     async def _look(
@@ -97,8 +98,10 @@ class CanaryFigures:
                 known.reading = await self._told(
                     key, canary, candidate, pairs=known.pairs, per_day=per_day
                 )
+                known.failed = False
         except FiguresUnavailableError as error:
             # What is known stays, with its time; the evidence tells of the outage itself.
+            known.failed = True
             log.info("figures not read", extra={"key": str(key), "error": str(error)})
 
     async def _count(self, key: Key, arm: _Arm, *, known: _Known) -> None:
