@@ -6,6 +6,7 @@ import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from learnops.adapters.postgres.connection import make_pool
 from learnops.adapters.postgres.runlog import PostgresRunLog
+from learnops.domain.assignment import Arm, draw
 from learnops.domain.observed import Key
 from learnops.domain.plan import CloseRollout, OpenRollout, Tried
 from testbed.kubeapi import Json, KubeApi
@@ -34,7 +36,7 @@ SERIES_OF_AN_ARM = 22 + 14 + 4 + len(WEIGHTS)
 SERIES_OF_THE_PROCESS = 500
 SERIES_OF_A_ROLLOUT = 2 * 4 + 1  # evidence of both arms, and the lag of their prefix
 OWN_LABELS = {"namespace", "doer", "policy", "arm", "term", "le", "epoch", "process"}
-ODD = [  # one run of each arm from each tenant; a line end is refused
+ODD = [  # a run from each tenant, by turns of either arm; a line end is refused
     "Ünïcøde-Ltd",
     "零一二三",
     "тест\u200bтест",
@@ -72,7 +74,8 @@ def test_series_are_bounded_by_doers_and_go_with_their_policies(
     planted = [report(api, namespace, number) for number in range(DOERS)]
 
     wait_until(
-        lambda: sum("epoch" in labels for labels in labels_of(api)) >= 4 * WITH_CANDIDATE,
+        # Of the four runs before the one that is refused: both arms of each.
+        lambda: sum("epoch" in labels for labels in labels_of(api)) == 2 * 4 * WITH_CANDIDATE,
         what="evidence of each canary to be counted",
         deadline_seconds=30,
     )
@@ -174,7 +177,7 @@ async def each_rollout(
 def report(api: Api, namespace: str, number: int) -> list[str]:
     """Runs with everything an agent may tell; what must be found in no series."""
     doer = f"doer-{number}"
-    runs = [secrets.token_hex(8) for _ in ODD]
+    runs = [made_up(doer, control=place % 2 == 0) for place in range(len(ODD))]
     body = {"namespace": namespace, "doer": doer, "runs": [{"runId": run} for run in runs]}
     drawn = api.post("/v1/assignments", body).body["assignments"]
     told, bundles, expected = list(runs), list[Json](), list[str]()
@@ -190,6 +193,16 @@ def report(api: Api, namespace: str, number: int) -> list[str]:
     answer = api.post("/v1/runs:batch", {"runs": bundles})
     assert [one["status"] for one in answer.body["results"]] == expected
     return told
+
+
+def made_up(doer: str, *, control: bool) -> str:
+    """A run's name that the doer's canary draws so: by chance alone some doer would have but one
+    arm, and no series is left of it once its candidate is gone."""
+    return next(
+        run
+        for run in (secrets.token_hex(8) for _ in count())
+        if (draw(f"{doer}.0", run, 50) is Arm.CONTROL) is control
+    )
 
 
 def is_of_a_rollout(labels: dict[str, str]) -> bool:

@@ -99,7 +99,7 @@ def check_dashboard(installed: Installation, prometheus: Prometheus) -> None:
             installed.wait(
                 lambda expression=expression: prometheus.query(expression),
                 f"data for {panel}",
-                deadline_seconds=20,
+                deadline_seconds=60,
             )
         except TestbedError:
             empty.append((panel, expression))

@@ -73,6 +73,16 @@ async def reported(pool: Pool, *run_ids: str, loss: float = 0.25) -> set[RunKey]
     return await store(pool, rows=[row(run_id, loss=loss) for run_id in run_ids])
 
 
+async def filled(pool: Pool) -> int:
+    """Make all connections of the pool; how many.
+
+    Whoever finds none waits a few seconds at most, so no more than these may want one at once.
+    """
+    await pool.resize(pool.max_size)
+    await pool.wait(60)
+    return pool.max_size
+
+
 async def rows_of(
     pool: Pool, query: str, values: Sequence[object] = ()
 ) -> list[tuple[object, ...]]:

@@ -39,7 +39,7 @@ async def _until(url: str, query: str, count: int) -> None:
             wait_until,
             lambda: asking.execute(query).fetchone() == (count,),
             what=f"{query} to be {count}",
-            deadline_seconds=10,
+            deadline_seconds=30,
         )
 
 

@@ -142,7 +142,7 @@ async def test_the_lag_of_a_prefix_begins_at_maturation_and_ends_with_the_rollou
         (one,) = await open_prefixes(pool, recent_seconds=600)
         return one.lag_seconds
 
-    await runlog.open_rollout(key=KEY, rollout=rollout("uid.1", maturation_seconds=5))
+    await runlog.open_rollout(key=KEY, rollout=rollout("uid.1", maturation_seconds=60))
     ref = RolloutRef(rollout="uid.1", namespace="agents", doer="planner")
     await runlog.close_rollout(
         key=KEY, rollout=CloseRollout(rollout="uid.0", outcome=CanaryStage.ABORTED)
@@ -154,7 +154,7 @@ async def test_the_lag_of_a_prefix_begins_at_maturation_and_ends_with_the_rollou
     assert await lag() == 0
     await registered(pool, ref, draw("a"))
     assert await lag() == 0
-    await _age(pool, seconds=65)
+    await _age(pool, seconds=120)
     assert 60 <= (await lag() or 0) < 90
     await time_out(pool, rollouts=["uid.1"])
     assert 60 <= (await lag() or 0) < 90  # resolved, and in no counter yet

@@ -22,7 +22,7 @@ from learnops.adapters.postgres.signals import (
 )
 from learnops.domain.reward import DEFAULT_WEIGHTS, reward
 from tests.integration.postgres.conftest import ROLLOUT
-from tests.integration.postgres.helpers import draw, registered, reported, row, rows_of
+from tests.integration.postgres.helpers import draw, filled, registered, reported, row, rows_of
 
 ALL = {"compile": 1.0, "tests": 0.5, "errors": 0.25, "human": 0.0}
 
@@ -44,7 +44,13 @@ async def test_many_at_once_lose_none_and_the_reward_is_that_of_the_last(pool: P
     await reported(pool, "a")
     names = list(ALL)
     sent = [later(names[n % 4], (n * 37 % 100) / 100, f"k{n}") for n in range(80)]
-    await asyncio.gather(*(append(pool, run=told("a", signal)) for signal in sent))
+    room = asyncio.Semaphore(await filled(pool))
+
+    async def tell(signal: Signal) -> None:
+        async with room:
+            await append(pool, run=told("a", signal))
+
+    await asyncio.gather(*(tell(signal) for signal in sent))
     signals, found = await of_run(pool, key=("agents", "a"))
     assert {it["key"] for it in signals} == {it.key for it in sent}
     last = {it["name"]: it["value"] for it in signals}  # in the order of arrival
@@ -71,15 +77,18 @@ async def test_bundles_and_signals_of_the_same_runs_do_not_lock_each_other_out(p
         for it in rows
     ]
 
+    batches = [rows[start : start + 10] for start in range(0, 60, 10)]
+    room = asyncio.Semaphore(await filled(pool) - len(batches))  # a connection each
+
     async def tell(run: str) -> None:
         while True:
             try:
-                await append(pool, run=told(run, later("tests", 1, "ci")))
+                async with room:
+                    await append(pool, run=told(run, later("tests", 1, "ci")))
                 return
             except UnknownRunError:
                 await asyncio.sleep(0)  # its bundle is not stored yet
 
-    batches = [rows[start : start + 10] for start in range(0, 60, 10)]
     async with asyncio.timeout(60):
         stores = (store(pool, rows=it) for it in batches)
         await asyncio.gather(*(tell(run) for run in runs), *stores)

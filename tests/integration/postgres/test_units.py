@@ -12,7 +12,7 @@ from learnops.adapters.postgres.runs import registrations, store
 from learnops.api.assignment import Unit
 from learnops.ports.runlog import LogRows
 from tests.integration.postgres.conftest import KEY, rollout
-from tests.integration.postgres.helpers import draw, registered, reported, row, rows_of
+from tests.integration.postgres.helpers import draw, filled, registered, reported, row, rows_of
 
 SESSIONS = RolloutRef(rollout="s.0", namespace="agents", doer="planner")
 TENANTS = RolloutRef(rollout="t.0", namespace="agents", doer="planner")
@@ -71,12 +71,12 @@ async def test_a_unit_waits_for_a_run_that_began_late_in_its_window(
 ) -> None:
     await registered(pool, SESSIONS, draw("a", unit_id="s"))
     await reported(pool, "a", loss=0.25)
-    await _age(pool, seconds=599)
+    await _age(pool, seconds=540)
     await registered(pool, SESSIONS, draw("b", unit_id="s"))
-    await _age(pool, seconds=30)
+    await _age(pool, seconds=90)  # the window is over
     waiting = await _prefix(runlog)
     assert list(waiting.seq) == []
-    assert waiting.next_timeout_seconds == pytest.approx(570, abs=20)
+    assert waiting.next_timeout_seconds == pytest.approx(510, abs=20)
     await reported(pool, "b", loss=0.75)
     assert list((await _prefix(runlog)).loss) == [0.5]
 
@@ -190,11 +190,13 @@ async def test_runs_that_join_while_units_are_resolved_are_in_the_mean_or_do_not
 ) -> None:
     await registered(pool, SESSIONS, *(draw(f"f{n}", unit_id=f"s{n}") for n in range(40)))
     await reported(pool, *(f"f{n}" for n in range(40)), loss=0.0)
+    room = asyncio.Semaphore(await filled(pool) - 2)  # a connection each, two for the others
     # Half of the windows end while the second runs come.
     await _age(pool, seconds=599.9)
 
     async def join(number: int) -> bool:
-        (found,) = await registered(pool, SESSIONS, draw(f"g{number}", unit_id=f"s{number}"))
+        async with room:
+            (found,) = await registered(pool, SESSIONS, draw(f"g{number}", unit_id=f"s{number}"))
         assert found is not None
         return found.counts
 

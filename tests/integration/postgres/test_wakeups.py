@@ -21,7 +21,7 @@ SELECT 1 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'learnops-wakeups'
     AND query LIKE 'LISTEN%' AND state = 'idle'
 """
-_DEADLINE_SECONDS = 15
+_DEADLINE_SECONDS = 60
 
 
 @pytest_asyncio.fixture

@@ -75,7 +75,7 @@ class Api:
     def start(self) -> None:
         """Start it and wait until every part is ready."""
         self.process.start()
-        self.process.wait_ready(self.ready, deadline_seconds=30)
+        self.process.wait_ready(self.ready, deadline_seconds=60)
 
     def ready(self) -> bool:
         """Whether /readyz says so."""
@@ -148,7 +148,7 @@ def world(api: Api, crds: Stack, database: str, namespace: str) -> LiveDoer:
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
         what="the api to see the doer",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     return made
 
@@ -175,7 +175,7 @@ def served(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
         what="the api to see the doer",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     yield Served(api=api, world=made, log=log)
     api.process.stop()

@@ -85,9 +85,13 @@ def tenants(
     for namespace in (ours, theirs):
         path = f"/v1/snapshot?namespace={namespace}&doer=planner"
         token = accounts.token(namespace)
+        unknown = f"/v1/runs/none?namespace={namespace}"
         wait_until(
-            lambda path=path, token=token: api.get(path, token=token).status == 200,
-            what="the api to see the doer, and to know the agent",
+            lambda path=path, unknown=unknown, token=token: (
+                api.get(path, token=token).status == 200
+                and api.get(unknown, token=token).status == 404
+            ),
+            what="the api to see the doer, and both rights of the agent",
             deadline_seconds=30,
             explain=api.process.log_tail,
         )
@@ -261,11 +265,15 @@ def test_the_sdk_goes_on_with_a_token_that_was_replaced(
         )
         with learner.start() as run:
             run.finish(metrics={})
+        wait_until(
+            lambda: "401 this token is not known" in caplog.text,
+            what="the SDK to be told so",
+            deadline_seconds=30,
+        )
         assert not learner.flush(1), "it is kept, not dropped"
         path.write_text(tenants.accounts.token(here, "late"))
         assert learner.flush(30)
         assert learner.stats()["bundles_accepted"] == 2
-    assert "401 this token is not known" in caplog.text
     assert tenants.accounts.leaked(caplog.text) == 0
 
 

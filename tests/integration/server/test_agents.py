@@ -60,7 +60,7 @@ async def test_coroutines_are_drawn_registered_and_scored_with_their_costs(
         cheap, dear = of_arm("candidate", after="cheap"), of_arm("control", after="dear")
         await asyncio.gather(plan(cheap, 1), plan(dear, 2_000))
         assert ran == {cheap: ("candidate", 0.5), dear: ("control", 0.5)}
-        assert await learner.flush(20)
+        assert await learner.flush(30)
     assert stored(api, world, cheap)["terms"]["costOverBudget"] == 0.0
     assert stored(api, world, dear)["terms"]["costOverBudget"] == 1.0  # 2 US dollars of 1
     wait_for(lambda: evidence_runs(api, world) == 2, "both in the evidence")

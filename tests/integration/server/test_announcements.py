@@ -32,7 +32,7 @@ def heard(listener: Listener, *, runs: int) -> list[tuple[int, Any]]:
         )
         return sum(len(told["runs"]) for _, told in payloads) >= runs
 
-    wait_until(enough, what=f"{runs} runs announced", deadline_seconds=15)
+    wait_until(enough, what=f"{runs} runs announced", deadline_seconds=30)
     return payloads
 
 

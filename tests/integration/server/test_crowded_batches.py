@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import psutil
@@ -34,12 +36,27 @@ def unknown(world: LiveDoer) -> list[dict[str, Any]]:
     return [world.bundle(f"many-{number}", signals=crowd(80_000)) for number in range(15)]
 
 
-def meanwhile(served: Any, sent: Callable[[], Answer]) -> tuple[Answer, float, int]:
-    """The answer to it, the share of its time that another waited at most, and the memory it took.
+# Of the one that takes a second or two, where a pause of any thread is much of its time, the middle
+# of several is looked at. The other takes long.
+TIMES = {fat: 5, unknown: 1}
 
-    A share, since both are slower on a slow machine: the loop that stands still until the batch is
-    through makes the other wait for most of it.
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a batch came to.
+
+    `waited`: the share of its time that another waited at most. A share, since both are slower on a
+    slow machine: the loop that stands still until the batch is through makes the other wait for
+    most of it. `grown`: the memory it took.
     """
+
+    answer: Answer
+    waited: float
+    grown: int
+
+
+def meanwhile(served: Any, sent: Callable[[], Answer]) -> Seen:
+    """Send it, and ask for something small all the time."""
     process = psutil.Process(served.api.process.pid)
     before = peak = process.memory_info().rss
     longest, begun = 0.0, time.perf_counter()
@@ -50,7 +67,8 @@ def meanwhile(served: Any, sent: Callable[[], Answer]) -> tuple[Answer, float, i
             assert served.api.get("/livez", token=None).status == 200
             longest = max(longest, time.perf_counter() - asked)
             peak = max(peak, process.memory_info().rss)
-    return answering.result(), longest / (time.perf_counter() - begun), peak - before
+    waited = longest / (time.perf_counter() - begun)
+    return Seen(answer=answering.result(), waited=waited, grown=peak - before)
 
 
 def post(served: Any, runs: list[dict[str, Any]], *, token: str) -> Callable[[], Answer]:
@@ -61,12 +79,13 @@ def post(served: Any, runs: list[dict[str, Any]], *, token: str) -> Callable[[],
 @pytest.mark.parametrize("made", [fat, unknown])
 def test_it_holds_up_nobody(served: Served, made: Callable[[LiveDoer], Any]) -> None:
     runs = made(served.world)
-    answer, waited, grown = meanwhile(served, post(served, runs, token=TOKEN))
-    results = answer.body["results"]
-    assert (answer.status, len(results)) == (200, len(runs))
-    assert results[-1]["status"] == "invalid"
-    assert waited < MOST_WAITED
-    assert grown < MOST_GROWN
+    seen = [meanwhile(served, post(served, runs, token=TOKEN)) for _ in range(TIMES[made])]
+    for one in seen:
+        assert one.answer.status == 200, one.answer.body
+        results = one.answer.body["results"]
+        assert len(results) == len(runs)
+        assert results[-1]["status"] == "invalid"
+    holds_up_nobody(seen)
 
 
 @pytest.mark.parametrize("made", [fat, unknown])
@@ -75,7 +94,12 @@ def test_nor_does_that_of_somebody_without_a_right(
 ) -> None:
     token = tenants.accounts.token(tenants.namespace, "nobody")
     runs = [*made(tenants.ours), tenants.ours.bundle("one")]
-    answer, waited, grown = meanwhile(tenants, post(tenants, runs, token=token))
-    assert answer.status == 403
-    assert waited < MOST_WAITED
-    assert grown < MOST_GROWN
+    seen = [meanwhile(tenants, post(tenants, runs, token=token)) for _ in range(TIMES[made])]
+    assert {one.answer.status for one in seen} == {403}
+    holds_up_nobody(seen)
+
+
+def holds_up_nobody(seen: list[Seen]) -> None:
+    waited = [one.waited for one in seen]
+    assert median(waited) < MOST_WAITED, waited
+    assert max(one.grown for one in seen) < MOST_GROWN

@@ -39,7 +39,7 @@ def test_each_costs_its_detail_and_no_run(api: Api, world: LiveDoer, connect: Co
     learner = connect()
     for name, (given, _, _) in CASES.items():
         learner.start(run_id=name).finish(**{"metrics": GOOD, **given})
-    assert learner.flush(20)
+    assert learner.flush(30)
     for name, (_, loss, missing) in CASES.items():
         stored = api.get(f"/v1/runs/{name}?namespace={world.namespace}")
         assert stored.status == 200, name

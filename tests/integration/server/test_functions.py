@@ -77,7 +77,7 @@ def test_a_report_of_a_canary(api: Api, world: LiveDoer) -> None:
     world.status("canarydeployments", "planner-canary", {"stage": "Canary"})
     with Reader(api=api.url, token=TOKEN, namespace=world.namespace) as reader:
         told = wait_until(
-            lambda: _report(reader), what="the api to see the canary", deadline_seconds=15
+            lambda: _report(reader), what="the api to see the canary", deadline_seconds=30
         )
     assert (told["stage"], told["recommendation"]) == ("Canary", None)
 

@@ -69,7 +69,7 @@ def test_fuzzed(case: Any, served: Served) -> None:
         headers={"Authorization": f"Bearer {TOKEN}"},
         additional_checks=[tells_a_problem, stores_valid_items_alone],
         excluded_checks=left_out,
-        timeout=20,
+        timeout=30,
     )
     assert answer is not None
 

@@ -39,7 +39,7 @@ def test_a_caller_that_hangs_up_is_counted_as_one(served: Served, path: str) -> 
     wait_until(
         lambda: served.api.series(COUNTER, route=route, code="aborted") == 1.0,
         what="the hang-up to be counted",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     assert served.api.series(COUNTER, route=route, code="500") == 0.0
     assert served.api.series(COUNTER, route=route, code="400") is None

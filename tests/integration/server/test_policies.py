@@ -11,7 +11,7 @@ def test_content_with_an_etag(api: Api, world: LiveDoer) -> None:
     wait_until(
         lambda: api.get(path).body["stage"] == "Active",
         what="the api to see the stage",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     first = api.get(path)
     assert first.body == {
@@ -36,7 +36,7 @@ def test_content_with_an_etag(api: Api, world: LiveDoer) -> None:
     wait_until(
         lambda: api.get(path, headers=known).status == 200,
         what="the other stage",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     other = api.get("/v1/policies/planner-v2?namespace=" + world.namespace, headers=known)
     assert (other.status, other.body["version"]) == (200, "2.0.0")

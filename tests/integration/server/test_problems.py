@@ -146,7 +146,7 @@ def world(crds: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={namespace}&doer=planner").status == 200,
         what="the api to see the doer",
-        deadline_seconds=15,
+        deadline_seconds=30,
     )
     yield api, made
     api.process.stop()

@@ -1,6 +1,8 @@
 """Personal data never reaches the database."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from typing import Any
 
 import psycopg
@@ -100,20 +102,26 @@ def test_the_doers_own_patterns_hold_from_their_change_on(api: Api, world: LiveD
 @pytest.mark.parametrize(
     "artifact",
     [
-        {"log": ["536-90-4399, " * 4000] * 2},
-        {"mailsByUser": {f"u{place:05d}@example.com": 1 for place in range(6000)}},
+        {"log": ["536-90-4399, " * 4000] * 4},
+        {"mailsByUser": {f"u{place:05d}@example.com": 1 for place in range(10_000)}},
     ],
     ids=["numbers upon numbers", "a map by address"],
 )
 def test_a_bundle_that_takes_long_holds_up_nobody(api: Api, world: LiveDoer, artifact: Any) -> None:
+    shares = []
     with ThreadPoolExecutor(1) as pool:
-        large = pool.submit(api.post, "/v1/runs", told(world, "large", artifacts=[artifact]))
-        between = 0
-        while not large.done():
-            assert api.get("/livez", token=None).status == 200
-            between += 1
-    assert large.result().status == 201
-    assert between >= 20  # a few, where the loop stands still meanwhile
+        for number in range(5):
+            longest, begun = 0.0, time.perf_counter()
+            body = told(world, f"large-{number}", artifacts=[artifact])
+            large = pool.submit(api.post, "/v1/runs", body)
+            while not large.done():
+                asked = time.perf_counter()
+                assert api.get("/livez", token=None).status == 200
+                longest = max(longest, time.perf_counter() - asked)
+            assert large.result().status == 201
+            shares.append(longest / (time.perf_counter() - begun))
+    # Of its time, what another waited at most: two thirds and more where the loop stands still.
+    assert median(shares) < 0.4, shares
     stored = everything_stored(world)
     assert "536-90" not in stored
     assert "u00007@" not in stored

@@ -2,6 +2,7 @@
 
 import json
 import time
+from statistics import median
 from urllib.parse import quote
 
 import psycopg
@@ -52,7 +53,7 @@ def test_repeats_are_answered_as_the_first_after_their_doer_was_deleted(
     wait_until(
         lambda: api.get(f"/v1/snapshot?namespace={world.namespace}&doer=planner").status == 404,
         what="the api to see that the doer is gone",
-        deadline_seconds=20,
+        deadline_seconds=30,
     )
     again = [api.post("/v1/runs", one) for one in sent]
     assert [(one.status, one.body) for one in again] == [
@@ -224,24 +225,26 @@ def test_evidence_counts_a_run_once_it_is_in_the_resolved_prefix(api: Api, world
 
 
 def test_a_silent_run_times_out_and_counts_one(api: Api, world: LiveDoer) -> None:
-    assign(api, world, {"runId": "silent"})
-    with psycopg.connect(world.database, autocommit=True) as connection:
-        connection.execute(
-            "UPDATE deployment_routings SET registered_at = registered_at - interval '601 s'"
-        )
-    aged = time.monotonic()
-    _sees(api, "learnops_evidence_loss_sum_total", 1.0)
-    assert _sum(api, "learnops_evidence_timeouts_total") == 1
-    lag = api.series(
-        "learnops_evidence_prefix_lag_seconds", namespace=world.namespace, doer="planner"
-    )
-    assert lag is not None
-    assert 0 <= lag < 60
-    assert time.monotonic() - aged < 3
-    assert api.post("/v1/runs", world.bundle("silent")).body["loss"] == pytest.approx(0.15)
+    took = []
+    for number in range(1, 6):
+        assign(api, world, {"runId": f"silent-{number}"})
+        with psycopg.connect(world.database, autocommit=True) as connection:
+            connection.execute(
+                "UPDATE deployment_routings SET registered_at = registered_at - interval '601 s'"
+                " WHERE run_id = %s",
+                (f"silent-{number}",),
+            )
+        aged = time.monotonic()
+        _sees(api, "learnops_evidence_loss_sum_total", number)
+        took.append(time.monotonic() - aged)
+        assert _sum(api, "learnops_evidence_timeouts_total") == number
+    assert median(took) < 3, took
+    lags = wait_until(lambda: _lags(api, world), what="the lag to be told", deadline_seconds=30)
+    assert 0 <= lags[0] < 60
+    assert api.post("/v1/runs", world.bundle("silent-1")).body["loss"] == pytest.approx(0.15)
     with psycopg.connect(world.database) as connection:
-        routing = connection.execute("SELECT resolution, loss FROM deployment_routings").fetchone()
-    assert routing == ("Timeout", 1.0)
+        routings = connection.execute("SELECT resolution, loss FROM deployment_routings").fetchall()
+    assert routings == [("Timeout", 1.0)] * 5
 
 
 def test_weights_are_those_of_the_registration(api: Api, world: LiveDoer) -> None:
@@ -254,7 +257,7 @@ def test_weights_are_those_of_the_registration(api: Api, world: LiveDoer) -> Non
             == {"grounding": 1.0}
         ),
         what="the new weights to be seen",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
     told = api.post("/v1/runs", world.bundle("before")).body
     assert told["weights"] == {"grounding": 3.0, "contradictions": 1.0}
@@ -276,9 +279,16 @@ def _sees(api: Api, name: str, total: float) -> None:
     wait_until(
         lambda: _sum(api, name) == pytest.approx(total),
         what=f"{name} to be {total:g}",
-        deadline_seconds=10,
+        deadline_seconds=30,
         explain=lambda: f"it is {_sum(api, name):g}",
     )
+
+
+def _lags(api: Api, world: LiveDoer) -> list[float]:
+    """That of the doer's prefix; nothing before the first look at it has ended."""
+    name = "learnops_evidence_prefix_lag_seconds"
+    lag = api.series(name, namespace=world.namespace, doer="planner")
+    return [] if lag is None else [lag]
 
 
 def _sum(api: Api, name: str) -> float:

@@ -71,7 +71,7 @@ def test_a_run_is_drawn_registered_run_and_scored(
         assert run.policy.prompts == {"system": f"Plan, version {policy[-1]}."}
         assert run.policy.tools_allowlist == ("search",)
         run.finish(metrics=METRICS, qav={"n": 1}, artifacts=[{"uri": "x"}], costs={"costUSD": 1})
-    assert learner.flush(20)
+    assert learner.flush(30)
     assert learner.stats()["bundles_accepted"] == 2
     stored = api.get(f"/v1/runs/{run.id}?namespace={world.namespace}").body
     assert stored["loss"] == pytest.approx(0.075)
@@ -92,7 +92,7 @@ def test_an_api_that_stalls_means_control_and_no_evidence(
         os.kill(pid, signal.SIGCONT)
     wait_for(lambda: learner.stats().get("voids_acknowledged"), "the void")
     run.finish(metrics=METRICS)
-    assert learner.flush(20)
+    assert learner.flush(30)
     stored = api.get(f"/v1/runs/{run.id}?namespace={world.namespace}").body
     assert stored["propensity"] == 0.0
 

@@ -41,7 +41,7 @@ def serve(api: Api, world: LiveDoer, shares: list[Json], *, revision: int) -> Js
         body: Json = api.get(path).body
         return body if body.get("revision") == revision else None
 
-    return wait_until(seen, what=f"revision {revision} to be seen", deadline_seconds=10)
+    return wait_until(seen, what=f"revision {revision} to be seen", deadline_seconds=30)
 
 
 def test_each_run_gets_the_arm_of_its_region_and_keeps_the_propensity_of_all(

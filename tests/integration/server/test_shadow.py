@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from threading import Event, current_thread, main_thread
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -13,14 +15,15 @@ from learnops.adapters.postgres.runlog import PostgresRunLog
 from learnops.client import Learner, Options, Run
 from learnops.domain.observed import Key
 from learnops.ports.runlog import PairRows
+from learnops.server.deadline import ANSWER_SECONDS
 from learnops.server.models import MAX_BATCH
 from testbed.waiting import wait_until as wait_until_by
-from tests.integration.server.conftest import TOKEN, Api
+from tests.integration.server.conftest import TOKEN, Answer, Api
 from tests.live_doer import SALT, LiveDoer
 
 
-def wait_until(check: Callable[[], Any], what: str) -> None:
-    wait_until_by(check, what=what, deadline_seconds=30)
+def wait_until(check: Callable[[], Any], what: str) -> Any:
+    return wait_until_by(check, what=what, deadline_seconds=30)
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def test_the_candidate_runs_beside_control_and_is_no_traffic(
         return f"{task} by {run.policy.name}"
 
     assert plan("a bridge") == "a bridge by planner-v1"
-    assert learner.flush(20)
+    assert learner.flush(30)
     assert seen == [("planner-v1", False, True), ("planner-v2", True, False)]
     ((seq, run_id, loss),) = pairs(world)
     assert seq == 1
@@ -108,7 +111,7 @@ def test_a_candidate_that_raises_harms_no_answer_and_counts_as_worst(
         return "well"
 
     assert plan() == "well"
-    assert learner.flush(20)
+    assert learner.flush(30)
     ((_seq, _run, loss),) = pairs(world)
     assert loss == 1.0
 
@@ -125,7 +128,7 @@ def test_more_candidates_than_may_wait_are_left_out(world: LiveDoer, learner: Le
     for _ in range(9):
         plan()  # not held up by the candidate that waits
     go_on.set()
-    assert learner.flush(20)
+    assert learner.flush(30)
     assert 2 <= len(pairs(world)) <= 3
 
 
@@ -152,8 +155,23 @@ def test_a_candidate_that_tells_nothing_in_time_counts_as_worst(api: Api, world:
     assert list(resolved(world).candidate_loss) == [1.0, 1.0]
 
 
-@pytest.mark.timeout(120)
+def worked(api: Api, world: LiveDoer) -> float:
+    """Seconds that the api, and Postgres for it, have had a processor."""
+    with psycopg.connect(world.database) as connection:
+        sessions = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+            " AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        ).fetchall()
+    seconds = 0.0
+    for pid in (api.process.pid, *(pid for (pid,) in sessions)):
+        with suppress(psutil.NoSuchProcess):  # a session that has ended since
+            times = psutil.Process(pid).cpu_times()
+            seconds += times.user + times.system
+    return seconds
+
+
 def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: LiveDoer) -> None:
+    """On a machine that does nothing else; elsewhere it is sent again, as callers are told to."""
     in_shadow(world)
     body = {"namespace": world.namespace, "doer": "planner", "rollout": SALT}
     names = [f"r{number}" for number in range(MAX_BATCH)]
@@ -165,10 +183,22 @@ def test_the_longest_batch_is_stored_before_the_deadline(api: Api, world: LiveDo
         part = {**body, "runIds": names[start : start + 1000]}
         assert api.post("/v1/shadows", part).status == 200
     told = [world.bundle(name, policy="planner-v2") for name in names]
-    for expected in ("accepted", "duplicate"):
+    statuses: list[int] = []
+
+    def answered() -> Answer | None:
         answer = api.post("/v1/shadows:report", {"runs": told})
-        assert answer.status == 200, answer.body
-        assert {each["status"] for each in answer.body["results"]} == {expected}
+        statuses.append(answer.status)
+        return answer if answer.status == 200 else None
+
+    for status in ("accepted", "duplicate"):
+        statuses.clear()
+        before = worked(api, world)
+        answer = wait_until(answered, what=f"a batch to be {status}")
+        # Of all times together: what one has stored, the next has not to do.
+        assert worked(api, world) - before < ANSWER_SECONDS, statuses
+        assert set(statuses) <= {200, 503}
+        known = {status} if statuses == [200] else {status, "duplicate"}
+        assert {each["status"] for each in answer.body["results"]} <= known
     told_losses = [loss for _, _, loss in pairs(world)]
     assert len(told_losses) == MAX_BATCH
     assert None not in told_losses

@@ -167,7 +167,7 @@ def test_an_id_with_slashes_and_no_reward_without_weights(api: Api, world: LiveD
         found = stored(api, world, "job%2F7")["reward"]
         return found is not None and found["weights"] == {"human": 2.0}
 
-    wait_until(weighed, what="the api to see the weights", deadline_seconds=15)
+    wait_until(weighed, what="the api to see the weights", deadline_seconds=30)
     found = stored(api, world, "job%2F7")["reward"]
     assert (found["value"], found["partial"], found["terms"]) == (None, True, [])
     answer = tell(api, world, "job%2F7", signal("human", 0.5, "thumb"))

@@ -34,7 +34,7 @@ def test_a_run_its_pipeline_and_its_reader(
     run = learner.start(run_id="job/7")
     run.signal("errors", 0.5, source="agent")
     run.finish(metrics=METRICS, signals={"compile": True, "tests": 0.5})
-    assert learner.flush(20)
+    assert learner.flush(30)
     arguments = (run.id, "--doer", "planner", "tests=1.0", "--source", "ci", "--key", "build-7")
     assert signal(*arguments, "-o", "json") == 0
     told = json.loads(capsys.readouterr().out)
@@ -45,7 +45,7 @@ def test_a_run_its_pipeline_and_its_reader(
         "reward     0.8889 (partial: no human)",
     ]
     learner.signal(run.id, "human", False, source="thumbs")
-    assert learner.flush(20)
+    assert learner.flush(30)
     found: Any = api.get(f"/v1/runs/job%2F7?namespace={world.namespace}").body
     assert found["reward"]["value"] == pytest.approx(0.3 + 0.4 + 0.2 * 0.5)
     assert found["reward"]["partial"] is False

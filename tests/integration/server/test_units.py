@@ -6,7 +6,7 @@ import pytest
 from testbed.kubeapi import Json
 from testbed.waiting import wait_until
 from tests.integration.server.conftest import Api
-from tests.integration.server.test_assignments import assign
+from tests.integration.server.test_assignments import assign, see_revision
 from tests.live_doer import LiveDoer
 
 
@@ -22,7 +22,7 @@ def draw_for(api: Api, world: LiveDoer, **assignment: object) -> None:
     wait_until(
         lambda: api.get(path).body.get("assignment") == assignment,
         what="the unit in the snapshot",
-        deadline_seconds=10,
+        deadline_seconds=30,
     )
 
 
@@ -41,11 +41,8 @@ def test_each_run_of_a_session_is_registered_with_the_draw_of_the_first(
     (first,) = assign(api, world, {"runId": "a", "unitId": "s"})
     assert first["registered"] is True
     world.traffic(revision=4, percent=25)
-    wait_until(
-        lambda: assign(api, world, {"runId": "x", "unitId": "x"})[0]["propensity"] == 0.25,
-        what="the new share",
-        deadline_seconds=10,
-    )
+    see_revision(api, world, 4)
+    assert assign(api, world, {"runId": "x", "unitId": "x"})[0]["propensity"] == 0.25
     assert route(api, world, "b", "s") == first | {"runId": "b"}
     assert assign(api, world, {"runId": "a", "unitId": "s"}) == [first]
 

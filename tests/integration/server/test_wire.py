@@ -49,7 +49,7 @@ def raw(served: Served, data: bytes, *, ends: bool = False) -> tuple[int, bytes]
     `ends`: the caller says that no more comes, upon which the server leaves without an answer.
     """
     where = urlsplit(served.api.url)
-    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+    with socket.create_connection((where.hostname, where.port), timeout=30) as connection:
         told = b""
         with suppress(OSError):  # it closes on who sends more than it takes
             connection.sendall(data)
