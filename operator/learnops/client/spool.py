@@ -233,9 +233,9 @@ class Spool:
 
     def _refuse(self, tickets: Sequence[Ticket], why: str) -> None:
         self._telemetry.count("spool_errors")
-        self._telemetry.warn(
-            self._warning, "the spool cannot be written, %s wait in memory: %s", self._noun, why
-        )
+        message = "the spool cannot be written, %s wait in memory: %s"
+        # Whatever a log handler of the agent's raises: its agents wait for what follows.
+        self._survive(lambda: self._telemetry.warn(self._warning, message, self._noun, why))
         with self._changed:
             self._rest_until = self._clock() + self._pace.rest_seconds
         copies = sum(ticket.parcel is not None for ticket in tickets)
@@ -276,6 +276,7 @@ class Spool:
             segment = self._store.next_waiting()
             if segment is None:
                 if (self._search.take() or self._store.more) and self._store.adopt():
+                    self._backlog = self._store.backlog  # before the first is read: a flush waits
                     continue
                 break
             records = self._store.load(segment)

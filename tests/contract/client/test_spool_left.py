@@ -56,6 +56,28 @@ def test_what_many_killed_agents_left_costs_an_agent_few_open_files(
     assert segments(spool) == []
 
 
+def test_a_file_that_is_being_read_is_waited_for(
+    api: StandInApi, connect: Connect, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave(spool / name_of(api=api.url, namespace="agents", doer="planner"), ["a", "b"])
+    read, reading, go_on = Path.read_bytes, threading.Event(), threading.Event()
+
+    def slowly(path: Path) -> bytes:
+        if path.suffix == ".seg":
+            reading.set()
+            go_on.wait(60)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", slowly)
+    learner = ready(connect())
+    api.wait_for(reading.is_set, "the spool to read the first")
+    assert learner.stats()["bundles_waiting"] == 2
+    assert not learner.flush(0.1)
+    go_on.set()
+    assert learner.flush(60)
+    assert set(api.runs) == {"a", "b"}
+
+
 def test_flush_waits_for_all_that_ended_processes_left(
     api: StandInApi, connect: Connect, spool: Path
 ) -> None:
@@ -63,7 +85,7 @@ def test_flush_waits_for_all_that_ended_processes_left(
     leave(spool / name_of(api=api.url, namespace="agents", doer="planner"), runs)
     learner = ready(connect())
     api.wait_for(lambda: api.runs, "the first of them")
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == set(runs)
 
 
@@ -83,5 +105,5 @@ def test_a_file_that_could_not_be_read_once_is_delivered(
     monkeypatch.setattr(Path, "read_bytes", refuse)
     learner = ready(connect())
     api.wait_for(refused.is_set, "the spool to read it")
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == set(["r"])
