@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _PATH = "/v1/assignments"
 _MAX_BATCH = 1000
 # A request outlives the agents that wait for it: its late answer says that voiding may begin.
-_REQUEST_SECONDS = 2.0
+_LEAST_REQUEST_SECONDS = 2.0
 _ARMS = ("control", "candidate")
 _WARNING = "registration"
 _NAME = "learnops-register"
@@ -197,10 +197,13 @@ class Registrar:
             "doer": self._settings.doer,
             "runs": [ticket.request for ticket in tickets],
         }
+        patience = self._settings.options.registration_seconds
         began = time.monotonic()
         try:
             answer = self._transport.post(
-                _PATH, body=json.dumps(body).encode(), timeout=_REQUEST_SECONDS
+                _PATH,
+                body=json.dumps(body).encode(),
+                timeout=max(_LEAST_REQUEST_SECONDS, patience),
             )
         except TransportError as error:
             self._failed(str(error))

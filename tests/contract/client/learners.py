@@ -11,7 +11,7 @@ Connect = Callable[..., Learner]
 ASSIGNMENTS = "/v1/assignments"
 BATCH = "/v1/runs:batch"
 BOUND = {"registration_seconds": 0.25}
-LOADED_MACHINE_SECONDS = 2.0
+LOADED_MACHINE_SECONDS = 8.0
 
 
 def ready(learner: Learner, revision: int = 1) -> Learner:
@@ -19,7 +19,7 @@ def ready(learner: Learner, revision: int = 1) -> Learner:
     wait_until(
         lambda: learner.stats()["revision"] == revision,
         what=f"revision {revision} in the SDK",
-        deadline_seconds=20,
+        deadline_seconds=60,
     )
     return learner
 
