@@ -2,15 +2,18 @@
 
 import argparse
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from learnops.cli.child import Command, Signals
-    from learnops.client import Learner
+    from learnops.client import Learner, Options
 
 _NO_POLICY = 125  # as env(1) and timeout(1): the wrapper failed, and the command was not started
 _SIGNALLED = 128
+_MOST_REGISTRATION_SECONDS = 60.0  # as the SDK takes it
+_DISK_SECONDS = 10.0  # a report that is not on disk ends with this process
 _EXAMPLES = """
 CMD gets the run in its environment:
 
@@ -58,7 +61,12 @@ def add_parser(subparsers: Any) -> None:
     add("-n", "--namespace", help="where the Doer lives (LEARNOPS_NAMESPACE)")
     add("--serving", metavar="POLICY", help="behind a gateway, what this process serves")
     add("--fallback", type=Path, metavar="FILE", help="a Policy, for when the api was not reached")
-    add("--wait-seconds", type=_seconds, default=5.0, help="for the api, before CMD starts (5)")
+    add(
+        "--wait-seconds",
+        type=_seconds,
+        default=5.0,
+        help="for the api's policy and for the registration, before CMD starts (5)",
+    )
     add("--report-seconds", type=_seconds, default=5.0, help="for the report, after its end (5)")
     add("command", nargs="+", metavar="CMD", help="the command and its arguments, after --")
     parser.set_defaults(run=run)
@@ -68,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; the exit code."""
     from learnops.cli.child import Command, Signals, UnstartableError
     from learnops.cli.told import ToldError, fallback_policy
-    from learnops.client import Learner, Options
+    from learnops.client import Learner
 
     _log_to_stderr()
     try:
@@ -79,10 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
             namespace=arguments.namespace,
             serving=arguments.serving,
             default_policy=arguments.fallback and fallback_policy(arguments.fallback),
-            options=Options(
-                first_snapshot_seconds=arguments.wait_seconds,
-                close_seconds=arguments.report_seconds,
-            ),
+            options=_bounds(arguments),
         )
     except UnstartableError as error:
         return _refuse(str(error), error.code)
@@ -92,12 +97,26 @@ def run(arguments: argparse.Namespace) -> int:
         return _run(arguments, command, learner, signals)
 
 
+def _bounds(arguments: argparse.Namespace) -> "Options":
+    """Those of a process of one run: it takes longer to start than an agent waits for its runs,
+    and what it has not written nobody delivers."""
+    from learnops.client import Options
+
+    least = Options().registration_seconds
+    return Options(
+        first_snapshot_seconds=arguments.wait_seconds,
+        registration_seconds=min(max(arguments.wait_seconds, least), _MOST_REGISTRATION_SECONDS),
+        close_seconds=arguments.report_seconds,
+        spool_seconds=_DISK_SECONDS,
+    )
+
+
 def _run(
     arguments: argparse.Namespace, command: "Command", learner: "Learner", signals: "Signals"
 ) -> int:
     from learnops.cli.child import Files, UnstartableError
     from learnops.cli.told import outcome
-    from learnops.client import Run
+    from learnops.client import Options, Run
     from learnops.client.waiting import in_slices, in_thread
 
     begun = in_slices(
@@ -105,6 +124,8 @@ def _run(
             tenant=arguments.tenant, run_id=arguments.run_id, session=arguments.session
         ),
         over=lambda: signals.caught is not None,
+        until=time.monotonic() + arguments.wait_seconds,
+        least=Options().registration_seconds,
     )
     if begun is None or signals.caught is not None:
         if begun is not None:

@@ -6,6 +6,7 @@ out the waits differs (`in_thread` here, `in_loop` in `aio`).
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from math import inf
 from threading import TIMEOUT_MAX, Lock, RLock
 from time import monotonic
 from typing import TypeVar
@@ -90,12 +91,18 @@ def in_thread(steps: Steps[T]) -> T:
         steps.close()
 
 
-def in_slices(steps: Steps[T], over: Callable[[], bool]) -> T | None:
-    """As `in_thread`, but None, soon after `over` says that nobody waits any more."""
+def in_slices(
+    steps: Steps[T], *, over: Callable[[], bool], until: float = inf, least: float = 0.0
+) -> T | None:
+    """As `in_thread`, but None, soon after `over` says that nobody waits any more.
+
+    All waits together end `until` then (monotonic seconds), but each may take `least` seconds.
+    """
     try:
         while True:
             wait = next(steps)
-            end = monotonic() + wait.seconds
+            now = monotonic()
+            end = now + min(wait.seconds, max(until - now, least))
             while not (over() or wait.signal.happened) and (left := end - monotonic()) > 0.0:
                 wait.signal.wait(min(left, _SLICE_SECONDS))
             if over():

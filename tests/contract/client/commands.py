@@ -11,7 +11,8 @@ import pytest
 
 from tests.contract.client.stand_in import StandInApi
 
-MODULE = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner"]
+PATIENCE = ["--wait-seconds", "60", "--report-seconds", "60"]  # the machine may be busy
+MODULE = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", *PATIENCE]
 
 
 FALLBACK = {
@@ -53,7 +54,7 @@ def run(api: StandInApi) -> Callable[..., "subprocess.CompletedProcess[str]"]:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             start_new_session=True,
         )
 

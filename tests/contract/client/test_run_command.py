@@ -104,11 +104,11 @@ def test_signals_are_forwarded(api: StandInApi, tmp_path: Path, number: signal.S
         preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     )
     with child:
-        wait_until(ready.exists, what="the command's trap", deadline_seconds=30)
+        wait_until(ready.exists, what="the command's trap", deadline_seconds=60)
         child.send_signal(number)
         assert child.stdout is not None
         assert child.stdout.read() == f"got {name}\n"
-        assert child.wait(30) == 7
+        assert child.wait(60) == 7
     assert api.runs["r"]["qav"] == {"exitCode": 7}
 
 
@@ -188,7 +188,7 @@ def test_the_sdk_alone_is_enough(api: StandInApi) -> None:
         env=environment(api),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert set(api.runs) == {"r"}
@@ -197,11 +197,11 @@ def test_the_sdk_alone_is_enough(api: StandInApi) -> None:
 def test_kubectl_finds_it_as_a_plugin(api: StandInApi) -> None:
     tools = Path(sys.executable).parent
     done = subprocess.run(
-        [tools / "kubectl", "learnops", "run", "--doer", "planner", "--", "echo", "--", "-x"],
+        [tools / "kubectl", "learnops", *MODULE[3:], "--", "echo", "--", "-x"],
         env={**environment(api), "PATH": f"{tools}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.returncode, done.stdout) == (0, "-- -x\n")
     assert len(api.runs) == 1

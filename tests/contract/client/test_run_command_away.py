@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,10 @@ def test_a_signal_before_the_command_starts_starts_none(api: StandInApi, tmp_pat
         start_new_session=True,
     )
     with child:
-        wait_until((tmp_path / "armed").exists, what="signals", deadline_seconds=30)
+        wait_until((tmp_path / "armed").exists, what="signals", deadline_seconds=60)
         child.send_signal(signal.SIGTERM)
         try:
-            assert child.wait(30) == 128 + signal.SIGTERM  # and not after an hour
+            assert child.wait(60) == 128 + signal.SIGTERM  # and not after an hour
         finally:
             child.kill()
     assert not started.exists()
@@ -108,6 +109,31 @@ def test_an_api_that_does_not_register_gives_control(api: StandInApi, run: Any) 
     api.serve(percent=50)
     api.misbehave[ASSIGNMENTS] = lambda handler: handler.answer(503, {"detail": "no database"})
     done = run("sh", "-c", SHOW, options=("--run-id", unit("candidate")))
+    assert done.stdout.split()[1:3] == ["control", "planner-v1"]
+    assert api.runs[unit("candidate")]["propensity"] == 0.0
+
+
+def test_a_registration_may_take_what_is_left_of_the_wait(api: StandInApi, run: Any) -> None:
+    def late(handler: Any) -> None:
+        threading.Event().wait(1.0)  # beyond what an agent that serves many runs would wait
+        handler.behave(ASSIGNMENTS)
+
+    api.serve(percent=50)
+    api.misbehave[ASSIGNMENTS] = late
+    done = run("sh", "-c", SHOW, options=("--run-id", unit("candidate")))
+    assert done.stdout.split()[1:3] == ["candidate", "planner-v2"]
+    assert api.runs[unit("candidate")]["propensity"] == 0.5
+
+
+def test_a_registration_that_does_not_come_ends_the_wait_with_control(
+    api: StandInApi, run: Any
+) -> None:
+    go_on = threading.Event()
+    api.serve(percent=50)
+    api.misbehave[ASSIGNMENTS] = lambda _handler: go_on.wait(300)
+    options = ("--run-id", unit("candidate"), "--wait-seconds", "10")
+    done = run("sh", "-c", SHOW, options=options)  # which has an end
+    go_on.set()
     assert done.stdout.split()[1:3] == ["control", "planner-v1"]
     assert api.runs[unit("candidate")]["propensity"] == 0.0
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.waiting import wait_until
+from tests.contract.client.commands import MODULE
 from tests.contract.client.stand_in import StandInApi
-
-RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", "--run-id", "r"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
@@ -24,7 +22,7 @@ def test_the_command_gets_them_and_the_run_is_reported(
     name = number.name.removeprefix("SIG")
     script = f'trap "echo got {name}; exit 7" {name}; : > {ready}; while :; do sleep 0.05; done'
     child = subprocess.Popen(
-        [*RUN, "--", "sh", "-c", script],
+        [*MODULE, "--run-id", "r", "--", "sh", "-c", script],
         env={**os.environ, "LEARNOPS_API": api.url, "LEARNOPS_NAMESPACE": "agents"},
         stdout=subprocess.PIPE,
         text=True,
@@ -34,9 +32,9 @@ def test_the_command_gets_them_and_the_run_is_reported(
     )
     with child:
         try:
-            wait_until(ready.exists, what="the command's trap", deadline_seconds=30)
+            wait_until(ready.exists, what="the command's trap", deadline_seconds=60)
             child.send_signal(number)
-            assert child.wait(30) == 7
+            assert child.wait(60) == 7
         finally:
             with suppress(ProcessLookupError):  # all of its group have ended
                 os.killpg(child.pid, signal.SIGKILL)

@@ -14,7 +14,8 @@ from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.test_sdk import evidence_runs, of_arm, wait_for
 from tests.live_doer import LiveDoer
 
-RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner"]
+PATIENCE = ["--wait-seconds", "60", "--report-seconds", "60"]  # the machine may be busy
+RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", *PATIENCE]
 PRICES = {"small": {"input": "1000", "output": "1000"}}
 
 
@@ -78,7 +79,7 @@ def test_commands_are_drawn_registered_and_scored(
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
         )
         assert (done.returncode, done.stdout, done.stderr) == (code, f"{policy}\n", "")
     one, other = (stored(api, world, run_id) for run_id in (good, bad))
