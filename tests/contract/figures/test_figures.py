@@ -68,7 +68,7 @@ FROM (VALUES (1, 0.5), (2, 0.25), (3, NULL), (4, 9.0)) AS i (seq, cost);
 async def figures(database: str) -> AsyncIterator[Figures]:
     """Each adapter, on a log with one open rollout."""
     pool = make_pool(database, application="test")
-    await pool.open()
+    await pool.open(wait=True, timeout=30)
     await PostgresRunLog(pool).open_rollout(key=KEY, rollout=ATTEMPT)
     yield PostgresFigures(pool)
     await pool.close()

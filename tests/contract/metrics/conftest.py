@@ -19,7 +19,8 @@ def binaries() -> None:
 @pytest.fixture
 def prometheus(binaries: None) -> Iterator[Prometheus]:
     """A server of each test: samples with a timestamp of their own outlive their job."""
-    with own_prometheus() as server:
+    # Also how long a scrape may take: one that fails ends the series that a test asks for.
+    with own_prometheus(scrape_interval_seconds=2.0) as server:
         yield server
 
 

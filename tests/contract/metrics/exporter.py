@@ -1,10 +1,13 @@
 """Something for a real Prometheus to scrape."""
 
+import itertools
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from testbed.ports import LOOPBACK
 from testbed.prometheus import Prometheus
+
+_markers = itertools.count(1)
 
 
 class Exporter:
@@ -37,6 +40,7 @@ class Exporter:
 
 def scrape(prometheus: Prometheus, exporter: Exporter, text: str) -> None:
     """Have the text scraped once it stands there."""
-    exporter.text = text + f"marker {hash(text) % 1000}\n"
+    marker = next(_markers)
+    exporter.text = text + f"marker {marker}\n"
     prometheus.scrape("api", [exporter.address])
-    prometheus.wait_for(f"marker == {hash(text) % 1000}")
+    prometheus.wait_for(f"marker == {marker}")

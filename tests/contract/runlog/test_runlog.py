@@ -78,7 +78,7 @@ VALUES ('agents', 'r1', 0.25, 0.25, false, 0.75, 0.125),
 async def runlog(database: str) -> AsyncIterator[RunLog]:
     """Each adapter, empty."""
     pool = make_pool(database, application="test")
-    await pool.open()
+    await pool.open(wait=True, timeout=30)
     yield PostgresRunLog(pool)
     await pool.close()
 
@@ -273,12 +273,12 @@ async def test_a_database_that_is_away_is_unavailable_and_comes_back(
     url = own_postgres.create_database()
     upgrade(url)
     pool = make_pool(url, application="test")
-    await pool.open()
+    await pool.open(wait=True, timeout=30)
     log = PostgresRunLog(pool, deadline_seconds=4.0)
     try:
         await log.record_promotions(key=KEY, rows=[MOVE])
         own_postgres.kill()
-        async with asyncio.timeout(6):
+        async with asyncio.timeout(30):
             with pytest.raises(RunLogUnavailableError):
                 await log.history(key=KEY)
         own_postgres.start()
