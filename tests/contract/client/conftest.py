@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner, Options
+from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
 
 
@@ -32,7 +33,7 @@ def connect(api: StandInApi) -> Iterator[Callable[..., Learner]]:
     with ExitStack() as stack:
 
         def make(**given: Any) -> Learner:
-            bounds = {"registration_seconds": 5.0, "close_seconds": 0.5}
+            bounds = {**WAITS, "close_seconds": 0.5}
             options = Options(**{**bounds, **given.pop("options", {})})
             arguments = {"api": api.url, "token": "s3cret", "namespace": "agents", **given}
             return stack.enter_context(Learner("planner", options=options, **arguments))

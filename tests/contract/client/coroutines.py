@@ -11,10 +11,11 @@ import pytest
 from learnops.client import AsyncLearner, Options
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import ASSIGNMENTS
+from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
 
 Open = Callable[..., Awaitable[AsyncLearner]]
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ async def connect(api: StandInApi) -> AsyncIterator[Open]:
     async with AsyncExitStack() as stack:
 
         async def make(revision: int | None = 1, **given: Any) -> AsyncLearner:
-            bounds = {"registration_seconds": 5.0, "close_seconds": 0.5}
+            bounds = {**WAITS, "close_seconds": 0.5}
             options = Options(**{**bounds, **given.pop("options", {})})
             arguments = {"api": api.url, "namespace": "agents", **given}
             learner = AsyncLearner("planner", options=options, **arguments)

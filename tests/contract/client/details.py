@@ -20,7 +20,7 @@ def finish(api: StandInApi, connect: Connect) -> Finish:
     def reported(**given: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         learner = ready(connect())
         learner.start(run_id="a").finish(**{"metrics": GOOD, **given})
-        assert learner.flush(20)
+        assert learner.flush(60)
         Bundle.model_validate(api.runs["a"])
         return api.runs["a"], learner.stats()
 

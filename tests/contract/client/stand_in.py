@@ -148,7 +148,7 @@ class StandInApi:
 
     def wait_for(self, check: Callable[[], Any], what: str) -> None:
         """Wait until the api saw something."""
-        wait_until(check, what=what, deadline_seconds=20)
+        wait_until(check, what=what, deadline_seconds=60)
 
 
 class _Server(ThreadingHTTPServer):

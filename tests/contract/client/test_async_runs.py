@@ -30,7 +30,7 @@ async def test_a_block_reports_its_exception_and_lets_it_pass(
     async with await learner.start(run_id="silent"):
         pass
     await (await learner.start(run_id="told")).fail("tool timed out")
-    assert await learner.flush(10)
+    assert await learner.flush(60)
     assert api.runs["r"]["qav"] == {"error": "RuntimeError"}
     assert api.runs["r"]["gates"] == [{"name": "completed", "passed": False}]
     assert api.runs["r"]["tenant"] == "acme"
@@ -53,7 +53,7 @@ async def test_a_cancelled_block_is_a_failed_run(api: StandInApi, connect: Open)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await learner.flush(10)
+    assert await learner.flush(60)
     assert api.runs["r"]["qav"] == {"error": "CancelledError"}
 
 
@@ -68,7 +68,7 @@ async def test_a_decorated_coroutine_is_a_run(api: StandInApi, connect: Open) ->
 
     assert await plan("bridge", loud=True) == "planner-v1:bridge:True"
     assert (plan.__name__, plan.__doc__) == ("plan", "Plans.")
-    assert await learner.flush(10)
+    assert await learner.flush(60)
     (told,) = api.runs.values()
     assert told["tenant"] == "of-bridge"
 
@@ -209,7 +209,8 @@ async def test_a_finish_that_is_cancelled_has_reported(
 FORK = """
 import asyncio, os, sys
 from learnops.client import AsyncLearner
-learner = AsyncLearner("planner", api=sys.argv[1], namespace="agents")
+from tests.contract.client.patience import PATIENT
+learner = AsyncLearner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 
 async def agent(run_id):
     async with learner.run(run_id=run_id) as run:
@@ -237,7 +238,7 @@ async def test_a_forked_child_works_and_sends_nothing_twice(api: StandInApi) -> 
         [sys.executable, "-c", FORK, api.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     expected = {"parent-before", "parent-after", "child-0", "child-1", "child-2"}

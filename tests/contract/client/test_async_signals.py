@@ -21,7 +21,7 @@ async def test_signals_of_coroutines_go_behind_their_bundles(api: StandInApi) ->
 
         ids = await asyncio.gather(*map(agent, range(10)))
         learner.signal(ids[0], "errors", 0.1, source="ci")
-        assert await learner.flush(20)
+        assert await learner.flush(60)
         assert learner.stats()["signals_accepted"] == 21
     for place, run_id in enumerate(ids):
         assert api.runs[run_id]["signals"] == {"tests": place / 10}
@@ -38,6 +38,6 @@ async def test_those_of_a_run_that_is_withdrawn_are_not_sent(api: StandInApi) ->
         run = await learner.start()
         run.signal("compile", True)
         learner.withdraw(run)
-        assert await learner.flush(20)
+        assert await learner.flush(60)
         assert learner.stats()["signals_ignored"] == 1
     assert api.signals == []

@@ -58,7 +58,7 @@ def test_generators_that_take_turns_leave_no_run_behind(api: StandInApi, connect
         assert current() is around.running
         around.finish()
     assert current() is None
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert [api.runs[each]["costs"]["inputTokens"] for each in ("first", "second")] == [7, 7]
 
 
@@ -117,7 +117,7 @@ async def test_concurrent_coroutines_have_their_own_costs(
         AsyncOpenAI(base_url=models.url, api_key="none", max_retries=0) as client,
     ):
         few, many = await asyncio.gather(plan(2), plan(5))
-        assert await learner.flush(20)
+        assert await learner.flush(60)
     assert api.runs[few]["costs"]["modelCalls"] == 2
     assert api.runs[many]["costs"]["modelCalls"] == 5
     assert api.runs[many]["costs"]["costUSD"] == pytest.approx(5 * CHAT_USD)
@@ -129,21 +129,22 @@ from opentelemetry.sdk.trace import TracerProvider
 from learnops.client import Learner
 from learnops.client.context import current
 from learnops.client.otel import RunUsageProcessor
+from tests.contract.client.patience import PATIENT
 
 processor = RunUsageProcessor()
 provider = TracerProvider()
 provider.add_span_processor(processor)
 tracer = provider.get_tracer("tests")
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 holds, go_on = threading.Event(), threading.Event()
 
 def hold():
     with processor._lock:
         holds.set()
-        go_on.wait(30)
+        go_on.wait(60)
 
 threading.Thread(target=hold, daemon=True).start()
-holds.wait(30)
+holds.wait(60)
 child = os.fork()
 if child == 0:
     with learner.run(run_id="r") as run:
@@ -160,7 +161,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_that_was_forked_while_a_span_began_is_not_held_up(api: StandInApi) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORK, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FORK, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert api.runs["r"]["costs"]["inputTokens"] == 7

@@ -56,10 +56,10 @@ def test_at_the_bound_it_arrives_and_one_beyond_is_left_out(
     most, made = BOUNDS[what]
     learner = ready(connect())
     learner.start(run_id="at").finish(**made(most))
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert "details_dropped" not in learner.stats()
     learner.start(run_id="beyond").finish(**made(most + 1))
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert learner.stats()["details_dropped"] == 1
     for run in api.runs.values():
         Bundle.model_validate(run)

@@ -73,9 +73,15 @@ def play(page: str) -> dict[str, Any]:
         learner = names.get("learner")
         exec(compile(code, f"{page}[{number}]", "exec"), names)
         if isinstance(learner, Learner) and names["learner"] is not learner:
-            learner.close()
-    names["learner"].close()
+            end(learner)
+    end(names["learner"])
     return names
+
+
+def end(learner: Learner) -> None:
+    """Once the api has all of it."""
+    assert learner.flush(60)
+    learner.close()
 
 
 def test_the_code_of_the_sdk_page_does_what_the_page_says(
@@ -122,7 +128,7 @@ def test_the_page_of_agents_in_other_languages(
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert (done.stderr, done.returncode) == ("", 0)
     assert done.stdout == "planner-v1: plan a bridge\n"

@@ -17,7 +17,7 @@ def test_a_session_keeps_its_arm_also_when_registration_fails(
     again = learner.start(session=session)
     assert (again.arm, again.policy.name) == ("candidate", "planner-v2")
     again.finish(metrics={"grounding": 1.0})
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert "rollout" not in api.runs[again.id]  # drawn once, and this run is no evidence
     assert learner.start(session=unit("candidate", after="other")).arm == "control"
 

@@ -9,10 +9,12 @@ from tests.contract.client.stand_in import StandInApi
 
 SYNC = """
 import gc, sys
-from learnops.client import Learner, Options
+from dataclasses import replace
+from learnops.client import Learner
+from tests.contract.client.patience import PATIENT
 
 def work():
-    patient = Options(batch_seconds=30.0)  # nothing is sent before the end
+    patient = replace(PATIENT, batch_seconds=3600.0)  # nothing is sent before the end
     learner = Learner(
         "planner", api=sys.argv[1], namespace="agents", spool="off", options=patient
     )
@@ -25,10 +27,12 @@ gc.collect()
 
 ASYNC = """
 import asyncio, gc, sys
-from learnops.client import AsyncLearner, Options
+from dataclasses import replace
+from learnops.client import AsyncLearner
+from tests.contract.client.patience import PATIENT
 
 async def work():
-    patient = Options(batch_seconds=30.0)
+    patient = replace(PATIENT, batch_seconds=3600.0)
     learner = AsyncLearner(
         "planner", api=sys.argv[1], namespace="agents", spool="off", options=patient
     )
@@ -44,7 +48,7 @@ gc.collect()
 @pytest.mark.parametrize("script", [SYNC, ASYNC], ids=["sync", "async"])
 def test_a_learner_that_went_out_of_scope_is_drained(api: StandInApi, script: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", script, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert set(api.runs) == {"a"}

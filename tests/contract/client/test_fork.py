@@ -9,8 +9,9 @@ LATE_IMPORTS = """
 import sys
 import learnops.client.transport  # the calling thread does it when it makes a learner
 from learnops.client import Learner
+from tests.contract.client.patience import PATIENT
 before = set(sys.modules)
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 for _ in range(10):
     run = learner.start()
     run.finish(metrics={"grounding": 1.0})
@@ -28,7 +29,7 @@ def test_no_background_thread_loads_a_module(api: StandInApi) -> None:
     """A fork while one does leaves the module's lock held in the child, for ever."""
     api.serve(percent=50)
     done = subprocess.run(
-        [sys.executable, "-c", LATE_IMPORTS, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", LATE_IMPORTS, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
 
@@ -36,7 +37,8 @@ def test_no_background_thread_loads_a_module(api: StandInApi) -> None:
 FORK_AT_ONCE = """
 import os, sys
 from learnops.client import Learner
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 child = os.fork()  # the parent's threads are just beginning
 run = learner.start(run_id="child" if child == 0 else "parent")
 run.finish(metrics={"grounding": 1.0})
@@ -49,7 +51,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_fork_right_after_the_learner_was_made(api: StandInApi) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", FORK_AT_ONCE, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FORK_AT_ONCE, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert set(api.runs) == {"child", "parent"}
@@ -58,10 +60,11 @@ def test_a_fork_right_after_the_learner_was_made(api: StandInApi) -> None:
 CLOSED = """
 import os, sys
 from learnops.client import Learner
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 learner.start(run_id="parent").finish(metrics={"grounding": 1.0})
 learner.signal("parent", "tests", 1)
-if not learner.flush(20):
+if not learner.flush(60):
     sys.exit(f"the api has {learner.stats()}")
 os.closerange(3, 256)
 child = os.fork()
@@ -76,7 +79,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 def test_a_daemon_that_closes_all_files_before_it_forks(api: StandInApi) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CLOSED, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", CLOSED, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert set(api.runs) == {"child", "parent"}

@@ -15,9 +15,9 @@ Connect = Callable[..., Learner]
 
 IDLE = """
 import os, sys, time
-from learnops.client import Learner, Options
-options = Options(first_snapshot_seconds=20.0)
-learner = Learner("planner", api=sys.argv[1], namespace="agents", options=options)
+from learnops.client import Learner
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 child = os.fork()  # before the parent had a snapshot
 if child == 0:
     now = time.monotonic
@@ -36,7 +36,8 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 BEGUN = """
 import os, signal, sys, threading
 from learnops.client import Learner
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 run = learner.start(run_id="begun")
 held, over = threading.Event(), threading.Event()
 
@@ -49,7 +50,7 @@ threading.Thread(target=count, daemon=True).start()
 held.wait()
 child = os.fork()
 if child == 0:
-    signal.alarm(30)
+    signal.alarm(90)
     run.finish(metrics={"grounding": float("nan")})
     learner.close()
     told = learner.stats()
@@ -65,7 +66,7 @@ def test_a_run_that_began_before_the_fork_is_finished_behind_it(api: StandInApi)
         [sys.executable, "-c", BEGUN, api.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.stdout, done.returncode) == ("1 1\n", 0)
@@ -88,7 +89,7 @@ def test_its_first_run_waits_for_the_first_snapshot(api: StandInApi) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "forked\n"
         del api.misbehave["/v1/snapshot"]
-        told, _ = process.communicate("\n", timeout=60)
+        told, _ = process.communicate("\n", timeout=120)
     assert (told, process.returncode) == ("planner-v1 0\n", 0)
     assert set(api.runs) == {"child"}
 

@@ -15,7 +15,7 @@ def test_a_block_begins_and_reports_a_run(api: StandInApi, connect: Connect) -> 
     with learner.run(tenant="acme", run_id="r") as run:
         assert run.policy.name == "planner-v1"
         run.finish(metrics={"grounding": 1.0})
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert (api.runs["r"]["tenant"], api.runs["r"]["metrics"]) == ("acme", {"grounding": 1.0})
 
 
@@ -23,7 +23,7 @@ def test_a_block_reports_its_exception_and_lets_it_pass(api: StandInApi, connect
     learner = ready(connect())
     with pytest.raises(RuntimeError, match="hunter2"), learner.run(run_id="r"):
         raise RuntimeError("password hunter2")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs["r"]["qav"] == {"error": "RuntimeError"}
     assert api.runs["r"]["gates"] == [{"name": "completed", "passed": False}]
 
@@ -43,7 +43,7 @@ def test_a_decorator_finds_tenant_and_session_in_the_call(
     assert plan("bridge", loud=True) == "bridge:True"
     assert plan("tower") == "tower:False"
     assert (plan.__name__, plan.__doc__) == ("plan", "Plans.")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert {told["tenant"] for told in api.runs.values()} == {"acme"}
     asked = {run["unitId"] for batch in api.registrations for run in batch}
     assert asked == {"session-bridge", "session-tower"}
@@ -81,7 +81,7 @@ def test_a_run_that_is_withdrawn_is_no_evidence_and_not_reported(
     learner.withdraw(run)
     run.finish(metrics={"grounding": 1.0})
     learner.withdraw(run)
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.voided == ([run.id] if registered else [])
     assert api.runs == {}
 
@@ -92,7 +92,7 @@ def test_a_run_that_was_reported_is_not_withdrawn(api: StandInApi, connect: Conn
     run = learner.start(run_id="r")
     run.finish()
     learner.withdraw(run)
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert (set(api.runs), api.voided) == ({"r"}, [])
 
 

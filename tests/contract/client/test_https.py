@@ -17,12 +17,22 @@ from tests.contract.client.stand_in import StandInApi
 TLS = Path(__file__).parent / "tls"  # keys of this test alone
 AGENT = """
 import sys
-from learnops.client import Learner, Options
-options = Options(first_snapshot_seconds=float(sys.argv[2]), close_seconds=5.0)
+from dataclasses import replace
+from learnops.client import Learner
+from testbed.waiting import wait_until
+from tests.contract.client.patience import PATIENT
+WAIT = float(sys.argv[2])
+options = replace(PATIENT, first_snapshot_seconds=WAIT, close_seconds=WAIT)
 with Learner("planner", api=sys.argv[1], namespace="agents", options=options) as learner:
     with learner.run(run_id="a") as run:
         run.finish(metrics={"grounding": 1.0})
-    print(run.policy.name, learner.flush(20))
+    print(run.policy.name, learner.flush(WAIT))
+    wait_until(
+        # It is told right after it is counted: with the second, the first has been.
+        lambda: learner.stats()["revision"] or learner.stats().get("snapshot_errors", 0) > 1,
+        what="an answer, or two errors",
+        deadline_seconds=60,
+    )
 """
 
 
@@ -47,13 +57,13 @@ def agent(url: str, patience: str, **environment: str) -> subprocess.CompletedPr
         env={**known, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
 
 def test_a_private_authority_is_told_by_the_usual_variable(api: StandInApi, encrypted: str) -> None:
-    done = agent(encrypted, "20", SSL_CERT_FILE=str(TLS / "authority.pem"))
+    done = agent(encrypted, "60", SSL_CERT_FILE=str(TLS / "authority.pem"))
     assert (done.stdout, done.stderr) == ("planner-v1 True\n", "")
     assert set(api.runs) == {"a"}
 
@@ -79,7 +89,7 @@ def test_a_certificate_that_nobody_knows_is_refused_and_says_why(
     why = "SSLError (unable to get local issuer certificate)"
     assert f"no snapshot from {encrypted}: {why}" in done.stderr
     with pytest.raises(TransportError) as refused:
-        Transport(api=encrypted, token="s3cret").post("/v1/assignments", body=b"{}", timeout=5.0)
+        Transport(api=encrypted, token="s3cret").post("/v1/assignments", body=b"{}", timeout=60.0)
     # So no registration has to be voided: the api never saw it.
     assert (str(refused.value), refused.value.sent) == (why, False)
     assert not api.requests

@@ -68,7 +68,7 @@ def test_a_malformed_snapshot_is_no_news_and_the_next_is(
     api.misbehave[SNAPSHOT] = malformed
     learner = connect(options={"first_snapshot_seconds": 0.0})
     wait_until(
-        lambda: learner.stats().get("snapshot_errors"), what="the answer", deadline_seconds=20
+        lambda: learner.stats().get("snapshot_errors"), what="the answer", deadline_seconds=60
     )
     assert learner.start(tenant="acme").policy.name == ""
     api.misbehave.clear()
@@ -119,12 +119,12 @@ def test_every_loop_survives_a_bug_and_tells_its_type(
     ready(learner, 3)
     assert learner.start().policy.name == "planner-v1"  # no answer: control
     run = finish(learner)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert all(bug.raised.is_set() for bug in bugs)
     assert run in api.runs
     assert learner.stats()["loop_errors"] == len(bugs)
     wait_until(  # after the back-off
-        lambda: learner.start().assignment.rollout, what="a draw", deadline_seconds=20
+        lambda: learner.start().assignment.rollout, what="a draw", deadline_seconds=60
     )
     assert caplog.text.count("goes on after a bug: LookupError") == len(bugs)
     assert "s3cret" not in caplog.text

@@ -23,8 +23,8 @@ def test_many_threads_lose_nothing(api: StandInApi, connect: Connect) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
-    assert learner.flush(20)
+        thread.join(120)
+    assert learner.flush(60)
     assert len(ids) == 400
     assert set(api.runs) == set(ids)
     assert all(told["propensity"] in (0.5, 0.0) for told in api.runs.values())
@@ -33,7 +33,8 @@ def test_many_threads_lose_nothing(api: StandInApi, connect: Connect) -> None:
 FORK = """
 import os, sys
 from learnops.client import Learner
-learner = Learner("planner", api=sys.argv[1], namespace="agents")
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 inherited = learner.start(run_id="inherited")
 learner.start(run_id="parent-before").finish(metrics={"grounding": 1.0})
 child = os.fork()
@@ -54,7 +55,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
 def test_a_forked_child_works_and_sends_nothing_twice(api: StandInApi) -> None:
     api.serve(percent=50)
     done = subprocess.run(
-        [sys.executable, "-c", FORK, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", FORK, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     expected = {"inherited", "parent-before", "parent-after", *(f"child-{n}" for n in range(3))}
@@ -65,14 +66,15 @@ def test_a_forked_child_works_and_sends_nothing_twice(api: StandInApi) -> None:
 EXIT = """
 import sys
 from learnops.client import Learner
-Learner("planner", api=sys.argv[1], namespace="agents").start(run_id="r").finish()
+from tests.contract.client.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
+learner.start(run_id="r").finish()
 """
 
 
 def test_a_process_that_ends_without_close_still_reports(api: StandInApi) -> None:
-    script = EXIT.replace("Learner(", "l = Learner(").replace(".start", "; l.start", 1)
     done = subprocess.run(
-        [sys.executable, "-c", script, api.url], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", EXIT, api.url], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert list(api.runs) == ["r"]

@@ -22,7 +22,7 @@ def test_a_bundle_says_what_the_run_was_and_how_it_went(api: StandInApi, connect
         budget={"maxCostUSD": 10},
         duration_milliseconds=812,
     )
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs["r1"] == {
         "namespace": "agents",
         "doer": "planner",
@@ -46,7 +46,7 @@ def test_a_registered_run_names_its_rollout(api: StandInApi, connect: Connect) -
     api.serve(percent=50)
     learner = ready(connect(), 2)
     run_id = finish(learner)
-    assert learner.flush(10)
+    assert learner.flush(60)
     told = api.runs[run_id]
     assert (told["rollout"], told["propensity"]) == ("canary-1.0", 0.5)
     assert told["arm"] == api.registered[run_id]["arm"]
@@ -65,7 +65,7 @@ def test_no_tenant_makes_a_bundle_that_is_refused(
     learner = connect()
     run = learner.start(tenant=tenant)
     run.finish()
-    assert learner.flush()
+    assert learner.flush(60)
     assert api.runs[run.id].get("tenant") == told
 
 
@@ -73,14 +73,14 @@ def test_a_long_tenant_is_hashed(api: StandInApi, connect: Connect) -> None:
     learner = connect()
     run = learner.start(tenant="x" * 5000)
     run.finish()
-    assert learner.flush()
+    assert learner.flush(60)
     assert len(api.runs[run.id]["tenant"]) == 32
 
 
 def test_bundles_travel_in_batches(api: StandInApi, connect: Connect) -> None:
-    learner = ready(connect(options={"batch_seconds": 30.0, "batch_runs": 50}))
+    learner = ready(connect(options={"batch_seconds": 3600.0, "batch_runs": 50}))
     ids = {finish(learner) for _ in range(120)}
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == ids
     assert api.batches == [50, 50, 20]
     assert learner.stats()["bundles_accepted"] == 120
@@ -90,7 +90,7 @@ def test_bundles_travel_in_batches(api: StandInApi, connect: Connect) -> None:
 def test_closing_sends_what_waits_and_drops_what_comes_after(
     api: StandInApi, connect: Connect
 ) -> None:
-    learner = ready(connect(options={"batch_seconds": 30.0}))
+    learner = ready(connect(options={"batch_seconds": 3600.0, "close_seconds": 60.0}))
     ids = {finish(learner) for _ in range(7)}
     learner.close()
     assert set(api.runs) == ids
@@ -104,7 +104,7 @@ def test_finishing_twice_counts_once(api: StandInApi, connect: Connect) -> None:
     run.finish(metrics={"grounding": 0.1})
     run.finish(metrics={"grounding": 1.0})
     run.fail("too late")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs[run.id]["metrics"] == {"grounding": 0.1}
     assert learner.stats()["finishes_ignored"] == 2
 
@@ -114,7 +114,7 @@ def test_an_exception_is_reported_and_goes_on(api: StandInApi, connect: Connect)
     with pytest.raises(RuntimeError, match="hunter2"), learner.start(run_id="r") as run:
         raise RuntimeError("password hunter2")
     assert run.id == "r"
-    assert learner.flush(10)
+    assert learner.flush(60)
     told = api.runs["r"]
     assert told["gates"] == [{"name": "completed", "passed": False}]
     assert told["qav"] == {"error": "RuntimeError"}
@@ -129,7 +129,7 @@ def test_a_with_block_without_finish_is_reported_and_named(
         pass
     with learner.start(run_id="good") as run:
         run.finish(metrics={"grounding": 1.0})
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs["silent"]["metrics"] == {}
     assert api.runs["good"]["metrics"] == {"grounding": 1.0}
     assert "without finish()" in caplog.text
@@ -150,7 +150,7 @@ def test_what_is_no_json_is_left_out_and_named(
 ) -> None:
     learner = ready(connect())
     finish(learner, "r", metrics={"grounding": Scalar()}, qav={"odd": bad})
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs["r"]["metrics"] == {"grounding": 0.25}
     assert api.runs["r"]["qav"] == {}
     assert "qav.odd of a run was left out: " in caplog.text

@@ -68,7 +68,7 @@ def test_concurrent_starts_share_round_trips(api: StandInApi, connect: Connect) 
     api.misbehave[ASSIGNMENTS] = hold_first
     with ThreadPoolExecutor(41) as pool:
         first = pool.submit(learner.start, run_id="first")
-        assert first_waits.wait(10)
+        assert first_waits.wait(60)
         others = [pool.submit(learner.start) for _ in range(40)]
         runs: list[Run] = [first.result(), *(other.result() for other in others)]
     assert all(run.propensity == 0.5 for run in runs)

@@ -42,7 +42,7 @@ def test_what_is_not_acknowledged_is_sent_again(
     api.wait_for(lambda: learner.stats().get("report_errors", 0) >= 2, "two vain tries")  # type: ignore[operator]
     assert api.runs == {}
     api.misbehave.clear()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == ids
 
 
@@ -58,7 +58,7 @@ def test_an_answer_that_got_lost_makes_a_duplicate_and_no_second_run(
 
     api.misbehave[BATCH] = lose
     run_id = finish(learner)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert learner.stats()["bundles_duplicate"] == 1
     assert list(api.runs) == [run_id]
 
@@ -76,7 +76,7 @@ def test_retry_after_is_respected(api: StandInApi, connect: Connect) -> None:
 
     api.misbehave[BATCH] = busy
     finish(learner)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert tries[1] - tries[0] >= 1.0
 
 
@@ -86,19 +86,19 @@ def test_an_api_that_comes_back_gets_everything(api: StandInApi, connect: Connec
     ids = {finish(learner) for _ in range(30)}
     api.wait_for(lambda: learner.stats().get("report_errors"), "a vain try")
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == ids
 
 
 def test_a_bad_bundle_costs_its_neighbours_nothing(
     api: StandInApi, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
-    learner = ready(connect(options={"batch_seconds": 30.0}))
+    learner = ready(connect(options={"batch_seconds": 3600.0}))
     good = [finish(learner)]
     for _ in range(3):
         finish(learner, metrics={"toxicity": -1})
     good.append(finish(learner))
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert list(api.runs) == good
     assert learner.stats()["bundles_invalid"] == 3
     assert caplog.text.count("invalid: metrics.toxicity: is -1; send 0 or more") == 1
@@ -108,7 +108,7 @@ def test_a_bad_bundle_costs_its_neighbours_nothing(
 def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
     api: StandInApi, connect: Connect
 ) -> None:
-    learner = ready(connect(options={"batch_seconds": 30.0}))
+    learner = ready(connect(options={"batch_seconds": 3600.0}))
 
     def picky(handler: Handler) -> None:
         if any(bundle["runId"] == "bad" for bundle in handler.body["runs"]):
@@ -118,7 +118,7 @@ def test_a_batch_that_is_refused_whole_is_halved_until_the_bad_one_stands_alone(
 
     api.misbehave[BATCH] = picky
     ids = [finish(learner, run_id) for run_id in ("a", "b", "c", "bad", "d")]
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert list(api.runs) == [run_id for run_id in ids if run_id != "bad"]
     assert learner.stats()["bundles_invalid"] == 1
 
@@ -132,7 +132,7 @@ def test_a_full_buffer_drops_and_counts(api: StandInApi, connect: Connect) -> No
     assert learner.stats()["bundles_waiting"] == 10
     assert not learner.flush(0.1)
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert len(api.runs) == 10
 
 
@@ -140,7 +140,7 @@ def test_a_bundle_over_the_size_limit_is_dropped(api: StandInApi, connect: Conne
     learner = ready(connect())
     # What `finish` makes is never over it.
     in_thread(learner._engine.reporter.report(b'{"runId":"%s"}' % (b"x" * 2**20)))
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert (api.runs, learner.stats()["bundles_dropped"]) == ({}, 1)
 
 
@@ -153,7 +153,7 @@ def test_closing_on_a_dead_api_is_bounded_and_says_what_is_lost(
         finish(learner)
     began = time.monotonic()
     learner.close(0.3)
-    assert time.monotonic() - began < 4.0
+    assert time.monotonic() - began < 10.0
     assert learner.stats()["bundles_dropped"] == 4
     assert "4 bundles were not acknowledged within 0.3 s" in caplog.text
 

@@ -43,7 +43,7 @@ def test_the_candidate_reports_under_the_run_of_control(api: StandInApi, connect
     learner = ready(connect())
     beside = Beside(api, learner)
     assert beside.plan() == "planner-v1"
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert beside.ran == ["planner-v1", "planner-v2"]
     ((run_id, control),) = api.runs.items()
     (candidate,) = beside.told
@@ -63,7 +63,7 @@ def test_a_pair_that_is_not_opened_runs_no_candidate(
     learner = ready(connect())
     beside = Beside(api, learner)
     assert beside.plan() == "planner-v1"
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert beside.ran == ["planner-v1"]
     assert learner.stats()["shadows_unopened"] == 1
 
@@ -75,7 +75,7 @@ def test_nothing_runs_beside_control_where_nothing_is_in_shadow(
     beside = Beside(api, learner)
     assert beside.plan() == "planner-v1"
     assert learner.start().shadow is None
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert beside.ran == ["planner-v1"]
 
 
@@ -96,7 +96,7 @@ def test_the_candidate_runs_where_control_failed_as_well(api: StandInApi, connec
 
     with pytest.raises(RuntimeError, match="tool is away"):
         plan()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert beside.ran == ["planner-v1", "planner-v2"]
     (candidate,) = beside.told
     assert candidate["gates"] == [{"name": "completed", "passed": False}]
@@ -127,7 +127,7 @@ def test_an_answer_that_is_still_to_be_awaited_is_no_run(api: StandInApi, connec
     plan = learner.agent(lambda run: Called()(run))
     with pytest.raises(TypeError, match=r"returned coroutine, .* `async def` around it and use As"):
         plan()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert api.runs == {}
     assert SHADOWS not in {request["path"] for request in api.requests}
 
@@ -144,7 +144,7 @@ async def test_an_object_that_is_called_as_a_coroutine_is_one_for_asyncio(api: S
         await learner.agent(Agent())()
         with pytest.raises(TypeError, match="write `async def` around one that returns a coroutin"):
             learner.agent(lambda run: Agent()(run))
-        assert await learner.flush(20)
+        assert await learner.flush(60)
     assert list(api.runs) == ran
 
 
@@ -161,7 +161,7 @@ def test_a_candidate_that_exits_ends_nothing_but_its_run(api: StandInApi, connec
 
     for _ in range(2):  # the thread lives on
         plan()
-        assert learner.flush(20)
+        assert learner.flush(60)
     assert beside.ran == ["planner-v1", "planner-v2"] * 2
     assert [one["gates"] for one in beside.told] == [[{"name": "completed", "passed": False}]] * 2
     assert learner.stats()["shadows_run"] == 2
@@ -181,7 +181,7 @@ async def test_a_candidate_that_exits_leaves_the_loop_alone(api: StandInApi) -> 
 
         for _ in range(2):
             await plan()
-            assert await learner.flush(20)
+            assert await learner.flush(60)
     assert ran == [False, True] * 2
     assert [one["gates"] for one in beside.told] == [[{"name": "completed", "passed": False}]] * 2
 
@@ -190,7 +190,7 @@ def test_candidates_that_are_left_out_are_counted(api: StandInApi, connect: Conn
     go_on = threading.Event()
 
     def hold(handler: Handler) -> None:
-        go_on.wait(20)
+        go_on.wait(60)
         opened(handler)
 
     api.shadow, api.misbehave[SHADOWS] = "planner-v2", hold
@@ -202,5 +202,5 @@ def test_candidates_that_are_left_out_are_counted(api: StandInApi, connect: Conn
         beside.plan()
     assert learner.stats()["shadows_dropped"] == 3
     go_on.set()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert learner.stats()["shadows_run"] == 2

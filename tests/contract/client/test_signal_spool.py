@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from learnops.client import AsyncLearner
+from learnops.client import AsyncLearner, Options
 from learnops.client.segment import Segment
 from tests.agents import agent
+from tests.contract.client.coroutines import until
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_signals import told
 
@@ -48,15 +50,15 @@ def test_what_a_killed_agent_had_not_told_the_next_one_tells_behind_the_bundles(
     learner = connect(options={"signal_seconds": 0.0})
     api.wait_for(lambda: learner.stats().get("report_errors"), "a try to report")
     api.misbehave.clear()
-    assert learner.flush(20)
+    assert learner.flush(60)
     api.wait_for(lambda: len(keys(api)) == 4, "the signals of the killed agent")
     assert told(api, "a") == GIVEN
     assert told(api, "b") == [("human", 1.0)]
     assert len(set(keys(api))) == 4
-    stats = learner.stats()
-    assert (stats["signals_loaded"], stats["signals_accepted"]) == (4, 4)
+    api.wait_for(lambda: learner.stats().get("signals_accepted") == 4, "their answers")
+    assert learner.stats()["signals_loaded"] == 4
     learner.close()
-    assert segments(spool) == []
+    api.wait_for(lambda: segments(spool) == [], "the files to be removed")
 
 
 def test_signals_wait_for_bundles_that_are_on_disk_alone(api: StandInApi, connect: Connect) -> None:
@@ -66,7 +68,7 @@ def test_signals_wait_for_bundles_that_are_on_disk_alone(api: StandInApi, connec
     for run in reversed(runs):
         learner.signal(run, "tests", 1)
     api.start()
-    assert learner.flush(30)
+    assert learner.flush(60)
     assert {run for run in runs if told(api, run) == [("tests", 1.0)]} == set(runs)
     assert "signals_dropped" not in learner.stats()
 
@@ -79,10 +81,10 @@ def test_what_was_told_leaves_nothing_on_disk(
         run = finish(learner)
         for place in range(20):
             learner.signal(run, "tests", place / 20)
-        assert learner.flush(20), turn
+        assert learner.flush(60), turn
     assert learner.stats()["signals_spooled"] > 0  # type: ignore[operator]
     learner.close()
-    assert segments(spool) == []
+    api.wait_for(lambda: segments(spool) == [], "the files to be removed")
     assert len(keys(api)) == len(set(keys(api))) == 100
 
 
@@ -94,6 +96,7 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
     run = finish(learner)
     for name, value in GIVEN:
         learner.signal(run, name, value)
+    api.wait_for(lambda: learner.stats()["signals_on_disk"] == 3, "the disk")
     learner.close(0.2)
     stats = learner.stats()
     assert (stats["signals_left"], stats.get("signals_dropped")) == (3, None)
@@ -101,7 +104,20 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
     api.start()
     with_next = ready(connect())
     api.wait_for(lambda: told(api, run) == GIVEN, "what the first learner left")
-    assert with_next.flush(10)
+    assert with_next.flush(60)
+
+
+def hanging(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The disk answers nobody before this is set."""
+    answers = threading.Event()
+    append = Segment.append
+
+    def hang(segment: Segment, records: object) -> None:
+        answers.wait(60)
+        append(segment, records)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Segment, "append", hang)
+    return answers
 
 
 def test_a_disk_that_hangs_holds_up_neither_the_agent_nor_a_signal(
@@ -109,24 +125,17 @@ def test_a_disk_that_hangs_holds_up_neither_the_agent_nor_a_signal(
 ) -> None:
     learner = ready(connect())
     run = finish(learner)
-    assert learner.flush(10)
-    answers = threading.Event()
-    append = Segment.append
-
-    def hang(segment: Segment, records: object) -> None:
-        answers.wait(30)
-        append(segment, records)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Segment, "append", hang)
+    assert learner.flush(60)
+    answers = hanging(monkeypatch)
     began = time.monotonic()
     for _ in range(50):
         learner.signal(run, "tests", 1)
-    assert time.monotonic() - began < 1.0
-    assert learner.flush(10)  # also while it hangs
+    assert time.monotonic() - began < WAITS["spool_seconds"] / 2
+    assert learner.flush(60)  # also while it hangs
     assert told(api, run) == [("tests", 1.0)] * 50
     answers.set()
     learner.close()
-    assert learner.stats()["signals_on_disk"] == 0
+    api.wait_for(lambda: learner.stats()["signals_on_disk"] == 0, "the disk to be done with")
 
 
 def test_a_disk_that_takes_nothing_means_memory(
@@ -142,7 +151,7 @@ def test_a_disk_that_takes_nothing_means_memory(
     assert learner.stats()["signals_waiting"] == 5
     api.start()
     finish(learner, "r")
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert told(api, "r") == [("tests", 1.0)] * 5
 
 
@@ -170,7 +179,7 @@ def test_a_full_spool_leaves_signals_in_memory_and_bundles_their_room(
     finish(learner, "r")
     assert learner.stats()["bundles_spooled"] == 1
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert len(told(api, "r")) == 10
 
 
@@ -179,12 +188,12 @@ def test_what_is_refused_for_good_can_be_posted_again(
 ) -> None:
     learner = ready(connect(options={"signal_seconds": 0.0}))
     run = finish(learner)
-    assert learner.flush(10)
+    assert learner.flush(60)
     learner.signal(run, "tests", 1, note="refuse me", key="k1")
     learner.signal("no/body", "tests", 1, key="k2")
-    assert learner.flush(10)
+    assert learner.flush(60)
     learner.close()
-    assert learner.stats()["dead_letters"] == 2
+    api.wait_for(lambda: learner.stats().get("dead_letters") == 2, "the letters")
     (file,) = spool.glob("*/refused.ndjson")
     first, second = map(json.loads, file.read_text().splitlines())
     assert first["path"] == f"/v1/runs/{run}/signals"
@@ -194,7 +203,7 @@ def test_what_is_refused_for_good_can_be_posted_again(
     body = second["body"]
     assert (body["namespace"], body["doer"]) == ("agents", "planner")
     assert [signal["key"] for signal in body["signals"]] == ["k2"]
-    connect().flush(10)
+    assert connect().flush(60)
     assert keys(api) == []  # they are not sent once more
 
 
@@ -216,34 +225,36 @@ def test_a_record_that_is_no_signal_is_put_aside_and_its_neighbours_arrive(
     api.start()
     learner = ready(connect())
     api.wait_for(lambda: told(api, "a") == [("tests", 0.5)], "the signal")
-    assert learner.flush(10)
+    assert learner.flush(60)
     stats = learner.stats()
     assert (stats["signals_invalid"], stats["dead_letters"]) == (len(wrong), len(wrong))
     assert "loop_errors" not in stats
     learner.close()
-    assert segments(spool) == []
+    api.wait_for(lambda: segments(spool) == [], "the files to be removed")
 
 
 FORK = """
 import os, signal, sys
-from learnops.client import Learner, Options
+from dataclasses import replace
+from learnops.client import Learner
 from testbed.waiting import wait_until
-options = Options(first_snapshot_seconds=0.0, close_seconds=0.2)
+from tests.contract.client.patience import PATIENT
+options = replace(PATIENT, first_snapshot_seconds=0.0, close_seconds=0.2)
 learner = Learner("planner", api=sys.argv[1], namespace="agents", serving="planner-v1",
                   options=options)
-def told(name, count):
+def told(name, count, on_disk):
     for place in range(count):
         learner.signal("r", name, place / 10)
-    wait_until(lambda: learner.stats().get("signals_spooled", 0) >= count, what="the disk",
-               deadline_seconds=20)
+    wait_until(lambda: learner.stats().get("signals_on_disk", 0) == on_disk, what="the disk",
+               deadline_seconds=60)
 learner.start(run_id="r").finish()
-told("parent", 5)
+told("parent", 5, on_disk=5)
 child = os.fork()
 if child == 0:
-    told("child", 3)
+    told("child", 3, on_disk=3)
     os.kill(os.getpid(), signal.SIGKILL)
 os.waitpid(child, 0)
-told("after", 2 + 5)
+told("after", 2 + 5, on_disk=5 + 7)
 learner.close()
 print(learner.stats()["signals_left"])
 """
@@ -257,14 +268,14 @@ def test_a_child_tells_its_own_and_not_what_its_parent_owes(
         [sys.executable, "-c", FORK, api.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=dict(os.environ),
     )
     assert (done.returncode, done.stdout.strip()) == (0, "12"), done.stderr
     api.start()
     learner = ready(connect())
     api.wait_for(lambda: len(keys(api)) == 15, "those of both")
-    assert learner.flush(10)
+    assert learner.flush(60)
     names = [name for name, _ in told(api, "r")]
     assert [names.count(name) for name in ("parent", "child", "after")] == [5, 3, 7]
     of_parent = [one for one in told(api, "r") if one[0] != "child"]
@@ -276,15 +287,19 @@ def test_a_child_tells_its_own_and_not_what_its_parent_owes(
 async def test_a_coroutine_waits_for_no_disk_and_its_signals_survive_it(
     api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with AsyncLearner("planner", api=api.url, namespace="agents") as learner:
+    options = Options(**WAITS)
+    async with AsyncLearner("planner", api=api.url, namespace="agents", options=options) as learner:
         run = await learner.start()
         await run.finish(metrics={"grounding": 0.5})
-        assert await learner.flush(10)
+        assert await learner.flush(60)
         api.misbehave[f"/v1/runs/{run.id}/signals"] = busy
+        answers = hanging(monkeypatch)
         began = time.monotonic()
         for name, value in GIVEN:
             run.signal(name, value)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < WAITS["spool_seconds"] / 2
+        answers.set()
+        await until(lambda: learner.stats()["signals_on_disk"] == 3)
         await learner.close(0.2)
         assert learner.stats()["signals_left"] == 3
     api.misbehave.clear()

@@ -13,7 +13,11 @@ from tests.contract.client.stand_in import StandInApi
 
 MAIN = """
 import argparse, sys
+from functools import partial
+import learnops.client
 from learnops.cli import simulate
+from tests.contract.client.patience import PATIENT
+learnops.client.Learner = partial(learnops.client.Learner, options=PATIENT)
 parser = argparse.ArgumentParser()
 simulate.add_parser(parser.add_subparsers())
 parsed = parser.parse_args()
@@ -43,7 +47,7 @@ def start(
 
 
 def finish(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     return [json.loads(line) for line in out.splitlines()]
 
@@ -89,7 +93,7 @@ def test_sigterm_ends_it_with_nothing_lost(api: StandInApi, tmp_path: Path) -> N
 
 def test_crashes_are_never_reported_and_slow_failures_are(api: StandInApi, tmp_path: Path) -> None:
     truth = "policies: {planner-v1: {loss: 0.5, slow: 0.4, slowSeconds: 0.3, crash: 0.3}}"
-    told, total = finish(start(api, tmp_path, "--rate", "300", "--runs", "150", truth=truth))
+    told, total = finish(start(api, tmp_path, "--rate", "30", "--runs", "150", truth=truth))
     assert told["crashed"] > 20
     assert told["slow"] > 45
     assert len(api.runs) == told["reported"] == total["runs"] - told["crashed"]
@@ -102,8 +106,8 @@ def test_crashes_are_never_reported_and_slow_failures_are(api: StandInApi, tmp_p
 
 def test_a_wrong_truth_or_environment_is_exit_code_2(api: StandInApi, tmp_path: Path) -> None:
     process = start(api, tmp_path, truth="policies: {}")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, "needs `policies`" in err) == (2, True)
     process = start(api, tmp_path, "--serving", "No Name")
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=120)
     assert (process.returncode, "serving is 'No Name'" in err) == (2, True)

@@ -38,7 +38,7 @@ def engine_on(api: StandInApi, clock: Clock) -> Iterator[Engine]:
         token=None,
         namespace="agents",
         serving=None,
-        options=Options(registration_seconds=5.0, long_poll_seconds=1),
+        options=Options(registration_seconds=20.0, long_poll_seconds=1),
     )
     engine = Engine(settings=settings, default_policy=None, clock=clock)
     engine.start()
@@ -50,7 +50,7 @@ def engine_on(api: StandInApi, clock: Clock) -> Iterator[Engine]:
 
 
 def knows(engine: Engine, check: Callable[[], bool], what: str) -> None:
-    wait_until(check, what=what, deadline_seconds=20)
+    wait_until(check, what=what, deadline_seconds=60)
 
 
 def assign(engine: Engine, unit_id: str) -> Assignment:
@@ -146,7 +146,7 @@ def test_changes_arrive_by_long_poll(api: StandInApi, connect: Connect) -> None:
     assert len(polls) <= 4
 
 
-@pytest.mark.parametrize(("ttl", "wait"), [(6.5, "2"), (0.0, "1"), (3000.0, "25"), (None, "25")])
+@pytest.mark.parametrize(("ttl", "wait"), [(8.9, "2"), (0.0, "1"), (3000.0, "25"), (None, "25")])
 def test_the_long_poll_ends_before_the_time_to_live(
     api: StandInApi, connect: Connect, ttl: float | None, wait: str
 ) -> None:
@@ -165,19 +165,16 @@ def test_a_server_that_does_not_hold_the_poll_is_not_flooded(
     api: StandInApi, connect: Connect
 ) -> None:
     learner = ready(connect())
-    hasty = threading.Semaphore(0)
+    asked: list[float] = []
 
     def at_once(handler: Handler) -> None:
-        hasty.release()
+        asked.append(time.monotonic())
         handler.answer(304, None, {"X-Learnops-TTL-Seconds": "30"})
 
     api.misbehave[SNAPSHOT] = at_once
     api.serve(percent=None)  # ends the poll that is under way
-    assert hasty.acquire(timeout=20)
-    began = time.monotonic()
-    for _ in range(4):
-        assert hasty.acquire(timeout=20)
-    assert time.monotonic() - began > 0.3
+    api.wait_for(lambda: len(asked) >= 5, "five polls")
+    assert asked[4] - asked[0] > 0.3
     assert learner.start().policy.name == "planner-v1"
 
 
@@ -236,15 +233,24 @@ def test_the_token_is_in_no_log_and_no_counter(
 
 
 def test_closing_breaks_off_the_long_poll(api: StandInApi, connect: Connect) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     learner = ready(connect())
     api.wait_for(
         lambda: len([r for r in api.requests if r["path"] == SNAPSHOT]) == 2, "the long poll"
     )
     began = time.monotonic()
     learner.close()
-    assert time.monotonic() - began < 2.0  # and not 25
-    names = [thread.name for thread in threading.enumerate()]
-    assert not [name for name in names if name.startswith("learnops-")], before
+    assert time.monotonic() - began < 10.0  # and not 25
+
+    def left() -> list[str]:
+        new = set(threading.enumerate()) - before
+        return [thread.name for thread in new if thread.name.startswith("learnops-")]
+
+    wait_until(
+        lambda: not left(),
+        what="its threads to end",
+        deadline_seconds=60,
+        explain=lambda: f"{left()}",
+    )
     learner.close()
     assert learner.start().policy.name == "planner-v1"  # an agent that goes on is not hurt

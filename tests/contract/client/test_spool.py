@@ -26,10 +26,10 @@ def test_what_a_killed_agent_owed_the_next_one_delivers(
     learner = connect()
     api.wait_for(lambda: len(api.runs) == len(RUNS), "the bundles of the killed agent")
     assert set(api.runs) == set(RUNS)
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert learner.stats()["bundles_loaded"] == len(RUNS)
     learner.close()
-    assert segments(spool) == []
+    api.wait_for(lambda: segments(spool) == [], "the files to be removed")
 
 
 def test_another_doer_or_api_does_not_get_them(
@@ -40,7 +40,7 @@ def test_another_doer_or_api_does_not_get_them(
         killed.kill()
     learner = connect()
     finish(learner, "own")
-    assert learner.flush(10)
+    assert learner.flush(60)
     learner.close()
     assert set(api.runs) == {"own"}
     assert len(segments(spool)) == 1
@@ -74,7 +74,7 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
     assert "bundles_dropped" not in learner.stats()
     assert "4 bundles wait in" in caplog.text
     api.start()
-    assert ready(connect()).flush(10)
+    assert ready(connect()).flush(60)
     api.wait_for(lambda: set(api.runs) == runs, "what the first learner left")
 
 
@@ -85,7 +85,7 @@ def test_more_than_memory_takes_waits_on_disk_alone(api: StandInApi, connect: Co
     assert learner.stats()["bundles_waiting"] == 100
     assert not learner.flush(0.1)
     api.start()
-    assert learner.flush(30)
+    assert learner.flush(60)
     assert set(api.runs) == runs
     assert learner.stats()["bundles_loaded"] == 90
     assert "bundles_dropped" not in learner.stats()
@@ -102,7 +102,7 @@ def test_both_bounds_reached_the_newest_is_dropped_and_counted(
     assert isinstance(dropped, int)
     assert dropped > 0
     api.start()
-    assert learner.flush(30)
+    assert learner.flush(60)
     assert set(api.runs) == set(runs[: len(runs) - dropped])
 
 
@@ -111,7 +111,7 @@ def test_with_the_spool_off_bundles_are_in_memory_alone(
 ) -> None:
     learner = ready(connect(spool="off"))
     finish(learner, "r")
-    assert learner.flush(10)
+    assert learner.flush(60)
     learner.close()
     assert set(api.runs) == {"r"}
     assert not spool.exists()
@@ -119,8 +119,10 @@ def test_with_the_spool_off_bundles_are_in_memory_alone(
 
 FORK = """
 import os, sys, time
-from learnops.client import Learner, Options
-options = Options(first_snapshot_seconds=0.0, close_seconds=0.2)
+from dataclasses import replace
+from learnops.client import Learner
+from tests.contract.client.patience import PATIENT
+options = replace(PATIENT, first_snapshot_seconds=0.0, close_seconds=0.2)
 learner = Learner("planner", api=sys.argv[1], namespace="agents", serving="planner-v1",
                   options=options)
 learner.start(run_id="parent").finish()
@@ -149,7 +151,7 @@ def test_a_killed_parent_is_helped_while_its_child_lives_and_the_child_too(
         # Two of them from disk, either by the learner or by the child: whoever looks first.
         api.wait_for(lambda: len(api.runs) == 3, "all three")
         assert set(api.runs) == {"parent", "after", "child"}
-        assert learner.flush(10)
+        assert learner.flush(60)
         assert sum(api.batches) == 3
     finally:
         os.kill(child, 9)

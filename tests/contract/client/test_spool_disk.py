@@ -35,7 +35,7 @@ def test_a_folder_that_cannot_be_used_means_memory_and_one_line(
     told = learner.stats()
     assert (told["bundles_unspooled"], told["bundles_waiting"]) == (5, 5)
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == runs
     lines = [one.getMessage() for one in caplog.records if "spool" in one.getMessage()]
     assert len([one for one in lines if "cannot be written" in one]) == 1
@@ -57,8 +57,8 @@ def test_a_disk_that_takes_no_more_means_memory_and_costs_nothing_written(
     # 1,000 bytes hold four bundles; the others were in memory, and lost with the process.
     api.start()
     learner = connect()
-    assert learner.flush(10)
     api.wait_for(lambda: api.runs, "what was on disk")
+    assert learner.flush(60)
     kept = len(api.runs)
     assert 0 < kept < 10
     assert set(api.runs) == set(RUNS[:kept])
@@ -85,7 +85,7 @@ def test_a_file_system_that_is_full_and_then_has_room_again(
     assert told["bundles_unspooled"] >= 25  # type: ignore[operator]
     assert told["bundles_waiting"] == 50
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == runs
     (small_disk / "other").unlink()
     before = learner.stats()["bundles_spooled"]
@@ -111,7 +111,7 @@ def test_a_folder_that_is_deleted_costs_what_was_in_it_and_no_more(
     finish(learner, "b")
     assert len(segments(spool)) == 1
     api.start()
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == {"a", "b"}  # both in memory still
 
 
@@ -129,7 +129,7 @@ def test_a_damaged_file_is_moved_aside_and_named(
     api.start()
     learner = connect()
     finish(learner, "own")
-    assert learner.flush(10)
+    assert learner.flush(60)
     api.wait_for(lambda: len(api.runs) > 1, "the records before the damage")
     stored = [run for run in api.runs if run != "own"]
     assert 0 < len(stored) < len(RUNS)
@@ -149,14 +149,14 @@ def test_a_disk_that_hangs_holds_up_one_agent_once_and_no_bundle(
     append = Segment.append
 
     def hang(segment: Segment, records: object) -> None:
-        answers.wait(30)
+        answers.wait(60)
         append(segment, records)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Segment, "append", hang)
     began = time.monotonic()
     runs = {finish(learner) for _ in range(100)}
-    assert 0.1 <= time.monotonic() - began < 2.0  # 100 waits would be 10 s
-    assert learner.flush(10)  # also while it hangs
+    assert 0.1 <= time.monotonic() - began < 8.0  # 100 waits would be 10 s
+    assert learner.flush(60)  # also while it hangs
     assert set(api.runs) == runs
     assert learner.stats()["spool_stalls"] == 1
     answers.set()
@@ -166,7 +166,7 @@ def test_a_disk_that_hangs_holds_up_one_agent_once_and_no_bundle(
         return learner.stats().get("bundles_unspooled", 0) < len(runs)  # type: ignore[operator]
 
     api.wait_for(spooled, "the disk to be used again")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == runs
 
 
@@ -190,5 +190,5 @@ def test_trouble_with_the_disk_is_one_line_in_the_log(
         learner = ready(connect())
         for _ in range(50):
             finish(learner)
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert len(caplog.records) <= 2

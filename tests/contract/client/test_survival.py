@@ -42,7 +42,7 @@ def test_no_thread_ends_of_what_is_raised_in_it(
     learner = ready(connect(), 2)
     Beside(api, learner)  # takes what candidates report
     work(learner, "a")
-    assert learner.flush(20)
+    assert learner.flush(60)
     ours = {one for one in set(threading.enumerate()) - before if "learnops-" in one.name}
     assert len(ours) == 9
     for thread in ours:
@@ -59,14 +59,14 @@ def test_no_thread_ends_of_what_is_raised_in_it(
         learner.shadow(learner.start(), lambda again: again.finish(metrics={}))
         return learner.stats().get("loop_errors", 0) == len(ours)
 
-    wait_until(survived, what="all threads to meet it", deadline_seconds=30, interval_seconds=0.1)
+    wait_until(survived, what="all threads to meet it", deadline_seconds=60, interval_seconds=0.1)
     assert all(thread.is_alive() for thread in ours)
     ready(learner, 3)
     wait_until(
-        lambda: learner.start().assignment.rollout, what="a registration", deadline_seconds=20
+        lambda: learner.start().assignment.rollout, what="a registration", deadline_seconds=60
     )
     work(learner, "b")
-    assert learner.flush(30)
+    assert learner.flush(60)
     assert (told(api, "b"), api.runs["b"]["metrics"]) == ([("tests", 1.0)], {"grounding": 0.9})
     assert "b-void" in api.voided
     assert caplog.text.count(f"goes on after a bug: {error.__name__}") == len(ours)
@@ -94,7 +94,7 @@ def test_a_log_that_raises_costs_the_agent_nothing(api: StandInApi, connect: Con
         run.finish(metrics={"grounding": 1}, qav={"x": object()}, signals={"Wrong": 7})
         run.finish()
         learner.signal(run.id, "Wrong", 7)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert run.id in api.runs
     assert learner.stats()["log_errors"] >= 3  # type: ignore[operator]
 
@@ -113,7 +113,7 @@ def test_a_log_that_ends_threads_ends_none_of_these(
         # Snapshots, reports, signals and both spools have something to say now.
         api.wait_for(lambda: learner.stats().get("loop_errors", 0) >= 4, "the loops to go on")  # type: ignore[operator]
     api.start()
-    assert learner.flush(30)
+    assert learner.flush(60)
     assert (told(api, "a"), set(api.runs)) == ([("tests", 1.0)], {"a"})
 
 
@@ -123,14 +123,14 @@ def test_a_spool_that_is_replaced_while_it_is_used_is_trouble_and_no_end(
     learner = ready(connect())
     finish(learner, "first")
     learner.signal("first", "tests", 1)
-    assert learner.flush(10)
+    assert learner.flush(60)
     moved = spool.rename(spool.with_name("moved"))
     spool.write_text("in the way")
     api.misbehave[BATCH] = refuse_bad
     for name in ("a", "bad", "b"):
         finish(learner, name)
     learner.signal("a", "tests", 1)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert set(api.runs) == {"first", "a", "b"}
     api.wait_for(lambda: learner.stats().get("dead_letters_dropped"), "the letter to be refused")
     spool.unlink()
@@ -141,7 +141,7 @@ def test_a_spool_that_is_replaced_while_it_is_used_is_trouble_and_no_end(
         return "dead_letters" in learner.stats() or _bury(learner)
 
     api.wait_for(written, "the spool to be used again")
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert told(api, "a") == [("tests", 1.0)]
     assert "loop_errors" not in learner.stats()
 
@@ -174,9 +174,9 @@ def test_what_cannot_be_read_of_an_ended_process_holds_up_nothing(
     api.start()
     learner = ready(connect())
     api.wait_for(lambda: told(api, "a") == [("tests", 1.0)], "what can be read")
-    assert learner.flush(10)
+    assert learner.flush(60)
     finish(learner, "own")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == {"a", "own"}
     assert learner.stats()["spool_errors"] == 2
     assert caplog.text.count("cannot be read") == 1
@@ -198,6 +198,6 @@ def test_a_signal_of_what_is_no_id_costs_the_agent_nothing(
     learner.signal(Odd(), "tests", 1)  # type: ignore[arg-type]
     run = learner.start()
     run.finish(signals={Odd(): 1, "human": 1})  # type: ignore[dict-item]
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert api.runs[run.id]["signals"] == {"human": 1.0}
     assert learner.stats()["signals_invalid"] == 2

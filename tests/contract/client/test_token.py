@@ -46,7 +46,7 @@ def wait_for(api: StandInApi, token: str, *, path: str | None = None) -> None:
             for request in list(api.requests)
         ),
         what=f"a request to {path or 'any path'} with {token}",
-        deadline_seconds=20,
+        deadline_seconds=60,
     )
 
 
@@ -72,7 +72,7 @@ def test_a_refused_token_loses_no_run(api: StandInApi, connect: Connect, mount: 
         run.finish(metrics={})
     wait_for(api, "first", path="/v1/runs:batch")
     project(mount.parent, "second")
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert len(api.runs) == 1
     assert learner.stats()["bundles_accepted"] == 1
 

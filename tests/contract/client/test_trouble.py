@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from learnops.client import Learner
+from learnops.client import Learner, Options
 from testbed.waiting import wait_until
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import BATCH, Connect, finish, ready
@@ -29,9 +29,9 @@ def test_a_bundle_that_the_api_always_fails_on_is_dropped_and_told(
     learner = ready(connect())
     with caplog.at_level(logging.WARNING, "learnops.client"):
         finish(learner, "poison")
-        assert learner.flush(30)
+        assert learner.flush(60)
     finish(learner, "good")
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == {"good"}
     assert learner.stats()["bundles_dropped"] == 1
     told = [record.getMessage() for record in caplog.records if "dropped" in record.getMessage()]
@@ -58,7 +58,7 @@ def test_a_bundle_that_breaks_the_connection_holds_up_nobody(
         return "dead_letters" in learner.stats()
 
     wait_until(given_up, what="it to be given up", deadline_seconds=60, interval_seconds=0.3)
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == runs
     (file,) = spool.glob("*/refused.ndjson")
     assert '"reason": "ProtocolError"' in file.read_text()
@@ -77,7 +77,7 @@ def hang(handler: Handler) -> None:
 def test_finish_and_close_are_bounded_whatever_the_api_does(
     api: StandInApi, connect: Connect, kind: str, folder: str | None
 ) -> None:
-    learner = ready(connect(spool=folder))
+    learner = ready(connect(spool=folder, options={"spool_seconds": Options().spool_seconds}))
     wrong: dict[str, Callable[[Handler], None]] = {**TRANSIENT, "hangs": hang}
     if kind == "dead":
         api.stop()
@@ -90,11 +90,11 @@ def test_finish_and_close_are_bounded_whatever_the_api_does(
         run.finish(metrics={"grounding": 0.9})
         took.append(time.perf_counter() - began)
     # Tied to the api they would take until its time-out, 10 s; half of them are not even late.
-    assert max(took) < 1.0
+    assert max(took) < 5.0
     assert sorted(took)[10] < 0.05
     began = time.perf_counter()
     learner.close(0.2)
-    assert time.perf_counter() - began < 0.2 + 2.0 + 1.0
+    assert time.perf_counter() - began < 0.2 + 2.0 + 5.0
     with api.changed:
         api.misbehave.clear()
         api.changed.notify_all()
@@ -128,7 +128,7 @@ def test_reports_wait_until_a_thread_can_start(
         runs = [finish(learner) for _ in range(3)]
     assert learner.stats()["thread_errors"] == 3
     assert len([record for record in caplog.records if "start" in record.getMessage()]) == 1
-    assert learner.flush(10)
+    assert learner.flush(60)
     assert set(api.runs) == set(runs)
 
 

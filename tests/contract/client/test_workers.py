@@ -10,9 +10,11 @@ from tests.contract.client.stand_in import StandInApi
 HEAD = """
 import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
-from learnops.client import Learner, Options
+from dataclasses import replace
+from learnops.client import Learner
+from tests.contract.client.patience import PATIENT
 
-options = Options(batch_seconds=30.0)  # nothing is sent before the end
+options = replace(PATIENT, batch_seconds=3600.0)  # nothing is sent before the end
 
 def made():
     return Learner(
@@ -58,7 +60,7 @@ def ended(api: StandInApi, script: str) -> None:
         [sys.executable, "-c", HEAD + begin + script, api.url],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -61,7 +61,7 @@ def test_a_section_of_the_wrong_type_costs_that_section(
 ) -> None:
     learner = ready(connect())
     learner.start(run_id="a").finish(metrics={"grounding": 0.5}, **wrong)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert api.runs["a"]["metrics"] == {"grounding": 0.5}
     assert learner.stats()["sections_dropped"] == 1
 
@@ -70,7 +70,7 @@ def test_metrics_of_the_wrong_type_are_left_out(api: StandInApi, connect: Connec
     learner = ready(connect())
     wrong: Any = Ambiguous()
     learner.start(run_id="a").finish(metrics=wrong, qav={"answer": "42"})
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert (api.runs["a"]["metrics"], api.runs["a"]["qav"]) == ({}, {"answer": "42"})
     assert learner.stats()["sections_dropped"] == 1
 
@@ -94,7 +94,7 @@ def test_a_signal_of_wrong_types_is_left_out_and_counted(
     learner.signal("a", **{"name": "tests", "value": 1, **wrong})
     assert learner.stats()["signals_invalid"] == 1
     learner.signal("a", "tests", 1)
-    assert learner.flush(20)
+    assert learner.flush(60)
     assert [len(sent) for _, sent in api.signals] == [1]
 
 
@@ -103,6 +103,6 @@ def test_a_key_may_be_anything_that_has_a_name(api: StandInApi, connect: Connect
     learner.start(run_id="a").finish(metrics={})
     key: Any = KEY
     learner.signal("a", "tests", 1, key=key, observed_at=datetime(2026, 1, 1, tzinfo=UTC))
-    assert learner.flush(20)
+    assert learner.flush(60)
     ((_, (sent,)),) = api.signals
     assert (sent["key"], sent["observedAt"]) == (str(KEY), "2026-01-01T00:00:00+00:00")

@@ -55,6 +55,6 @@ def tracer() -> Iterator[Tracer]:
 
 
 def costs(api: StandInApi, learner: Learner, run_id: str = "r") -> dict[str, Any]:
-    assert learner.flush(20)
+    assert learner.flush(60)
     told: dict[str, Any] = api.runs[run_id]["costs"]
     return told

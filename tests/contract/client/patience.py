@@ -1,0 +1,8 @@
+"""Bounds that no pause of a thread reaches, for learners of tests that are about something else."""
+
+from learnops.client import Options
+
+# How long a thread of the SDK is waited for: the registrar's, and the spool's.
+WAITS = {"registration_seconds": 20.0, "spool_seconds": 20.0}
+# Of a process that ends well.
+PATIENT = Options(first_snapshot_seconds=60.0, close_seconds=60.0, **WAITS)
