@@ -4,6 +4,7 @@ import ctypes
 import logging
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from testbed.waiting import wait_until
 from tests.agents import agent
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import BATCH, Connect, finish, ready
+from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_shadow import SHADOWS, Beside, opened
 from tests.contract.client.test_signals import told
@@ -108,7 +110,9 @@ def test_a_log_that_ends_threads_ends_none_of_these(
         api.stop()
         spool.write_text("in the way")
         run = learner.start(run_id="a")
+        began = time.monotonic()
         run.finish(metrics={"grounding": 0.9})
+        assert time.monotonic() - began < WAITS["spool_seconds"] / 2  # who is refused is told so
         run.signal("tests", 1)
         # Snapshots, reports, signals and both spools have something to say now.
         api.wait_for(lambda: learner.stats().get("loop_errors", 0) >= 4, "the loops to go on")  # type: ignore[operator]
