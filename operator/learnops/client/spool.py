@@ -254,6 +254,7 @@ class Spool:
 
     def _release(self, tickets: Sequence[Ticket]) -> None:
         self._backlog = self._store.backlog  # before `_busy`: together they must not touch zero
+        self._on_disk = self._store.unsettled  # told to whoever has waited for it
         with self._changed:
             for ticket in tickets:
                 counts = ticket.parcel is None and ticket.state is not State.ABANDONED
@@ -282,8 +283,7 @@ class Spool:
             records = self._store.load(segment)
             self._telemetry.count(f"{self._noun}_loaded", len(records))
             self._hand_on(records, segment)
-        # A learner that closes leaves what was not read to the next process.
-        self._backlog = 0 if closing else self._store.backlog
+        self._backlog = 0 if closing else self._store.backlog  # the rest is the next process's
         self._on_disk = self._store.unsettled
         for outlet in self._outlets.values():
             outlet.poke()

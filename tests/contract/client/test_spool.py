@@ -69,6 +69,7 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
     learner = ready(connect())
     api.stop()
     runs = {finish(learner) for _ in range(4)}
+    assert learner.stats()["bundles_on_disk"] == 4
     learner.close(0.3)
     assert learner.stats()["bundles_left"] == 4
     assert "bundles_dropped" not in learner.stats()
