@@ -200,27 +200,29 @@ class Signaler:
         for signal in batch:
             if not signal.done:
                 by_run.setdefault(signal.run_id, []).append(signal)
+        # Before the unsent: a bundle goes from disk to memory and then to the api.
+        unread = self._bundles.unread()
         unsent = self._bundles.unsent(by_run.keys())
         delivery: Delivery = Delivered()
         for run_id, signals in by_run.items():
-            found = _hold(signals) if run_id in unsent else self._run(run_id, signals)
+            found = _hold(signals) if run_id in unsent else self._run(run_id, signals, unread)
             if found is _NOT_YET:
                 delivery = found  # and on with the other runs
             elif not isinstance(found, Delivered):
                 return found
         return delivery
 
-    def _run(self, run_id: str, signals: list[Outgoing]) -> Delivery:
+    def _run(self, run_id: str, signals: list[Outgoing], unread: bool) -> Delivery:
         answer = self._post(run_id, signals)
         if not isinstance(answer, Answer):
             return answer
         if 200 <= answer.status < 300:
             self._telemetry.count("signals_accepted", len(signals))
         elif answer.status == 404:
-            return self._unknown(signals, answer)
+            return self._unknown(signals, answer, unread)
         elif len(signals) > 1:
             # One of them is refused, and stored are all or none: one by one, in their order.
-            return self._one_by_one(run_id, signals)
+            return self._one_by_one(run_id, signals, unread)
         else:
             self._telemetry.count("signals_refused")
             reason = answer.detail
@@ -229,15 +231,15 @@ class Signaler:
         self._finish(signals)
         return Delivered()
 
-    def _one_by_one(self, run_id: str, signals: list[Outgoing]) -> Delivery:
+    def _one_by_one(self, run_id: str, signals: list[Outgoing], unread: bool) -> Delivery:
         for signal in signals:
-            delivery = self._run(run_id, [signal])
+            delivery = self._run(run_id, [signal], unread)
             if not isinstance(delivery, Delivered):
                 return delivery
         return Delivered()
 
-    def _unknown(self, signals: list[Outgoing], answer: Answer) -> Delivery:
-        if self._bundles.unread():  # its bundle may be among them
+    def _unknown(self, signals: list[Outgoing], answer: Answer, unread: bool) -> Delivery:
+        if unread or self._bundles.unread():  # its bundle may be, or have been, among them
             return _hold(signals)
         now = self._clock()
         waiting: list[Outgoing] = []
