@@ -105,7 +105,8 @@ class Postgres:
     def thaw(self) -> None:
         """Let it go on after `freeze`; idempotent."""
         for process in self._family():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that ended just now
+                process.resume()
 
     def _stopped(self) -> list[psutil.Process]:
         """The server, stopped so that it makes no session that nobody knows of, and the others."""

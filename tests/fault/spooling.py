@@ -85,7 +85,7 @@ class Agents:
 
     learner: Learner
     finished: dict[str, tuple[str, float]] = field(default_factory=dict)  # run to arm and π
-    slowest: float = 0.0  # seconds that a `finish` took
+    seconds: list[float] = field(default_factory=list)  # that each `finish` took
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -115,5 +115,5 @@ class Agents:
             run.finish(metrics=METRICS)
             took = time.perf_counter() - began
             with self._lock:
-                self.slowest = max(self.slowest, took)
+                self.seconds.append(took)
                 self.finished[run.id] = (run.arm, run.propensity)
