@@ -75,7 +75,7 @@ def test_killed_three_times_under_agents(installed: Installation) -> None:
             installed.product.api.start()
         wait_registered(installed, agents)
         agents.stop()
-        assert learner.flush(20), learner.stats()
+        assert learner.flush(60), learner.stats()
         check_log(installed, agents)
         check_evidence(installed, counted)
 
