@@ -103,7 +103,9 @@ class Postgres:
                 process.suspend()
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`; idempotent."""
+        """Let it go on after `freeze`; idempotent, and without effect on one that does not run."""
+        if not self.process.running:
+            return
         for process in self._family():
             with contextlib.suppress(psutil.NoSuchProcess):  # a session that ended just now
                 process.resume()

@@ -31,7 +31,12 @@ class Fault:
 
     def learner(self, **options: float) -> Learner:
         """A learner whose bundles are spooled."""
-        bounds = {"registration_seconds": 1.0, "close_seconds": 0.2, **options}
+        bounds = {
+            "first_snapshot_seconds": 20.0,
+            "registration_seconds": 1.0,
+            "close_seconds": 0.2,
+            **options,
+        }
         return Learner(
             "planner",
             api=self.api.url,

@@ -64,7 +64,7 @@ def learner(installed: Installation) -> Learner:
         token=installed.product.token,
         namespace=installed.objects.namespace,
         # A loaded machine may take longer than an agent would wait.
-        options=Options(registration_seconds=20.0),
+        options=Options(first_snapshot_seconds=20.0, registration_seconds=20.0),
     )
 
 

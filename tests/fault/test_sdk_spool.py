@@ -123,7 +123,7 @@ def test_a_full_disk_and_no_postgres_at_once(
         token=TOKEN,
         namespace=fault.world.namespace,
         spool=full_disk / "spool",
-        options=Options(registration_seconds=1.0),
+        options=Options(first_snapshot_seconds=20.0, registration_seconds=1.0),
     ) as learner:
         agents = Agents(learner)
         with agents.working():
