@@ -103,9 +103,12 @@ class Postgres:
                 process.suspend()
 
     def thaw(self) -> None:
-        """Let it go on after `freeze`; idempotent."""
+        """Let it go on after `freeze`; idempotent, and without effect on one that does not run."""
+        if not self.process.running:
+            return
         for process in self._family():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a session that ended just now
+                process.resume()
 
     def _stopped(self) -> list[psutil.Process]:
         """The server, stopped so that it makes no session that nobody knows of, and the others."""

@@ -47,7 +47,7 @@ class Product:
         self.logs = logs or stack.work.logs
         self.token = token or secrets.token_urlsafe(24)
         self.database_url = database_url or stack.postgres.create_database()
-        self._processes = contextlib.ExitStack()
+        self._ending = contextlib.ExitStack()
         self._all: list[ManagedProcess] = []
         self._operator_flags = operator_flags
         self._operator_kubeconfig = operator_kubeconfig or stack.plane.kubeconfig
@@ -84,6 +84,7 @@ class Product:
             service.process.start()
         for job, service in services.items():
             service.wait_ready()
+            self._ending.callback(self._stack.prometheus.stop_scraping, job)
             self._stack.prometheus.scrape(job, [service.url.removeprefix("http://")])
 
     def another_operator(self, name: str) -> Service:
@@ -115,8 +116,8 @@ class Product:
         return next(ended, None)
 
     def stop(self) -> None:
-        """Stop everything, agents first; idempotent."""
-        self._processes.close()
+        """Stop everything, agents first, and the scraping; idempotent."""
+        self._ending.close()
 
     def _service(self, command: Literal["api", "operator"], *flags: str, name: str = "") -> Service:
         port, name = free_port(), name or command
@@ -145,5 +146,5 @@ class Product:
     def _ended(self, process: ManagedProcess) -> ManagedProcess:
         """The process, which `stop` ends."""
         self._all.append(process)
-        self._processes.callback(process.stop)
+        self._ending.callback(process.stop)
         return process

@@ -8,14 +8,20 @@ from contextlib import contextmanager
 from typing import IO
 
 # Finishes the runs that it is told on standard input, and says so when `finish` has returned.
-# A line of a run, a name and a value is a signal; that it says once the disk has it.
+# A line of a run, a name and a value is a signal; that it says once the disk has it. It is patient:
+# on a busy machine neither the api nor the disk is as quick as an agent would want.
 _AGENT = """
 import sys
 from learnops.client import Learner, Options
 from testbed.waiting import wait_until
 signals = 0
 api, namespace, serving, patience = sys.argv[1:]
-options = Options(first_snapshot_seconds=float(patience), close_seconds=0.2)
+options = Options(
+    first_snapshot_seconds=float(patience),
+    registration_seconds=20.0,
+    spool_seconds=20.0,
+    close_seconds=0.2,
+)
 learner = Learner("planner", api=api, namespace=namespace, serving=serving or None, options=options)
 for line in sys.stdin:
     run, *signal = line.split()
@@ -25,7 +31,7 @@ for line in sys.stdin:
         wait_until(
             lambda: learner.stats().get("signals_spooled", 0) == signals,
             what="the signal on disk",
-            deadline_seconds=20,
+            deadline_seconds=60,
             interval_seconds=0.005,
         )
     else:
@@ -61,7 +67,7 @@ class Agent:
 
     def leave(self) -> str:
         """Let it close its learner and end; what it counted."""
-        out, _ = self.process.communicate(timeout=30)
+        out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0
         return out
 

@@ -14,10 +14,10 @@ def mounted(at: Path, *, options: str) -> Iterator[Path]:
     at.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(at)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
         pytest.skip("this system has no mount command")
     if done.returncode:
         pytest.skip(f"only root may mount a small file system: {done.stderr.strip()}")
     yield at
-    subprocess.run(["umount", "-l", str(at)], check=True, timeout=20)
+    subprocess.run(["umount", "-l", str(at)], check=True, timeout=60)

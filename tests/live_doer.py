@@ -112,6 +112,9 @@ class LiveDoer:
 
     async def _write(self, action: OpenRollout | OpenGeneration | CloseRollout) -> None:
         pool = make_pool(self.database, application="test", max_size=1)
+        assert isinstance(pool.kwargs, dict)
+        # Longer than the product's: the machine may just have started a server of its own.
+        pool.kwargs["connect_timeout"] = pool.timeout = 60
         await pool.open()
         try:
             log = PostgresRunLog(pool)

@@ -16,7 +16,7 @@ _GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
 
 
 class PodObject:
-    """One pod by name and uid. Each call goes on until the API server answers or the node stops.
+    """One pod by name and uid. All but `look` go on until the API server answers or the node stops.
 
     Raises VanishedError once this pod is not there any more (also if another has its name) or the
     node stops; ApiError if the API server refuses for another reason.
@@ -32,10 +32,11 @@ class PodObject:
 
     def read(self) -> Json:
         """The object as it is now."""
-        pod = self._insist(lambda: self._api.get(self._path))
-        if pod["metadata"]["uid"] != self._uid:
-            raise VanishedError(f"pod {self._name} is another now")
-        return pod
+        return self._insist(self._get)
+
+    def look(self) -> Json | None:
+        """The same, asked for once: None where the API server is away."""
+        return self._once(self._get)
 
     def bind(self, node: str) -> Json:
         """Bind it to a node through the Binding subresource; returns the object."""
@@ -56,18 +57,31 @@ class PodObject:
         body: Json = {"gracePeriodSeconds": 0, "preconditions": {"uid": self._uid}}
         self._insist(lambda: self._api.delete(self._path, body=body))
 
+    def _get(self) -> Json:
+        pod = self._api.get(self._path)
+        if pod["metadata"]["uid"] != self._uid:
+            raise VanishedError(f"pod {self._name} is another now")
+        return pod
+
     def _insist(self, call: Callable[[], T]) -> T:
         while not self._stopping.is_set():
-            try:
-                return call()
-            except ApiError as error:
-                if error.status in _GONE:
-                    raise VanishedError(str(error)) from error
-                if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and (
-                    error.status != HTTPStatus.TOO_MANY_REQUESTS
-                ):
-                    raise
-            except urllib3.exceptions.HTTPError:
-                pass  # the API server is away: tests do that to it
+            answer = self._once(call)
+            if answer is not None:
+                return answer
             self._stopping.wait(_PAUSE_SECONDS)
         raise VanishedError("the local node stops")
+
+    def _once(self, call: Callable[[], T]) -> T | None:
+        """The answer; None where the API server is away or busy."""
+        try:
+            return call()
+        except ApiError as error:
+            if error.status in _GONE:
+                raise VanishedError(str(error)) from error
+            if error.status < HTTPStatus.INTERNAL_SERVER_ERROR and (
+                error.status != HTTPStatus.TOO_MANY_REQUESTS
+            ):
+                raise
+        except urllib3.exceptions.HTTPError:
+            pass  # the API server is away: tests do that to it
+        return None

@@ -176,8 +176,10 @@ class PodRun:
                 command.process.signal(signal.SIGTERM)
             self._stopping.wait(_RECHECK_SECONDS)
             if time.monotonic() >= recheck:
-                # A watch that was interrupted may have missed the deletion.
-                self.notify(self._object.read())
+                # A watch that was interrupted may have missed the deletion. Asked once: whether the
+                # process runs and is to go on is told without the API server.
+                if (pod := self._object.look()) is not None:
+                    self.notify(pod)
                 recheck = time.monotonic() + _RECHECK_SECONDS
         self._check_vanished()
         return self._stopping.reason if command.process.running else cause

@@ -40,9 +40,9 @@ def live_api(
         url=url, kubeconfig=crds.plane.kubeconfig, namespace=namespace, log=tmp_path / "api.log"
     )
     world = LiveDoer(kube=crds.plane.api, namespace=namespace, database=url)
-    world.setup()
-    api.start()
     try:
+        world.setup()
+        api.start()
         yield api, world
     finally:
         api.process.stop()

@@ -34,6 +34,7 @@ class Dribblers:
     url: str
     all: list[Dribbler] = field(default_factory=list)
     _open: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    _lock: threading.Lock = field(default_factory=threading.Lock)  # of who is open
     _done: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -53,11 +54,12 @@ class Dribblers:
         where = urlsplit(self.url)
         made = []
         for _ in range(count):
-            sock = socket.create_connection((where.hostname, where.port), timeout=10)
+            sock = socket.create_connection((where.hostname, where.port), timeout=30)
             one = Dribbler(sock=sock, opened=time.monotonic())
             sock.sendall(saying)
             sock.setblocking(False)
-            self._open.register(sock, selectors.EVENT_READ, one)
+            with self._lock:
+                self._open.register(sock, selectors.EVENT_READ, one)
             made.append(one)
         self.all += made
         return made
@@ -65,26 +67,40 @@ class Dribblers:
     def _feed(self) -> None:
         while not self._done.is_set():
             fed = time.monotonic() + PACE_SECONDS
-            for key in list((self._open.get_map() or {}).values()):
-                _hear(self._open, key.data, say=b"a")
+            with self._lock:
+                all_open = list((self._open.get_map() or {}).values())
+            for key in all_open:
+                self._hear(key.data, say=b"a")
             while (left := fed - time.monotonic()) > 0 and not self._done.is_set():
                 for key, _ in self._open.select(left):
-                    _hear(self._open, key.data)
+                    self._hear(key.data)
                 self._done.wait(min(0.02, left))
 
+    def _hear(self, one: Dribbler, *, say: bytes = b"") -> None:
+        """A byte from it, and what is there for it."""
+        left = _send(one, say)
+        try:
+            # Also from a side that takes no more: its answer may wait here.
+            part = one.sock.recv(65_536)
+            one.told += part
+            left = left or not part
+        except BlockingIOError:
+            pass
+        except ConnectionError:
+            left = True
+        if left:
+            one.left_after = time.monotonic() - one.opened
+            with self._lock:
+                self._open.unregister(one.sock)
 
-def _hear(opened: selectors.BaseSelector, one: Dribbler, *, say: bytes = b"") -> None:
-    """A byte from it, and what is there for it."""
+
+def _send(one: Dribbler, said: bytes) -> bool:
+    """Whether the other side takes no more."""
     try:
-        if say:
-            one.sock.send(say)
-        part = one.sock.recv(65_536)
-        one.told += part
-        left = not part
+        if said:
+            one.sock.send(said)
     except BlockingIOError:
-        return
+        return False
     except ConnectionError:
-        left = True
-    if left:
-        one.left_after = time.monotonic() - one.opened
-        opened.unregister(one.sock)
+        return True
+    return False

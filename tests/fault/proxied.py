@@ -44,7 +44,7 @@ class Proxied:
         change = {"spec": {"policyRef": {"name": f"{doer}-v2"}}}
         self.objects.api.merge(self.objects.path("doers", doer), change)
 
-    def wait_rollout(self, doer: str, *, seconds: float = 20) -> Json:
+    def wait_rollout(self, doer: str, *, seconds: float = 60) -> Json:
         """Wait for the first step of the rollout, on each object; the canary."""
         self.wait(
             lambda: (
@@ -57,7 +57,7 @@ class Proxied:
         )
         return self.canary(doer)
 
-    def wait_end(self, doer: str, *, seconds: float = 20) -> None:
+    def wait_end(self, doer: str, *, seconds: float = 60) -> None:
         """Wait for all traffic on one policy."""
         self.wait(
             lambda: len(self.traffic(doer)["shares"]) == 1,
@@ -99,7 +99,7 @@ class Proxied:
         told: str = self.objects.get(plural, name).get("status", {}).get("stage", "")
         return told
 
-    def wait(self, check: Callable[[], bool], *, what: str, seconds: float = 20) -> None:
+    def wait(self, check: Callable[[], bool], *, what: str, seconds: float = 60) -> None:
         """Wait until it is true; a failure shows the end of the operator's log."""
         wait_until(
             check, what=what, deadline_seconds=seconds, explain=self.operator.process.log_tail
@@ -118,6 +118,8 @@ def proxied(stack: Stack, kubeconfig: Path) -> Iterator[Proxied]:
             namespace=objects.namespace,
             database=database,
             url=f"http://{LOOPBACK}:{free_port()}",
+            # Nobody starts it again where it stands still for longer than its Lease allows.
+            changes={"lease_seconds": "15"},
         )
         operator.start()
         try:

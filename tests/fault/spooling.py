@@ -31,7 +31,12 @@ class Fault:
 
     def learner(self, **options: float) -> Learner:
         """A learner whose bundles are spooled."""
-        bounds = {"registration_seconds": 1.0, "close_seconds": 0.2, **options}
+        bounds = {
+            "first_snapshot_seconds": 20.0,
+            "registration_seconds": 1.0,
+            "close_seconds": 0.2,
+            **options,
+        }
         return Learner(
             "planner",
             api=self.api.url,
@@ -85,7 +90,7 @@ class Agents:
 
     learner: Learner
     finished: dict[str, tuple[str, float]] = field(default_factory=dict)  # run to arm and π
-    slowest: float = 0.0  # seconds that a `finish` took
+    seconds: list[float] = field(default_factory=list)  # that each `finish` took
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -115,5 +120,5 @@ class Agents:
             run.finish(metrics=METRICS)
             took = time.perf_counter() - began
             with self._lock:
-                self.slowest = max(self.slowest, took)
+                self.seconds.append(took)
                 self.finished[run.id] = (run.arm, run.propensity)

@@ -119,7 +119,7 @@ def test_killed_twenty_times_under_load(
                 wait_until(
                     lambda before=before: agents.acknowledged() > before + 20,
                     what="runs to be acknowledged",
-                    deadline_seconds=30,
+                    deadline_seconds=60,
                 )
                 counted += _counted(api)
                 # Not at the end of an answer, but while one of the next requests is under way.
@@ -127,7 +127,7 @@ def test_killed_twenty_times_under_load(
                 wait_until(
                     lambda chosen=chosen: agents.begun() >= chosen,
                     what="the request that is cut off",
-                    deadline_seconds=30,
+                    deadline_seconds=60,
                     interval_seconds=0.002,
                 )
                 api.process.kill()
@@ -136,7 +136,7 @@ def test_killed_twenty_times_under_load(
             wait_until(
                 lambda: agents.acknowledged() > before + 50,
                 what="runs after the last start",
-                deadline_seconds=30,
+                deadline_seconds=60,
             )
         _check_log(database, agents)
         _check_counters(api, database, before_kills=counted)
@@ -177,7 +177,7 @@ def _check_counters(api: Api, database: str, *, before_kills: float) -> None:
     wait_until(
         lambda: prefix()[0] == prefix()[1],
         what="the prefix to reach the first open run",
-        deadline_seconds=10,
+        deadline_seconds=60,
     )
     assert 0 < before_kills + _counted(api) <= prefix()[0]
 

@@ -1,20 +1,26 @@
 """What the api depends on goes away and comes back; the api is told to stop."""
 
+import http.client
 import signal
+import statistics
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 
 from testbed.postgres import Postgres
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from tests.integration.server.conftest import Api
+from tests.integration.server.conftest import TOKEN, Answer, Api
 from tests.live_doer import LiveDoer
 
 SDK_WAITS_SECONDS = 10.0
 AT_ONCE_SECONDS = 2.0  # a deadline of 8 s and a flush of 20 s are not waited for
+ASKERS = 5  # of whom the middle one is looked at: a pause of this machine tells nothing of the api
 
 
 def snapshot(world: LiveDoer, *, wait: int = 0) -> str:
@@ -32,11 +38,11 @@ def test_postgres_away_is_503_and_snapshots_go_on(
         answer = api.post(path, body)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
     assert api.get(snapshot(world)).status == 200
-    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=10)
+    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=60)
     told = api.get("/readyz", token=None).body["components"]
     assert told["postgres"] == "the database does not answer"
     postgres.start()
-    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=60)
     assert api.post("/v1/runs", world.bundle("during")).status == 201
     assert api.post("/v1/runs", world.bundle("before")).status == 200
     assert api.post("/v1/assignments", assign).body["assignments"][0]["registered"] is True
@@ -56,12 +62,12 @@ def test_a_postgres_that_takes_no_writes_is_503_and_says_so(
     ):
         answer = api.post(path, body)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
-    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=10)
+    wait_until(lambda: not api.ready(), what="/readyz to say so", deadline_seconds=60)
     told = api.get("/readyz", token=None).body["components"]["postgres"]
     assert told.startswith("the database takes no writes")
     assert api.get("/health", token=None).body["status"] == "down"
     read_only(postgres, "RESET default_transaction_read_only")
-    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=60)
     assert api.post("/v1/runs", world.bundle("a")).status == 201
 
 
@@ -74,7 +80,7 @@ def read_only(postgres: Postgres, change: LiteralString) -> None:
     wait_until(
         lambda: postgres_is_read_only(postgres) == change.startswith("SET"),
         what="the setting to be read",
-        deadline_seconds=10,
+        deadline_seconds=60,
     )
 
 
@@ -82,6 +88,19 @@ def postgres_is_read_only(postgres: Postgres) -> bool:
     with psycopg.connect(postgres.url()) as connection:
         row = connection.execute("SHOW transaction_read_only").fetchone()
     return row == ("on",)
+
+
+def ask(api: Api, path: str) -> tuple[list[Answer], float]:
+    """What several are answered that ask side by side, and in how long the middle one."""
+
+    def one(_: int) -> tuple[Answer, float]:
+        began = time.monotonic()
+        answer = api.get(path)
+        return answer, time.monotonic() - began
+
+    with ThreadPoolExecutor(ASKERS) as pool:
+        answers, seconds = zip(*pool.map(one, range(ASKERS)), strict=True)
+    return list(answers), statistics.median(seconds)
 
 
 def test_a_frozen_postgres_holds_no_route_up(
@@ -92,31 +111,31 @@ def test_a_frozen_postgres_holds_no_route_up(
     assert api.get(f"{route}before").body["registered"] is True
     postgres.freeze()
     try:
-        began = time.monotonic()
-        answer = api.get(f"{route}during")
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
-        assert time.monotonic() - began < SDK_WAITS_SECONDS
+        answers, seconds = ask(api, f"{route}during")
+        for answer in answers:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+        assert seconds < SDK_WAITS_SECONDS
         wait_until(
             lambda: (
                 api.get("/readyz", token=None).body["components"]["postgres"]
                 == "the database does not answer"
             ),
             what="/readyz to say so",
-            deadline_seconds=30,  # a look takes 3 s, and the driver up to 10 s more to give it up
+            deadline_seconds=60,  # a look takes 3 s, and the driver up to 10 s more to give it up
         )
-        began = time.monotonic()
-        answer = api.get(f"{route}during")
-        assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
-        assert answer.body["detail"] == "the database does not answer"
-        assert time.monotonic() - began < AT_ONCE_SECONDS
+        answers, seconds = ask(api, f"{route}during")
+        for answer in answers:
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "1"), answer.body
+            assert answer.body["detail"] == "the database does not answer"
+        assert seconds < AT_ONCE_SECONDS
         assert api.get(snapshot(world)).status == 200
     finally:
         postgres.thaw()
-    wait_until(api.ready, what="the api to be ready again", deadline_seconds=20)
+    wait_until(api.ready, what="the api to be ready again", deadline_seconds=60)
     registered = wait_until(
         lambda: told if (told := api.get(f"{route}during")).status == 200 else None,
         what="the route to be answered again",
-        deadline_seconds=30,
+        deadline_seconds=60,
     )
     assert registered.body["registered"] is True
 
@@ -127,7 +146,7 @@ def test_the_api_server_away_and_back(live_api: tuple[Api, LiveDoer], crds: Stac
     wait_until(
         lambda: api.get(snapshot(world)).body["ttlSeconds"],
         what="the Lease to be seen",
-        deadline_seconds=10,
+        deadline_seconds=60,
     )
     crds.plane.apiserver.kill()
     try:
@@ -139,7 +158,7 @@ def test_the_api_server_away_and_back(live_api: tuple[Api, LiveDoer], crds: Stac
                 else None
             ),
             what="the time to live to fall",
-            deadline_seconds=5,
+            deadline_seconds=60,
         )
         assert second["shares"] == first["shares"]
     finally:
@@ -149,23 +168,30 @@ def test_the_api_server_away_and_back(live_api: tuple[Api, LiveDoer], crds: Stac
     wait_until(
         lambda: api.get(snapshot(world)).body["revision"] == 3,
         what="the change to be seen",
-        deadline_seconds=30,
+        deadline_seconds=60,
     )
+
+
+@contextmanager
+def polling(api: Api, path: str, *, etag: str) -> Iterator[http.client.HTTPConnection]:
+    """A poll that the api has: on a connection that it knows, and what was asked later on another
+    one is answered."""
+    where = urlsplit(api.url)
+    with closing(http.client.HTTPConnection(where.netloc, timeout=60)) as connection:
+        connection.request("GET", "/livez")
+        connection.getresponse().read()
+        asked = {"If-None-Match": f'"{etag}"', "Authorization": f"Bearer {TOKEN}"}
+        connection.request("GET", path, headers=asked)
+        assert api.get("/livez").status == 200
+        yield connection
 
 
 def test_sigterm_ends_long_polls_at_once(live_api: tuple[Api, LiveDoer]) -> None:
     api, world = live_api
     etag = api.get(snapshot(world)).body["etag"]
-    with ThreadPoolExecutor() as pool:
-        asked = {"If-None-Match": f'"{etag}"'}
-        poll = pool.submit(lambda: api.get(snapshot(world, wait=50), headers=asked))
-        wait_until(
-            lambda: poll.running() and api.get("/livez").status == 200,
-            what="the poll to be under way",
-            deadline_seconds=5,
-        )
+    with polling(api, snapshot(world, wait=50), etag=etag) as poll:
         asked_at = time.monotonic()
         api.process.signal(signal.SIGTERM)
-        assert poll.result(timeout=10).status == 304
-        assert api.process.wait(timeout_seconds=15) == 0
+        assert poll.getresponse().status == 304
+        assert api.process.wait(timeout_seconds=60) == 0
     assert time.monotonic() - asked_at < 10

@@ -24,6 +24,8 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 # At 1,000 runs a second what may be inside at once is stored within it.
 BOUND_SECONDS = 15.0
 ALL_SECONDS = 180.0  # for everything that all callers have, on a loaded machine
+MOST_INSIDE = 5_000  # runs that wait to be stored
+GIVEN_UP_SECONDS = 8.0
 RETRY_AFTER_SECONDS = 1  # what the api says, and the callers do
 
 
@@ -35,15 +37,21 @@ class Seen:
     stored: list[str] = field(default_factory=list)
     slowest: float = 0.0
     probes: Counter[tuple[str, int]] = field(default_factory=Counter)
+    probe_seconds: list[float] = field(default_factory=list)
+    inside: list[float] = field(default_factory=list)  # runs that waited to be stored
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def note(self, answer: Answer, *, seconds: float, runs: list[str]) -> bool:
         """Whether it was stored."""
         with self.lock:
             self.statuses[answer.status] += 1
-            if answer.status == 429:
+            if answer.status in (429, 503):
                 assert answer.headers["Retry-After"] == f"{RETRY_AFTER_SECONDS}"
-                assert answer.body["detail"].startswith("too much is waiting")
+                if answer.status == 429:
+                    assert answer.body["detail"].startswith("too much is waiting")
+                else:  # a machine that stores less than 650 runs a second: it says so in time
+                    assert answer.body["detail"].startswith("no answer of the database within")
+                    assert seconds >= GIVEN_UP_SECONDS
                 return False
             assert answer.status in (200, 201), answer.body
             self.slowest = max(self.slowest, seconds)
@@ -77,7 +85,7 @@ def test_more_than_it_can_store_is_refused_in_time_and_stored_when_sent_again(
         for batch in range(BATCHES):
             runs = [f"{caller}-{batch}-{number}" for number in range(RUNS)]
             lines = "\n".join(json.dumps(world.bundle(run)) for run in runs).encode()
-            _until_stored(seen, runs, lambda lines=lines: _batch(api, lines))
+            _until_stored(seen, runs, _Batch(api, lines).send)
         alone = f"{caller}-alone"
         _until_stored(seen, [alone], lambda: api.post("/v1/runs", world.bundle(alone)))
 
@@ -91,19 +99,32 @@ def test_more_than_it_can_store_is_refused_in_time_and_stored_when_sent_again(
         probing.result()
 
     assert seen.statuses[429] > 0
-    assert set(seen.statuses) <= {200, 201, 429}
+    assert set(seen.statuses) <= {200, 201, 429, 503}
     assert seen.slowest < BOUND_SECONDS
+    # Nobody is let in while so many are inside; the last one in may go beyond it.
+    assert 0 < max(seen.inside) < MOST_INSIDE + RUNS
     assert set(seen.probes) == {("/livez", 200), ("/readyz", 200)}
+    assert sorted(seen.probe_seconds)[len(seen.probe_seconds) * 95 // 100] < BOUND_SECONDS / 3
     _check_log(world.database, seen)
     assert api.series("learnops_runs_total", doer="planner") == len(seen.stored)
 
 
-def _batch(api: Api, lines: bytes) -> Answer:
-    answer = api.call("POST", "/v1/runs:batch", raw=lines, headers=NDJSON)
-    if answer.status == 200:
-        told = {result["status"] for result in answer.body["results"]}
-        assert told == {"accepted"}  # of a batch that was refused before nothing is stored
-    return answer
+@dataclass
+class _Batch:
+    """One that is sent until it is stored."""
+
+    api: Api
+    lines: bytes
+    given_up: bool = False
+
+    def send(self) -> Answer:
+        answer = self.api.call("POST", "/v1/runs:batch", raw=self.lines, headers=NDJSON)
+        self.given_up = self.given_up or answer.status == 503
+        if answer.status == 200:
+            told = {result["status"] for result in answer.body["results"]}
+            # Of a batch that was refused nothing is stored, of one that was given up perhaps all.
+            assert told <= ({"accepted", "duplicate"} if self.given_up else {"accepted"})
+        return answer
 
 
 def _until_stored(seen: Seen, runs: list[str], send: Callable[[], Answer]) -> None:
@@ -125,7 +146,8 @@ def _probe(api: Api, seen: Seen, done: threading.Event) -> None:
         for path in ("/livez", "/readyz"):
             began = time.monotonic()
             seen.probes[path, api.get(path, token=None).status] += 1
-            assert time.monotonic() - began < BOUND_SECONDS / 3
+            seen.probe_seconds.append(time.monotonic() - began)
+        seen.inside.append(api.series("learnops_waiting_items", queue="runs") or 0)
 
 
 def _check_log(database: str, seen: Seen) -> None:

@@ -7,7 +7,7 @@ from testbed.waiting import wait_until
 from tests.fault.conftest import StartProduct
 from tests.product import Installation
 
-TTL_SECONDS = 4
+TTL_SECONDS = 15  # five renewals of the Lease
 ROLLOUT = {
     "strategy": {"canary": {"steps": [50], "stepSeconds": 0}},
     "analysis": {"maturationSeconds": 600, "minCandidateRuns": 1000},
@@ -28,7 +28,7 @@ def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
         wait_until(
             lambda: agent.stats()["snapshot_seconds_left"] == 0,
             what="the time to live to end",
-            deadline_seconds=4 * TTL_SECONDS,
+            deadline_seconds=60 + TTL_SECONDS,
         )
         check_control(agent)
         for session, policy in drawn.items():
@@ -45,9 +45,9 @@ def test_without_an_operator_new_units_get_control_and_drawn_ones_stay(
         wait_until(
             lambda: agent.start(session=f"later-{next(resumed)}").propensity == 0.5,
             what="new units to be drawn again",
-            deadline_seconds=30,
+            deadline_seconds=90,  # of which the Lease of the one that was killed takes 15
         )
-        assert agent.flush(10)
+        assert agent.flush(60)
     evidence = installed.sql("SELECT count(*) FROM deployment_routings WHERE propensity <> 0.5")
     assert evidence == [(0,)]
     unregistered = installed.sql(
@@ -64,7 +64,7 @@ def learner(installed: Installation) -> Learner:
         token=installed.product.token,
         namespace=installed.objects.namespace,
         # A loaded machine may take longer than an agent would wait.
-        options=Options(registration_seconds=2.0),
+        options=Options(first_snapshot_seconds=20.0, registration_seconds=20.0),
     )
 
 
@@ -82,7 +82,7 @@ def draw_both_arms(agent: Learner) -> dict[str, str]:
         return set(drawn.values()) == {"planner-v1", "planner-v2"}
 
     # Its first sessions may begin before the api has seen the share that the doer's status tells.
-    wait_until(both, what="a session on each arm", deadline_seconds=30, explain=lambda: str(drawn))
+    wait_until(both, what="a session on each arm", deadline_seconds=60, explain=lambda: str(drawn))
     return drawn
 
 

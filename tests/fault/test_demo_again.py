@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -37,7 +37,7 @@ def wait_for(process: ManagedProcess, text: str) -> str:
         assert process.running or text in told, told
         return told if text in told else ""
 
-    return wait_until(said, what=f"{text!r} of the demo", deadline_seconds=120)
+    return wait_until(said, what=f"{text!r} of the demo", deadline_seconds=240)
 
 
 def test_a_demo_works_right_after_one_that_was_killed(tmp_path: Path) -> None:
@@ -45,9 +45,7 @@ def test_a_demo_works_right_after_one_that_was_killed(tmp_path: Path) -> None:
     with demo(tmp_path / "first.log") as first:
         wait_for(first, WORKING)
         children = psutil.Process(first.pid).children(recursive=True)
-        assert {"etcd", "kube-apiserver", "prometheus", "postgres"} <= {
-            child.name() for child in children
-        }
+        assert {"etcd", "kube-apiserver", "prometheus", "postgres"} <= set(names(children))
         left = folders() - before
         first.kill()
     with demo(tmp_path / "second.log") as second:
@@ -57,12 +55,19 @@ def test_a_demo_works_right_after_one_that_was_killed(tmp_path: Path) -> None:
         wait_until(
             lambda: not any(child.is_running() for child in children),
             what="the first demo's processes to end",
-            deadline_seconds=10,
+            deadline_seconds=60,
         )
         # Other runs on this machine have folders of their own.
         assert left - folders()
         second.signal(signal.SIGTERM)
-        assert second.wait(timeout_seconds=30) == 143
+        assert second.wait(timeout_seconds=60) == 143
+
+
+def names(processes: list[psutil.Process]) -> Iterator[str]:
+    """Those of them that have not ended meanwhile, as a session of Postgres may."""
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            yield process.name()
 
 
 def folders() -> set[Path]:

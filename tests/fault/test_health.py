@@ -57,21 +57,21 @@ def middle_seconds(api: Api) -> float:
 
 
 def test_postgres_killed_and_back(api: Api, postgres: Postgres) -> None:
-    wait_until(lambda: health(api)[1]["status"] == "ok", what="all well", deadline_seconds=15)
+    wait_until(lambda: health(api)[1]["status"] == "ok", what="all well", deadline_seconds=60)
     status, told = health(api)
     assert status == 200
     database = told["components"]["database"]
     assert (database["schemaRevision"], database["reason"]) == (HEAD, None)
     assert middle_seconds(api) < MOST_SECONDS
     postgres.kill()
-    wait_until(lambda: health(api)[0] == 503, what="503", deadline_seconds=15)
+    wait_until(lambda: health(api)[0] == 503, what="503", deadline_seconds=60)
     assert middle_seconds(api) < MOST_SECONDS
     told = health(api)[1]
     assert told["status"] == "down"
     assert told["components"]["database"]["reason"] == "the database does not answer"
     assert "learnops_database_up 0.0" in str(api.get("/metrics", token=None).body)
     postgres.start()
-    wait_until(lambda: health(api)[0] == 200, what="200 again", deadline_seconds=20)
+    wait_until(lambda: health(api)[0] == 200, what="200 again", deadline_seconds=60)
 
 
 def test_the_api_server_killed_and_back(api: Api, crds: Stack, namespace: str) -> None:
@@ -93,7 +93,7 @@ def test_the_api_server_killed_and_back(api: Api, crds: Stack, namespace: str) -
         wait_until(
             lambda: part(api, "kubernetes")["snapshotAgeSeconds"] > before,
             what="the snapshot to age",
-            deadline_seconds=10,
+            deadline_seconds=60,
         )
         assert middle_seconds(api) < MOST_SECONDS
     finally:

@@ -40,7 +40,7 @@ def full_queue(world: LiveDoer) -> Sleeper:
                 return True
             return False
 
-        wait_until(refused, what="a full queue", deadline_seconds=30, interval_seconds=0.001)
+        wait_until(refused, what="a full queue", deadline_seconds=60, interval_seconds=0.001)
     return sleeper
 
 
@@ -66,11 +66,11 @@ def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
     with full_queue(world):
         for run_id in ("r1", "r2"):
             assert api.post("/v1/runs", world.bundle(run_id)).status == 201
-        wait_until(lambda: prefix(world) == 2, what="the runs in the prefix", deadline_seconds=15)
+        wait_until(lambda: prefix(world) == 2, what="the runs in the prefix", deadline_seconds=60)
         wait_until(
             lambda: api.series("learnops_evidence_runs_total", doer="planner"),
             what="the runs to be counted",
-            deadline_seconds=15,
+            deadline_seconds=60,
         )
         for channel in ("learnops_evidence", "crl_computed"):
             wait_until(
@@ -78,12 +78,12 @@ def test_evidence_goes_on_and_wake_ups_are_back_once_the_listener_has_gone(
                     "learnops_notifications_dropped_total", channel=channel
                 ),
                 what=f"what {channel} lost to be counted",
-                deadline_seconds=15,
+                deadline_seconds=60,
             )
     with psycopg.connect(world.database, autocommit=True) as operator:
         operator.execute("LISTEN learnops_evidence")
         assert api.post("/v1/runs", world.bundle("r3")).status == 201
-        told = next(operator.notifies(timeout=15))
+        told = next(operator.notifies(timeout=60))
         assert told.payload == f"{world.namespace}/planner"
     assert prefix(world) == 3
 
@@ -97,7 +97,7 @@ def test_what_a_candidate_in_shadow_tells_is_stored(live_api: tuple[Api, LiveDoe
     wait_until(
         lambda: api.post("/v1/shadows", pair).body.get("opened"),
         what="the pair to be open",
-        deadline_seconds=15,
+        deadline_seconds=60,
     )
     with full_queue(world):
         told = {"runs": [world.bundle("r1", policy="planner-v2")]}

@@ -3,16 +3,16 @@
 import random
 from collections import Counter
 
-from testbed.waiting import wait_until
 from tests.product import Installation
 
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/learnops-system/leases/learnops-operator"
 SEED = 20240611
 KILLS = 10
 STEPS = [5, 10, 25, 50]
 ROLLOUT = {
     "strategy": {"canary": {"steps": STEPS, "stepSeconds": 4}},
     # More candidate runs than the first agents make: no promotion before the last kill but one.
-    "analysis": {"maturationSeconds": 5, "minCandidateRuns": 160},
+    "analysis": {"maturationSeconds": 20, "minCandidateRuns": 160},
 }
 FIRST_RUNS = 300  # of each doer's first agent
 
@@ -27,9 +27,10 @@ def test_ten_kills_change_nothing_about_the_outcome(installed: Installation) -> 
         installed.roll_out(doer)
     for _ in range(KILLS - 1):
         kill_at_random_moment(installed, chance)
+    installed.wait_share("planner", STEPS[-1])
     assert installed.status("doers", "planner")["activePolicy"] == "planner-v1"
     for doer in ("planner", "critic"):
-        installed.product.start_agents(doer, truth=truth, count=2, rate=40)
+        installed.product.start_agents(doer, truth=truth, count=1, rate=20)
     kill_while_promoting(installed)
     assert installed.wait_end("planner") == "Promoted"
     assert installed.wait_end("critic") == "RolledBack"
@@ -42,6 +43,7 @@ def test_ten_kills_change_nothing_about_the_outcome(installed: Installation) -> 
         }
     )
     check_steps(installed)
+    wait_record(installed)
     check_record(installed)
 
 
@@ -55,15 +57,12 @@ def kill_at_random_moment(installed: Installation, chance: random.Random) -> Non
 
 def kill_while_promoting(installed: Installation) -> None:
     """The Doer serves the new policy, and nothing else says so yet."""
-    wait_until(
+    installed.changes.wait_for(
         lambda: (
-            installed.changes.wait(1, seconds=5, stop_at="doers")
-            and installed.changes.of("doers", "planner")[-1]["status"]["activePolicy"]
-            == "planner-v2"
+            installed.changes.of("doers", "planner")[-1]["status"]["activePolicy"] == "planner-v2"
         ),
         what="the promotion",
-        deadline_seconds=90,
-        interval_seconds=0,
+        seconds=120,
         explain=installed.explain,
     )
     restart(installed)
@@ -73,6 +72,8 @@ def restart(installed: Installation) -> None:
     operator = installed.product.operator
     assert operator.process.running, operator.process.log_tail()
     operator.process.kill()
+    # As if the time had passed for which its last renewal holds; the next one gets a higher fence.
+    installed.objects.api.merge(LEASE, {"spec": {"holderIdentity": ""}})
     operator.start()
     installed.wait(lambda: operator.get("/readyz") == "active", "the operator to act again")
 
@@ -95,6 +96,19 @@ def check_steps(installed: Installation) -> None:
         if policy["status"]["stage"] == "Active"
     ]
     assert sorted(active) == ["critic-v1", "planner-v2"]
+
+
+def wait_record(installed: Installation) -> None:
+    """Wait until moves down and the ends are in the run log: they come after all statuses."""
+    for doer in ("planner", "critic"):
+        installed.wait(
+            lambda doer=doer: not installed.status("doers", doer).get("pendingAudit"),
+            f"all moves of {doer} to be on record",
+        )
+    installed.wait(
+        lambda: not installed.sql("SELECT FROM shadow_deployments WHERE ended_at IS NULL"),
+        "the ends of the rollouts",
+    )
 
 
 def check_record(installed: Installation) -> None:

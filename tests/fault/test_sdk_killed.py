@@ -26,7 +26,7 @@ def test_a_killed_agents_bundles_are_delivered_by_the_next(fault: Fault) -> None
     fault.api.start()
     with fault.learner() as learner:
         fault.wait_stored(set(runs))
-        assert learner.flush(20)
+        assert learner.flush(60)
         assert learner.stats()["bundles_loaded"] >= 30  # type: ignore[operator]
     assert not list(fault.spool.glob("*/*/*.seg"))
     resolved = fault.rows("SELECT run_id, resolution FROM deployment_routings")
@@ -61,7 +61,7 @@ def test_a_killed_agents_signals_arrive_once_and_in_their_order(fault: Fault) ->
     with fault.learner() as learner:
         fault.wait(lambda: len(fault.rows(SIGNALS)) >= 6, "6 signals in the log")
         fault.wait_stored(runs)
-        assert learner.flush(20)
+        assert learner.flush(60)
         assert "signals_dropped" not in learner.stats()
     given = [("tests", "0.25"), ("tests", "0.75"), ("human", "1")]
     assert fault.rows(SIGNALS) == [(run, *signal) for run in sorted(runs) for signal in given]
@@ -74,7 +74,8 @@ PREFORK = """
 import os, signal, sys
 from learnops.client import Learner, Options
 learner = Learner("planner", api=sys.argv[1], namespace=sys.argv[2],
-                  options=Options(first_snapshot_seconds=20.0, close_seconds=20.0))
+                  options=Options(first_snapshot_seconds=20.0, registration_seconds=20.0,
+                                  spool_seconds=20.0, close_seconds=60.0))
 learner.start(run_id="parent-0").finish(metrics={"grounding": 1.0, "contradictions": 0})
 children = []
 for worker in range(3):
@@ -101,12 +102,12 @@ def test_workers_that_were_forked_after_the_start_all_deliver(fault: Fault) -> N
         env={**os.environ, **fault.agent_environment()},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[-9, 0, 0]"
     workers = {f"worker-{worker}-{turn}" for worker in range(3) for turn in range(20)}
     with fault.learner() as learner:  # finds what the killed one did not get rid of
         fault.wait_stored({"parent-0", "parent-1", *workers})
-        assert learner.flush(20)
+        assert learner.flush(60)
     assert fault.counted() == 62

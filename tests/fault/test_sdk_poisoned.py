@@ -27,18 +27,24 @@ def test_a_poisoned_record_costs_its_neighbours_nothing(fault: Fault) -> None:
             record = {**head, "namespace": fault.world.namespace, **sections}
             # `finish` would mend it; the SDKs of other versions and languages may not.
             in_thread(learner._engine.reporter.report(json.dumps(record).encode()))
-        assert learner.flush(30)
+        assert learner.flush(60)
     fault.wait_stored(good)
-    (file,) = fault.spool.glob("*/refused.ndjson")
-    letters = [json.loads(line) for line in file.read_text().splitlines()]
+    # The thread of the spool writes them, and `close` waits for it for 2 s at most.
+    fault.wait(lambda: told_of(fault).count("\n") == len(poison), "all dead letters")
+    letters = [json.loads(line) for line in told_of(fault).splitlines()]
     told = {one["body"]["runId"] if one["body"] else "huge": one["reason"] for one in letters}
     assert set(told) == set(poison)
     assert "metrics.grounding" in told["rate"]
     assert "1 MiB" in told["huge"]
-    assert learner.stats()["dead_letters"] == len(poison)
+    fault.wait(lambda: learner.stats()["dead_letters"] == len(poison), "them to be counted")
     with fault.learner() as again:
-        assert again.flush(20)
+        assert again.flush(60)
         assert again.stats().get("bundles_invalid") is None  # they are not sent once more
+
+
+def told_of(fault: Fault) -> str:
+    """The dead letters as they are so far."""
+    return "".join(file.read_text() for file in fault.spool.glob("*/refused.ndjson"))
 
 
 def _nested(depth: int) -> object:

@@ -1,7 +1,9 @@
 """What agents owe the api reaches the run log once, whatever stops on the way."""
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from tests.integration.server.conftest import TOKEN
 __all__ = ["fault"]  # fixtures
 
 OUTAGE_SECONDS = 30.0
+SDK_WAITS_SECONDS = 10.0
+ASKERS = 5
 
 
 STOPS: dict[str, tuple[Callable[[Postgres], object], Callable[[Postgres], object]]] = {
@@ -37,11 +41,10 @@ def test_postgres_stopped_for_half_a_minute_under_agents(
         stack.callback(postgres.thaw)
         with agents.working():
             fault.wait(lambda: agents.registered() > 100, "registered runs")
-            before = len(agents.finished)
+            before = len(agents.seconds)
             stop(postgres)
-            stopped_at = time.monotonic()
-            statuses = _answers(fault, until=stopped_at + OUTAGE_SECONDS)
-            finished_meanwhile = len(agents.finished) - before
+            statuses, seconds = _answers(fault, until=time.monotonic() + OUTAGE_SECONDS)
+            finish_seconds = sorted(agents.seconds[before:])
             on_disk = learner.stats()["bundles_on_disk"]
             again(postgres)
             registered = agents.registered()
@@ -50,37 +53,45 @@ def test_postgres_stopped_for_half_a_minute_under_agents(
         told = learner.stats()
     assert statuses[-1] == (503, "1")
     assert set(statuses) == {(503, "1")}
-    assert finished_meanwhile > 100
+    assert statistics.median(seconds) < SDK_WAITS_SECONDS
+    assert len(finish_seconds) > 100
     assert isinstance(on_disk, int)
-    assert on_disk >= finished_meanwhile / 2  # the agents went on, and the disk has it
+    assert on_disk >= len(finish_seconds) / 2  # the agents went on, and the disk has it
     assert "bundles_dropped" not in told
-    assert agents.slowest < 0.05 + 2.0  # its bound, on a loaded machine
+    # Its bound, on a loaded machine; a few may have met a pause of that.
+    assert finish_seconds[len(finish_seconds) * 95 // 100] < 0.05 + 2.0
     fault.wait_stored(set(agents.finished))
     assert fault.counted() == len(agents.finished)
     _check_registrations(fault, agents)
 
 
-def _answers(fault: Fault, *, until: float) -> list[tuple[int, str | None]]:
-    """What another caller is told as long as it lasts: status and Retry-After, each in 8 s."""
-    told = []
+def _answers(fault: Fault, *, until: float) -> tuple[list[tuple[int, str | None]], list[float]]:
+    """What other callers are told as long as it lasts: status and Retry-After, and in how long."""
+    told, seconds = [], []
     # A write that changes nothing, whenever it is done.
     body = {"namespace": fault.world.namespace, "doer": "planner", "runIds": ["unknown"]}
 
-    def long_enough() -> bool:
+    def ask() -> None:
         began = time.monotonic()
         answer = fault.api.post("/v1/assignments:void", body)
-        assert time.monotonic() - began < 8 + 2
+        seconds.append(time.monotonic() - began)
         told.append((answer.status, answer.headers.get("Retry-After")))
+
+    def long_enough() -> bool:
+        # Several: a pause of this machine is nothing that the api told anybody.
+        for asked in [pool.submit(ask) for _ in range(ASKERS)]:
+            asked.result()
         return time.monotonic() >= until
 
-    # An answer may come at once; the outage goes on.
-    wait_until(
-        long_enough,
-        what="the outage to have lasted",
-        deadline_seconds=2 * OUTAGE_SECONDS,
-        interval_seconds=1.0,
-    )
-    return told
+    with ThreadPoolExecutor(ASKERS) as pool:
+        # An answer may come at once; the outage goes on.
+        wait_until(
+            long_enough,
+            what="the outage to have lasted",
+            deadline_seconds=2 * OUTAGE_SECONDS,
+            interval_seconds=1.0,
+        )
+    return told, seconds
 
 
 def _check_registrations(fault: Fault, agents: Agents) -> None:
@@ -112,7 +123,7 @@ def test_a_full_disk_and_no_postgres_at_once(
         token=TOKEN,
         namespace=fault.world.namespace,
         spool=full_disk / "spool",
-        options=Options(registration_seconds=1.0),
+        options=Options(first_snapshot_seconds=20.0, registration_seconds=1.0),
     ) as learner:
         agents = Agents(learner)
         with agents.working():

@@ -58,7 +58,7 @@ def test_killed_three_times_under_agents(installed: Installation) -> None:
     installed.doer("planner", rollout=ROLLOUT)
     installed.roll_out("planner")
     installed.wait_share("planner", 50)
-    options = Options(registration_seconds=1.0, close_seconds=20.0)
+    options = Options(first_snapshot_seconds=20.0, registration_seconds=1.0, close_seconds=20.0)
     learner = Learner(
         "planner",
         api=installed.product.api.url,
@@ -75,7 +75,7 @@ def test_killed_three_times_under_agents(installed: Installation) -> None:
             installed.product.api.start()
         wait_registered(installed, agents)
         agents.stop()
-        assert learner.flush(20), learner.stats()
+        assert learner.flush(60), learner.stats()
         check_log(installed, agents)
         check_evidence(installed, counted)
 

@@ -6,7 +6,8 @@ from tests.product import Installation
 
 ROLLOUT = {
     "strategy": {"canary": {"steps": [50], "stepSeconds": 0}},
-    "analysis": {"maturationSeconds": 30, "minCandidateRuns": 20},
+    # Enough that no promotion comes before the processes were made to complain.
+    "analysis": {"maturationSeconds": 30, "minCandidateRuns": 200},
 }
 
 

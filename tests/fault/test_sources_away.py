@@ -47,7 +47,7 @@ def test_nothing_moves_without_evidence(
     with away(server(stack)):
         # Better beyond doubt: were it not for the lost source, it would be promoted in seconds.
         truth = installed.truth(planner_v1=0.7, planner_v2=0.2)
-        installed.product.start_agents("planner", truth=truth, count=1, rate=60)
+        installed.product.start_agents("planner", truth=truth, count=1, rate=30)
         told = installed.wait_reason("planner", reason)
         assert installed.reasons(told)["EvidenceAvailable"] == reason
         served = installed.changes.shares("planner")[-1]

@@ -3,7 +3,6 @@
 One operator for all: each test has a doer of its own, and leaves the proxy without faults.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from testbed.faults import Answer, Broken, Fault, OpenWatch, Reset, Slow
 from testbed.stack import Stack
 from tests.fault.proxied import KINDS, Proxied, proxied
 
-# What a silent watch may cost: the 30 s of the setting, and the time to connect again.
-STALL_SECONDS = 40.0
+# What a silent watch may cost: the 30 s of the setting, and what a busy machine takes to connect
+# again and to begin a rollout.
+STALL_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def open_watches(world: Proxied) -> list[OpenWatch]:
     def found() -> list[OpenWatch]:
         return [one for kind in KINDS for one in world.proxy.watches(kind)]
 
-    world.wait(lambda: len(found()) == len(KINDS), what="a watch of each kind", seconds=40)
+    world.wait(lambda: len(found()) == len(KINDS), what="a watch of each kind", seconds=60)
     return found()
 
 
@@ -99,7 +99,7 @@ def test_a_deletion_in_a_gap_of_the_watch_is_noticed(world: Proxied) -> None:
     world.objects.delete("canarydeployments", name)
     world.wait(lambda: watch.swallowed > 0, what="the deletion to be lost")
     watch.gone()  # so the client lists again, and in a list nothing is deleted
-    world.wait_end("gap", seconds=15)
+    world.wait_end("gap")
 
 
 def test_a_watch_that_falls_silent_does_not_make_it_deaf(world: Proxied) -> None:
@@ -165,5 +165,4 @@ def test_a_server_that_says_when_to_come_back_is_not_asked_before(world: Proxied
         for asked, _status in world.proxy.answered()
         if asked.resource.endswith("/status") and "patient" in asked.name and asked.at > refused
     ]
-    assert min(later) - refused >= 3.0
-    assert time.monotonic() - refused < 20.0
+    assert 3.0 <= min(later) - refused < 20.0

@@ -113,6 +113,8 @@ class Recorder:
         pool = make_pool(url, application="explained", max_size=1)
         assert isinstance(pool.kwargs, dict)
         pool.kwargs["cursor_factory"] = Explaining
+        # It is opened right after a million rows were written: the server has a lot to do.
+        pool.kwargs["connect_timeout"] = pool.timeout = 60
         # A bad plan is to be told of, not to end the walk.
         pool.kwargs["options"] += " -c statement_timeout=120s"
         return pool
