@@ -8,6 +8,7 @@ import yaml
 
 from testbed.faults import Answer, OpenWatch, Reset
 from testbed.stack import Stack
+from testbed.waiting import wait_until
 from tests.fault.proxied import Proxied, proxied
 from tests.integration.gateway.routes import rule
 from tests.integration.gateway.world import (
@@ -62,10 +63,18 @@ def test_each_right_is_used_and_none_is_missing(stack: Stack, world: Proxied, no
     play_rollout(world)
     play_repeated_event(world)
     play_gateway(stack, world)
-    answered = world.proxy.answered()
-    forbidden = [asked for asked, status in answered if status == 403]
-    assert forbidden == []
-    assert granted() - {asked.right for asked, _status in answered} == set()
+
+    def unused() -> set[Right]:
+        return granted() - {asked.right for asked, _status in world.proxy.answered()}
+
+    # The Lease is renewed every few seconds, and an answer is noted once it was passed on.
+    wait_until(
+        lambda: not unused(),
+        what="each right to be used",
+        deadline_seconds=30,
+        explain=lambda: f"not used: {sorted(unused())}",
+    )
+    assert [asked for asked, status in world.proxy.answered() if status == 403] == []
 
 
 def fresh_watch(world: Proxied, resource: str) -> OpenWatch:
