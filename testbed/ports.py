@@ -42,7 +42,6 @@ class _Ports:
         folder.mkdir(mode=0o700, exist_ok=True)
         self._folder = folder
         self._lock = threading.Lock()
-        self._locks: list[int] = []  # descriptors
         self._mine: list[int] = []
         self._left: list[int] = []
 
@@ -68,7 +67,7 @@ class _Ports:
             except BlockingIOError:
                 os.close(descriptor)
                 continue
-            self._locks.append(descriptor)
+            # The descriptor stays open, and with it the lock, as long as this process.
             ports = list(range(first, first + _BLOCK))
             self._mine += ports
             return _shuffled(ports)

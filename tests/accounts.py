@@ -1,7 +1,8 @@
 """Service accounts of tenants: their tokens, and what RBAC lets them do."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -19,6 +20,9 @@ AUDIENCE = "learnops"
 def account(namespace: str, name: str) -> str:
     """The user name of a service account."""
     return f"system:serviceaccount:{namespace}:{name}"
+
+
+OPERATOR = account("learnops-system", "learnops-operator")
 
 
 def may(
@@ -79,6 +83,43 @@ def wait_granted_by(kube: KubeApi, manifests: Path) -> None:
         for subject in binding["subjects"]:
             user = account(subject["namespace"], subject["name"])
             wait_granted(kube, user, rules, within=within)
+
+
+@contextmanager
+def withdrawn(
+    kube: KubeApi, resource: str, verbs: tuple[str, ...]
+) -> Iterator[Callable[[bool], None]]:
+    """A switch of rights of the operator: True takes them away, False gives them back.
+
+    It returns once the API server decides so. At the end they are there again.
+    """
+    path = f"{_RBAC}/clusterroles/learnops-operator"
+    rules = kube.get(path)["rules"]
+    fewer = [part for rule in rules for part in _without(rule, resource, verbs)]
+    assert fewer != rules
+
+    def switch(taken: bool) -> None:
+        kube.merge(path, {"rules": fewer if taken else rules})
+        wait_until(
+            lambda: not any(may(kube, OPERATOR, verb, resource) is taken for verb in verbs),
+            what="the API server to decide by the changed role",
+            deadline_seconds=30,
+        )
+
+    try:
+        yield switch
+    finally:
+        switch(False)
+
+
+def _without(rule: Json, resource: str, verbs: tuple[str, ...]) -> Iterator[Json]:
+    """What is left of a rule."""
+    others = [one for one in rule["resources"] if one != resource]
+    left = [verb for verb in rule["verbs"] if verb not in verbs]
+    if others:
+        yield {**rule, "resources": others}
+    if others != rule["resources"] and left:
+        yield {**rule, "resources": [resource], "verbs": left}
 
 
 def _place(role: Json) -> tuple[str, str, str]:

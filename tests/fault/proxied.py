@@ -118,8 +118,6 @@ def proxied(stack: Stack, kubeconfig: Path) -> Iterator[Proxied]:
             namespace=objects.namespace,
             database=database,
             url=f"http://{LOOPBACK}:{free_port()}",
-            # Nobody starts it again where it stands still for longer than its Lease allows.
-            changes={"lease_seconds": "15"},
         )
         operator.start()
         try:

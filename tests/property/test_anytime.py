@@ -31,7 +31,7 @@ def logs(draw):
     return observations(rng, runs=runs, propensity=share, losses=losses, void=void, first=first)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=logs(), cuts=st.lists(st.integers(0, 400), max_size=12), three=st.booleans())
 def test_reading_in_pieces_saving_and_rereading_is_the_same_bit_for_bit(log, cuts, three):
     """Ticks at any moment, a restart (JSON) between all of them, every read delivered again."""
@@ -49,7 +49,7 @@ def test_reading_in_pieces_saving_and_rereading_is_the_same_bit_for_bit(log, cut
     assert state.evidence() == whole.evidence()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_long_logs_do_not_depend_on_the_size_of_a_slab(seed):
     """A log longer than what is worked on at once against the same log block by block."""
@@ -61,7 +61,7 @@ def test_long_logs_do_not_depend_on_the_size_of_a_slab(seed):
     assert state.to_dict() == whole.to_dict()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(log=logs())
 def test_results_are_finite_and_counted(log):
     before = int(log.seq[0]) - 1 if len(log) else 0

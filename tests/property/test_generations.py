@@ -60,7 +60,7 @@ def alone(rows: LogRows, generation: Generation) -> Evidence:
     return anytime.advance(state, columns_of(own, plan)).evidence()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 10_000),
     worse=st.sampled_from([-0.4, 0.0, 0.4]),

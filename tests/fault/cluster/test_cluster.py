@@ -13,7 +13,7 @@ from learnops.handlers.watch import KopfSession, UnwatchedError
 from testbed.kubeapi import Json
 from testbed.stack import Stack
 from testbed.waiting import wait_until
-from tests.accounts import account, may
+from tests.accounts import withdrawn
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.conftest import Start
@@ -21,8 +21,6 @@ from tests.integration.operator.process import OperatorProcess
 from tests.integration.operator.rollouts import condition, first_policy, follow, serves, status
 
 CRDS = Path(__file__).parents[3] / "crds"
-OPERATOR = account("learnops-system", "learnops-operator")
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
 
 
 @pytest.fixture
@@ -85,26 +83,8 @@ async def test_a_watch_that_would_be_deaf_to_a_kind_ends(
 @pytest.fixture
 def no_reading(stack: Stack, operator_kubeconfig: Path) -> Iterator[Callable[[bool], None]]:
     """Called with True, it takes away the right to list doers; False gives it back."""
-    rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
-
-    def without(rule: Json) -> Json:
-        verbs = [verb for verb in rule["verbs"] if verb not in ("list", "watch")]
-        return {**rule, "verbs": verbs or ["get"]} if "doers" in rule["resources"] else rule
-
-    fewer = [without(rule) for rule in rules]
-    assert fewer != rules
-
-    def switch(taken: bool) -> None:
-        stack.plane.api.merge(ROLE, {"rules": fewer if taken else rules})
-        # The API server decides by what it has seen of its own roles, which is a little later.
-        wait_until(
-            lambda: may(stack.plane.api, OPERATOR, "list", "doers") is not taken,
-            what="the API server to decide by the changed role",
-            deadline_seconds=30,
-        )
-
-    yield switch
-    switch(False)
+    with withdrawn(stack.plane.api, "doers", ("list", "watch")) as switch:
+        yield switch
 
 
 def test_a_list_that_is_refused_is_named_and_a_crd_that_goes_meanwhile_too(
@@ -136,19 +116,15 @@ def test_a_list_that_is_refused_is_named_and_a_crd_that_goes_meanwhile_too(
 
 
 @pytest.fixture
-def no_creating(stack: Stack, operator_kubeconfig: Path) -> Iterator[list[Json]]:
-    """The operator may not create canaries; gives the whole rules, which come back at the end."""
-    rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
-    canaries = ["canarydeployments"]
-    fewer = [one for one in rules if one["resources"] != canaries or "create" not in one["verbs"]]
-    assert len(fewer) == len(rules) - 1
-    stack.plane.api.merge(ROLE, {"rules": fewer})
-    yield rules
-    stack.plane.api.merge(ROLE, {"rules": rules})
+def no_creating(stack: Stack, operator_kubeconfig: Path) -> Iterator[Callable[[bool], None]]:
+    """The operator may not create canaries; called with False, it may again."""
+    with withdrawn(stack.plane.api, "canarydeployments", ("create",)) as switch:
+        switch(True)
+        yield switch
 
 
 def test_a_missing_right_is_named_and_the_work_goes_on_when_it_is_granted(
-    stack: Stack, no_creating: list[Json], objects: Objects, start_operator: Start
+    no_creating: Callable[[bool], None], objects: Objects, start_operator: Start
 ) -> None:
     start_operator()
     first_policy(objects)
@@ -167,7 +143,7 @@ def test_a_missing_right_is_named_and_the_work_goes_on_when_it_is_granted(
     assert 'cannot create resource "canarydeployments"' in message
     assert "Forbidden" in {one["reason"] for one in objects.events("planner")}
     assert stalled["traffic"]["shares"] == [{"policy": "planner-v1", "percent": 100}]
-    stack.plane.api.merge(ROLE, {"rules": no_creating})
+    no_creating(False)
     wait_until(
         lambda: (
             (one := status(objects, "doers", "planner")).get("currentRollout")

@@ -28,7 +28,7 @@ SPOILERS: list[Any] = [
     *({}, {"name": "a"}, {"weights": {}}, {"level": "0"}, {"maxRuns": 10}, {"deadlineSeconds": 1}),
     *({"router": "GatewayAPI"}, {"router": "SDK", "backends": ["a", "b"]}),
 ]
-TOO_SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+LARGE = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 @st.composite
@@ -98,7 +98,7 @@ def server_accepts(crds: Stack, namespace: str, resource: dict[str, Any]) -> boo
     return True
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=TOO_SLOW)
+@settings(max_examples=300, suppress_health_check=LARGE)
 @given(resource=objects())
 def test_both_accept_the_same(crds: Stack, namespace: str, resource: dict[str, Any]) -> None:
     accepted = model_accepts(resource)
@@ -106,7 +106,7 @@ def test_both_accept_the_same(crds: Stack, namespace: str, resource: dict[str, A
     assert accepted == server_accepts(crds, namespace, resource)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=TOO_SLOW)
+@settings(max_examples=100, suppress_health_check=LARGE)
 @given(kind=st.sampled_from(sorted(MODELS)), data=st.data())
 def test_what_the_server_stores_the_model_reads_as_written(
     crds: Stack, namespace: str, kind: str, data: st.DataObject

@@ -5,10 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kubeapi import Json
 from testbed.stack import Stack
-from testbed.waiting import wait_until
-from tests.accounts import account, may
+from tests.accounts import withdrawn
 from tests.integration.objects import Objects
 from tests.integration.operator.agents import Agents
 from tests.integration.operator.process import OperatorProcess
@@ -25,8 +23,6 @@ from tests.integration.operator.rollouts import (
     wait_stage,
     wait_status,
 )
-
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/learnops-operator"
 
 
 def wait_stalled(objects: Objects, plural: str, name: str, reason: str) -> str:
@@ -86,27 +82,9 @@ def no_status_of_canaries(
     stack: Stack, operator_kubeconfig: Path
 ) -> Iterator[Callable[[bool], None]]:
     """The operator may not write the status of canaries; called with False, it may again."""
-    rules: list[Json] = stack.plane.api.get(ROLE)["rules"]
-    fewer = [
-        {**one, "resources": [it for it in one["resources"] if it != "canarydeployments/status"]}
-        for one in rules
-    ]
-    assert fewer != rules
-    kube = stack.plane.api
-    operator = account("learnops-system", "learnops-operator")
-
-    def switch(taken: bool) -> None:
-        kube.merge(ROLE, {"rules": fewer if taken else rules})
-        # The API server decides by what it has seen of its own roles, which is a little later.
-        wait_until(
-            lambda: may(kube, operator, "update", "canarydeployments/status") is not taken,
-            what="the API server to decide by the changed role",
-            deadline_seconds=30,
-        )
-
-    switch(True)
-    yield switch
-    switch(False)
+    with withdrawn(stack.plane.api, "canarydeployments/status", ("update",)) as switch:
+        switch(True)
+        yield switch
 
 
 def test_a_right_that_is_missing_is_named_and_other_doers_go_on(

@@ -5,12 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from testbed.kubeapi import Json, KubeApi, Watch
 from testbed.stack import Stack
+from tests.integration.testbed.test_controlplane import config_maps
 
 WATCHES = 20
-
-
-def config_maps(namespace: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/configmaps"
 
 
 def watch(api: KubeApi, namespace: str) -> Watch:

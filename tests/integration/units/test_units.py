@@ -101,6 +101,9 @@ def test_sessions_keep_their_arm_over_a_step_and_are_judged_by_their_mean(
     assert {arm for arm, _ in begun.values()} == {"control", "candidate"}
     installed.wait_share("planner", 50)
     ready(installed, agent)
+    new = agent.start(session="new")
+    assert new.propensity == 0.5
+    report(new, good=True)
     again = {name: agent.start(session=name) for name in begun}
     assert {name: (run.arm, run.propensity) for name, run in again.items()} == begun
     for run in again.values():

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -90,6 +91,20 @@ def _app(
     return Door(inner, admission=Admission(limits))
 
 
+@pytest.fixture
+async def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Stops the time of the loop; called, it is so many seconds later."""
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    monkeypatch.setattr(loop, "time", lambda: now)
+
+    def pass_on(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    return pass_on
+
+
 @pytest.mark.parametrize("path", [*REPORTS, *OTHERS])
 async def test_a_body_there_is_no_room_for_is_refused_unread_and_room_comes_back(path: str) -> None:
     app = _app()
@@ -150,17 +165,12 @@ async def test_what_has_no_body_is_let_in() -> None:
     assert await waiting.finish() == 200
 
 
-async def test_a_body_that_does_not_arrive_loses_its_place(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
+async def test_a_body_that_does_not_arrive_loses_its_place(later: Callable[[float], None]) -> None:
     app = _app(report_bytes=1, seconds=4)
     stalled = Caller(app)
     await stalled.arrives(b"{")
     assert await Caller(app).answered() == 429
-    now += 4.1
+    later(4.1)
     assert await stalled.answered() == 408
     assert stalled.header(b"connection") == b"close"
     assert await Caller(app).finish() == 200
@@ -176,15 +186,12 @@ async def test_a_body_that_dribbles_is_not_waited_for() -> None:
 
 
 async def test_a_body_may_take_longer_where_enough_of_it_comes(
-    monkeypatch: pytest.MonkeyPatch,
+    later: Callable[[float], None],
 ) -> None:
-    loop = asyncio.get_running_loop()
-    now = loop.time()
-    monkeypatch.setattr(loop, "time", lambda: now)
     steady = Caller(_app(stall_seconds=1, report_bytes=10**9), length=None)
     for _ in range(10):
         await steady.arrives(b"x" * STALL_BYTES)
-        now += 0.9  # the pace of a slow line
+        later(0.9)  # the pace of a slow line
     assert await steady.finish() == 200
 
 
