@@ -14,13 +14,13 @@ _AGENT = """
 import sys
 from learnops.client import Learner, Options
 from testbed.waiting import wait_until
+from tests.patience import WAITS
 signals = 0
 api, namespace, serving, patience = sys.argv[1:]
 options = Options(
     first_snapshot_seconds=float(patience),
-    registration_seconds=20.0,
-    spool_seconds=20.0,
     close_seconds=0.2,
+    **WAITS,
 )
 learner = Learner("planner", api=api, namespace=namespace, serving=serving or None, options=options)
 for line in sys.stdin:

@@ -72,10 +72,9 @@ def test_a_killed_agents_signals_arrive_once_and_in_their_order(fault: Fault) ->
 
 PREFORK = """
 import os, signal, sys
-from learnops.client import Learner, Options
-learner = Learner("planner", api=sys.argv[1], namespace=sys.argv[2],
-                  options=Options(first_snapshot_seconds=20.0, registration_seconds=20.0,
-                                  spool_seconds=20.0, close_seconds=60.0))
+from learnops.client import Learner
+from tests.patience import PATIENT
+learner = Learner("planner", api=sys.argv[1], namespace=sys.argv[2], options=PATIENT)
 learner.start(run_id="parent-0").finish(metrics={"grounding": 1.0, "contradictions": 0})
 children = []
 for worker in range(3):

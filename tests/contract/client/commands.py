@@ -3,17 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.contract.client.stand_in import StandInApi
-
-PATIENCE = ["--wait-seconds", "60", "--report-seconds", "60"]  # the machine may be busy
-MODULE = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", *PATIENCE]
-
+from tests.patience import LEARNOPS_RUN
 
 FALLBACK = {
     "apiVersion": "learnops.dev/v1alpha1",
@@ -49,7 +45,7 @@ def run(api: StandInApi) -> Callable[..., "subprocess.CompletedProcess[str]"]:
         *command: str, options: tuple[str, ...] = (), stdin: str = ""
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [*MODULE, *options, "--", *command],
+            [*LEARNOPS_RUN, *options, "--", *command],
             env=environment(api),
             input=stdin,
             capture_output=True,

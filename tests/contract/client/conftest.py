@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from learnops.client import Learner, Options
-from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
+from tests.patience import WAITS
 
 
 @pytest.fixture

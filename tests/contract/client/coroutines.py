@@ -11,8 +11,8 @@ import pytest
 from learnops.client import AsyncLearner, Options
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import ASSIGNMENTS
-from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
+from tests.patience import WAITS
 
 Open = Callable[..., Awaitable[AsyncLearner]]
 DEADLINE_SECONDS = 60.0

@@ -209,7 +209,7 @@ async def test_a_finish_that_is_cancelled_has_reported(
 FORK = """
 import asyncio, os, sys
 from learnops.client import AsyncLearner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = AsyncLearner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 
 async def agent(run_id):

@@ -129,7 +129,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from learnops.client import Learner
 from learnops.client.context import current
 from learnops.client.otel import RunUsageProcessor
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 
 processor = RunUsageProcessor()
 provider = TracerProvider()

@@ -11,7 +11,7 @@ SYNC = """
 import gc, sys
 from dataclasses import replace
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 
 def work():
     patient = replace(PATIENT, batch_seconds=3600.0)  # nothing is sent before the end
@@ -29,7 +29,7 @@ ASYNC = """
 import asyncio, gc, sys
 from dataclasses import replace
 from learnops.client import AsyncLearner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 
 async def work():
     patient = replace(PATIENT, batch_seconds=3600.0)

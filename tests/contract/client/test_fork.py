@@ -9,7 +9,7 @@ LATE_IMPORTS = """
 import sys
 import learnops.client.transport  # the calling thread does it when it makes a learner
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 before = set(sys.modules)
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 for _ in range(10):
@@ -37,7 +37,7 @@ def test_no_background_thread_loads_a_module(api: StandInApi) -> None:
 FORK_AT_ONCE = """
 import os, sys
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 child = os.fork()  # the parent's threads are just beginning
 run = learner.start(run_id="child" if child == 0 else "parent")
@@ -60,7 +60,7 @@ def test_a_fork_right_after_the_learner_was_made(api: StandInApi) -> None:
 CLOSED = """
 import os, sys
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 learner.start(run_id="parent").finish(metrics={"grounding": 1.0})
 learner.signal("parent", "tests", 1)

@@ -16,7 +16,7 @@ Connect = Callable[..., Learner]
 IDLE = """
 import os, sys, time
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 child = os.fork()  # before the parent had a snapshot
 if child == 0:
@@ -36,7 +36,7 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 BEGUN = """
 import os, signal, sys, threading
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 run = learner.start(run_id="begun")
 held, over = threading.Event(), threading.Event()

@@ -20,7 +20,7 @@ import sys
 from dataclasses import replace
 from learnops.client import Learner
 from testbed.waiting import wait_until
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 WAIT = float(sys.argv[2])
 options = replace(PATIENT, first_snapshot_seconds=WAIT, close_seconds=WAIT)
 with Learner("planner", api=sys.argv[1], namespace="agents", options=options) as learner:

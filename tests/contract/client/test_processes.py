@@ -33,7 +33,7 @@ def test_many_threads_lose_nothing(api: StandInApi, connect: Connect) -> None:
 FORK = """
 import os, sys
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 inherited = learner.start(run_id="inherited")
 learner.start(run_id="parent-before").finish(metrics={"grounding": 1.0})
@@ -66,7 +66,7 @@ def test_a_forked_child_works_and_sends_nothing_twice(api: StandInApi) -> None:
 EXIT = """
 import sys
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learner = Learner("planner", api=sys.argv[1], namespace="agents", options=PATIENT)
 learner.start(run_id="r").finish()
 """

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from testbed.waiting import wait_until
-from tests.contract.client.commands import MODULE, SHOW, bundle, environment, run
+from tests.contract.client.commands import SHOW, bundle, environment, run
 from tests.contract.client.learners import unit
 from tests.contract.client.stand_in import StandInApi
+from tests.patience import LEARNOPS_RUN
 
 __all__ = ["run"]  # fixtures
 
@@ -95,7 +96,7 @@ def test_signals_are_forwarded(api: StandInApi, tmp_path: Path, number: signal.S
     name = number.name.removeprefix("SIG")
     script = f'trap "echo got {name}; exit 7" {name}; : > {ready}; while :; do sleep 0.05; done'
     child = subprocess.Popen(
-        [*MODULE, "--run-id", "r", "--", "sh", "-c", script],
+        [*LEARNOPS_RUN, "--run-id", "r", "--", "sh", "-c", script],
         env=environment(api),
         stdout=subprocess.PIPE,
         text=True,
@@ -184,7 +185,7 @@ HEAVY = {
 def test_the_sdk_alone_is_enough(api: StandInApi) -> None:
     script = LIGHT.replace("{HEAVY}", repr(HEAVY))
     done = subprocess.run(
-        [sys.executable, "-c", script, *MODULE[3:], "--run-id", "r", "--", "true"],
+        [sys.executable, "-c", script, *LEARNOPS_RUN[3:], "--run-id", "r", "--", "true"],
         env=environment(api),
         capture_output=True,
         text=True,
@@ -197,7 +198,7 @@ def test_the_sdk_alone_is_enough(api: StandInApi) -> None:
 def test_kubectl_finds_it_as_a_plugin(api: StandInApi) -> None:
     tools = Path(sys.executable).parent
     done = subprocess.run(
-        [tools / "kubectl", "learnops", *MODULE[3:], "--", "echo", "--", "-x"],
+        [tools / "kubectl", "learnops", *LEARNOPS_RUN[3:], "--", "echo", "--", "-x"],
         env={**environment(api), "PATH": f"{tools}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

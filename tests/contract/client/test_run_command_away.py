@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from testbed.waiting import wait_until
-from tests.contract.client.commands import FALLBACK, MODULE, SHOW, environment, run
+from tests.contract.client.commands import FALLBACK, SHOW, environment, run
 from tests.contract.client.learners import ASSIGNMENTS, unit
 from tests.contract.client.stand_in import StandInApi
+from tests.patience import LEARNOPS_RUN
 
 __all__ = ["run"]  # fixtures
 
@@ -21,7 +22,16 @@ def test_a_signal_before_the_command_starts_starts_none(api: StandInApi, tmp_pat
     api.stop()  # it waits for a snapshot
     started = tmp_path / "started"
     child = subprocess.Popen(
-        [*MODULE, "--wait-seconds", "3600", "--report-seconds", "0", "--", "touch", str(started)],
+        [
+            *LEARNOPS_RUN,
+            "--wait-seconds",
+            "3600",
+            "--report-seconds",
+            "0",
+            "--",
+            "touch",
+            str(started),
+        ],
         env={**environment(api), "PYTHONPATH": str(_announcing(tmp_path))},
         start_new_session=True,
     )

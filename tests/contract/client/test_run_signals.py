@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from testbed.waiting import wait_until
-from tests.contract.client.commands import MODULE
 from tests.contract.client.stand_in import StandInApi
+from tests.patience import LEARNOPS_RUN
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2])
@@ -22,7 +22,7 @@ def test_the_command_gets_them_and_the_run_is_reported(
     name = number.name.removeprefix("SIG")
     script = f'trap "echo got {name}; exit 7" {name}; : > {ready}; while :; do sleep 0.05; done'
     child = subprocess.Popen(
-        [*MODULE, "--run-id", "r", "--", "sh", "-c", script],
+        [*LEARNOPS_RUN, "--run-id", "r", "--", "sh", "-c", script],
         env={**os.environ, "LEARNOPS_API": api.url, "LEARNOPS_NAMESPACE": "agents"},
         stdout=subprocess.PIPE,
         text=True,

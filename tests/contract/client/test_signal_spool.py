@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 from pathlib import Path
@@ -12,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from learnops.client import AsyncLearner, Options
-from learnops.client.segment import Segment
 from tests.agents import agent
 from tests.contract.client.coroutines import until
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import BATCH, Connect, finish, ready
-from tests.contract.client.patience import WAITS
+from tests.contract.client.spooled import hanging
 from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_signals import told
+from tests.patience import WAITS
 
 serving = partial(agent, serving="planner-v1")
 GIVEN = [("compile", 0.0), ("compile", 1.0), ("tests", 0.5)]
@@ -105,19 +104,6 @@ def test_closing_on_a_dead_api_leaves_them_to_the_next(
     with_next = ready(connect())
     api.wait_for(lambda: told(api, run) == GIVEN, "what the first learner left")
     assert with_next.flush(60)
-
-
-def hanging(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
-    """The disk answers nobody before this is set."""
-    answers = threading.Event()
-    append = Segment.append
-
-    def hang(segment: Segment, records: object) -> None:
-        answers.wait(60)
-        append(segment, records)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Segment, "append", hang)
-    return answers
 
 
 def test_a_disk_that_hangs_holds_up_neither_the_agent_nor_a_signal(
@@ -238,7 +224,7 @@ import os, signal, sys
 from dataclasses import replace
 from learnops.client import Learner
 from testbed.waiting import wait_until
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 options = replace(PATIENT, first_snapshot_seconds=0.0, close_seconds=0.2)
 learner = Learner("planner", api=sys.argv[1], namespace="agents", serving="planner-v1",
                   options=options)

@@ -16,7 +16,7 @@ import argparse, sys
 from functools import partial
 import learnops.client
 from learnops.cli import simulate
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 learnops.client.Learner = partial(learnops.client.Learner, options=PATIENT)
 parser = argparse.ArgumentParser()
 simulate.add_parser(parser.add_subparsers())

@@ -122,7 +122,7 @@ FORK = """
 import os, sys, time
 from dataclasses import replace
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 options = replace(PATIENT, first_snapshot_seconds=0.0, close_seconds=0.2)
 learner = Learner("planner", api=sys.argv[1], namespace="agents", serving="planner-v1",
                   options=options)

@@ -1,7 +1,6 @@
 """What goes wrong with the disk stays the SDK's: memory takes over, the agent waits for nothing."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -10,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from learnops.client import spools
-from learnops.client.segment import Segment
 from learnops.client.tickets import Pace
 from tests.contract.client.learners import Connect, finish, ready
-from tests.contract.client.spooled import RUNS, segments, serving
+from tests.contract.client.spooled import RUNS, hanging, segments, serving
 from tests.contract.client.stand_in import StandInApi
 from tests.disks import mounted
 
@@ -145,14 +143,7 @@ def test_a_disk_that_hangs_holds_up_one_agent_once_and_no_bundle(
     api: StandInApi, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = ready(connect(options={"spool_seconds": 0.1}))
-    answers = threading.Event()
-    append = Segment.append
-
-    def hang(segment: Segment, records: object) -> None:
-        answers.wait(60)
-        append(segment, records)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(Segment, "append", hang)
+    answers = hanging(monkeypatch)
     began = time.monotonic()
     runs = {finish(learner) for _ in range(100)}
     assert 0.1 <= time.monotonic() - began < 8.0  # 100 waits would be 10 s

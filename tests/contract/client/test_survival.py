@@ -16,10 +16,10 @@ from testbed.waiting import wait_until
 from tests.agents import agent
 from tests.contract.client.handler import Handler
 from tests.contract.client.learners import BATCH, Connect, finish, ready
-from tests.contract.client.patience import WAITS
 from tests.contract.client.stand_in import StandInApi
 from tests.contract.client.test_shadow import SHADOWS, Beside, opened
 from tests.contract.client.test_signals import told
+from tests.patience import WAITS
 
 LOG = logging.getLogger("learnops.client")
 

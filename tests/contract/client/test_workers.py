@@ -12,7 +12,7 @@ import multiprocessing, sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from learnops.client import Learner
-from tests.contract.client.patience import PATIENT
+from tests.patience import PATIENT
 
 options = replace(PATIENT, batch_seconds=3600.0)  # nothing is sent before the end
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,9 +12,8 @@ from learnops.client import AsyncLearner, Options
 from tests.integration.server.conftest import TOKEN, Api
 from tests.integration.server.test_sdk import evidence_runs, of_arm, wait_for
 from tests.live_doer import LiveDoer
+from tests.patience import LEARNOPS_RUN
 
-PATIENCE = ["--wait-seconds", "60", "--report-seconds", "60"]  # the machine may be busy
-RUN = [sys.executable, "-m", "learnops.cli.main", "run", "--doer", "planner", *PATIENCE]
 PRICES = {"small": {"input": "1000", "output": "1000"}}
 
 
@@ -75,7 +73,18 @@ def test_commands_are_drawn_registered_and_scored(
     good, bad = of_arm("candidate", after="good"), of_arm("control", after="bad")
     for run_id, code, policy in ((good, 0, "planner-v2"), (bad, 3, "planner-v1")):
         done = subprocess.run(
-            [*RUN, "--run-id", run_id, "--tenant", "acme", "--", "sh", "-c", script, str(code)],
+            [
+                *LEARNOPS_RUN,
+                "--run-id",
+                run_id,
+                "--tenant",
+                "acme",
+                "--",
+                "sh",
+                "-c",
+                script,
+                str(code),
+            ],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,

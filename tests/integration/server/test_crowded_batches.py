@@ -1,23 +1,19 @@
 """A batch that is made to cost holds up nobody, whoever sends it, and is not kept parsed."""
 
 import json
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.integration.server.conftest import TOKEN, Answer, Served
+from tests.integration.server.meanwhile import MOST_WAITED, Seen, meanwhile
 from tests.integration.server.test_access import Tenants, tenants
 from tests.live_doer import LiveDoer
 
 __all__ = ["tenants"]  # a fixture
 MIB = 1024 * 1024
-MOST_WAITED = 0.4
 MOST_GROWN = 130 * MIB  # parsed whole it takes 150 and more
 
 
@@ -41,36 +37,6 @@ def unknown(world: LiveDoer) -> list[dict[str, Any]]:
 TIMES = {fat: 5, unknown: 1}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What a batch came to.
-
-    `waited`: the share of its time that another waited at most. A share, since both are slower on a
-    slow machine: the loop that stands still until the batch is through makes the other wait for
-    most of it. `grown`: the memory it took.
-    """
-
-    answer: Answer
-    waited: float
-    grown: int
-
-
-def meanwhile(served: Any, sent: Callable[[], Answer]) -> Seen:
-    """Send it, and ask for something small all the time."""
-    process = psutil.Process(served.api.process.pid)
-    before = peak = process.memory_info().rss
-    longest, begun = 0.0, time.perf_counter()
-    with ThreadPoolExecutor(1) as pool:
-        answering = pool.submit(sent)
-        while not answering.done():
-            asked = time.perf_counter()
-            assert served.api.get("/livez", token=None).status == 200
-            longest = max(longest, time.perf_counter() - asked)
-            peak = max(peak, process.memory_info().rss)
-    waited = longest / (time.perf_counter() - begun)
-    return Seen(answer=answering.result(), waited=waited, grown=peak - before)
-
-
 def post(served: Any, runs: list[dict[str, Any]], *, token: str) -> Callable[[], Answer]:
     raw = json.dumps({"runs": runs}, separators=(",", ":")).encode()
     return lambda: served.api.call("POST", "/v1/runs:batch", raw=raw, token=token)
@@ -79,7 +45,7 @@ def post(served: Any, runs: list[dict[str, Any]], *, token: str) -> Callable[[],
 @pytest.mark.parametrize("made", [fat, unknown])
 def test_it_holds_up_nobody(served: Served, made: Callable[[LiveDoer], Any]) -> None:
     runs = made(served.world)
-    seen = [meanwhile(served, post(served, runs, token=TOKEN)) for _ in range(TIMES[made])]
+    seen = [meanwhile(served.api, post(served, runs, token=TOKEN)) for _ in range(TIMES[made])]
     for one in seen:
         assert one.answer.status == 200, one.answer.body
         results = one.answer.body["results"]
@@ -94,7 +60,7 @@ def test_nor_does_that_of_somebody_without_a_right(
 ) -> None:
     token = tenants.accounts.token(tenants.namespace, "nobody")
     runs = [*made(tenants.ours), tenants.ours.bundle("one")]
-    seen = [meanwhile(tenants, post(tenants, runs, token=token)) for _ in range(TIMES[made])]
+    seen = [meanwhile(tenants.api, post(tenants, runs, token=token)) for _ in range(TIMES[made])]
     assert {one.answer.status for one in seen} == {403}
     holds_up_nobody(seen)
 
